@@ -1,0 +1,132 @@
+//! What is wrong with a file: one finding, as data. Knows no terminal; `render` draws it.
+
+use crate::source::Span;
+
+/// An entry of the table of codes; compared by its number.
+pub type Code = &'static CodeInfo;
+
+/// Everything that is known about one kind of finding. `pipe explain CODE` and the book print it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CodeInfo {
+    /// The stable number: `E` for errors, `W` for warnings, then three digits.
+    pub id: &'static str,
+    /// One lower-case line that names the mistake.
+    pub title: &'static str,
+    /// Why it is a mistake and how to mend it; a few sentences of Markdown.
+    pub explanation: &'static str,
+    /// A whole pipeline that has this finding.
+    pub bad: &'static str,
+    /// The same pipeline mended; it has no findings.
+    pub good: &'static str,
+}
+
+impl CodeInfo {
+    /// Errors stop a run, warnings do not.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        if self.id.starts_with('W') {
+            Severity::Warning
+        } else {
+            Severity::Error
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing runs.
+    Error,
+    /// It runs, and is probably not what was meant.
+    Warning,
+}
+
+/// A marked place and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// A few words; may be empty.
+    pub text: String,
+}
+
+/// One finding. The first label is the place it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which kind.
+    pub code: Code,
+    /// What is wrong, in the user's words: one lower-case line, names in backticks.
+    pub message: String,
+    /// Marked places, the main one first. Never empty.
+    pub labels: Vec<Label>,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A finding with its main place; the label says what is there.
+    pub fn new(
+        code: Code,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            labels: vec![Label {
+                span,
+                text: label.into(),
+            }],
+            help: None,
+        }
+    }
+
+    /// Adds the remedy.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a second place.
+    #[must_use]
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// The main place.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.labels[0].span
+    }
+
+    /// Error or warning.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// Collects findings while a file is read.
+pub type Diagnostics = Vec<Diagnostic>;
+
+/// The known name nearest to `typed`, if one is near enough to be a slip of the finger.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match typed.chars().count() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    known
+        .into_iter()
+        .filter(|k| *k != typed)
+        .map(|k| (strsim::damerau_levenshtein(typed, k), k))
+        .filter(|&(d, k)| d <= limit && d < k.chars().count())
+        .min_by_key(|&(d, _)| d)
+        .map(|(_, k)| k)
+}

@@ -1,0 +1,3 @@
+//! Text to a tree of nodes with spans. The only part of the crate that knows there is a KDL library.
+
+pub mod tree;
