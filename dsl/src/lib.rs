@@ -2,5 +2,6 @@
 
 pub mod codes;
 pub mod diagnostic;
+pub mod schema;
 pub mod source;
 pub mod syntax;

@@ -1,0 +1,655 @@
+//! Images, registries, targets, promotions, and the steps that use them.
+
+use super::job::{
+    ALLOW_FAILURE, ALWAYS, ENV, LOCK, READY, RETRY, ROLLBACK, RUN, SECRETS, TIMEOUT, step_children,
+};
+use super::select::{AFTER, NEEDS, ON_FAILURE, UNLESS, WHEN};
+use super::{Field, Kind, NodeSchema, Type, field, many, node, once, opt};
+
+const IMAGES: Field = field(
+    "image",
+    Type::Ref(Kind::Image),
+    "An image of this pipeline.",
+);
+const AS: Field = opt(
+    "as",
+    Type::Name,
+    "The step's name, where the usual one is taken.",
+);
+
+/// `platforms`
+pub static PLATFORMS: NodeSchema = node(
+    "platforms",
+    "The platforms to build for; several make one multi-platform image.",
+)
+.rest(field("platform", Type::Text, "Such as `\"linux/arm64\"`."))
+.example("platforms \"linux/amd64\" \"linux/arm64\"");
+
+/// `args`
+pub static ARGS: NodeSchema = node("args", "Build arguments (`ARG` in the Dockerfile).")
+    .open_props(field("NAME", Type::Template, "The value; a string."))
+    .example("args RUST_VERSION=\"1.95\"");
+
+/// `labels`
+pub static LABELS: NodeSchema = node(
+    "labels",
+    "Image labels, besides those that `pipe` sets from the commit.",
+)
+.open_props(field("label", Type::Template, "The value; a string."))
+.example("labels team=\"payments\"");
+
+/// `cache` of a build
+pub static BUILD_CACHE: NodeSchema = node("cache", "Where layers are kept for the next build.")
+    .props(&[
+        opt(
+            "registry",
+            Type::Ref(Kind::Registry),
+            "Beside the image in a registry.",
+        ),
+        opt("inline", Type::Bool, "In the image itself."),
+        opt("local", Type::AnyPath, "In a directory."),
+        opt(
+            "mode",
+            Type::Word(&["min", "max"]),
+            "`max` keeps the layers of all stages.",
+        )
+        .default("min"),
+        opt(
+            "compression",
+            Type::Word(&["gzip", "zstd", "estargz"]),
+            "How layers are packed.",
+        ),
+    ])
+    .example("cache registry=ghcr mode=max compression=zstd");
+
+/// `attest`
+pub static ATTEST: NodeSchema = node("attest", "Evidence that is made and kept with the image.")
+    .rest(field(
+        "kind",
+        Type::Word(&["sbom", "provenance"]),
+        "What to attest.",
+    ))
+    .example("attest sbom provenance");
+
+/// `build-inputs`
+pub static INPUTS: NodeSchema = node(
+    "inputs",
+    "The files that decide the result; otherwise the whole context.",
+)
+.rest(field(
+    "pattern",
+    Type::Glob,
+    "A pattern; `\"!…\"` excludes.",
+))
+.example("inputs \"src/**\" \"Dockerfile\"");
+
+const CONTEXT: Field = opt(
+    "context",
+    Type::Path,
+    "The folder that is sent to the builder.",
+)
+.default(".");
+const DOCKERFILE: Field = opt(
+    "dockerfile",
+    Type::Path,
+    "The Dockerfile, relative to the pipeline's folder.",
+)
+.default("Dockerfile");
+const BUILD_TARGET: Field = opt(
+    "target",
+    Type::Text,
+    "The stage of the Dockerfile to build.",
+);
+const REPOSITORY: Field = opt(
+    "repository",
+    Type::Text,
+    "The name in a registry; otherwise the image's name.",
+);
+const REBUILD: Field = opt(
+    "rebuild",
+    Type::Bool,
+    "Says that building again what another stage has built is meant.",
+);
+
+/// `image`
+pub static IMAGE: NodeSchema = node(
+    "image",
+    "Says once how an image is built; `build NAME` builds it. Everything can also stand as a child.",
+)
+.args(&[field("name", Type::Name, "The image's name.")])
+.props(&[CONTEXT, DOCKERFILE, BUILD_TARGET, REPOSITORY])
+.children(&[
+    once(&PLATFORMS),
+    many(&ARGS),
+    many(&LABELS),
+    many(&SECRETS),
+    many(&BUILD_CACHE),
+    once(&ATTEST),
+    many(&INPUTS),
+])
+.example("image app dockerfile=\"docker/Dockerfile\" target=prod");
+
+/// `build`
+pub static BUILD: NodeSchema = node(
+    "build",
+    "Builds an OCI image from a Dockerfile with the engine's own builder. Its result is a digest; whatever names the \
+     image depends on this step. The step is called `build-NAME`.",
+)
+.args(&[field(
+    "image",
+    Type::Name,
+    "The image: declared with `image`, or only here.",
+)])
+.props(&[CONTEXT, DOCKERFILE, BUILD_TARGET, REPOSITORY, REBUILD, AS])
+.children(step_children![
+    once(&PLATFORMS),
+    many(&ARGS),
+    many(&LABELS),
+    many(&SECRETS),
+    many(&BUILD_CACHE),
+    once(&ATTEST),
+    many(&INPUTS),
+])
+.example("build app target=prod {\n    args VERSION=\"${git.short-sha}\"\n}")
+.later();
+
+/// `tag` of a push
+pub static TAG: NodeSchema = node("tag", "A tag for the image in the registry.")
+    .args(&[field("tag", Type::Template, "The tag.")])
+    .example("tag \"sha-${git.short-sha}\"");
+
+/// `push`
+pub static PUSH: NodeSchema = node(
+    "push",
+    "Copies images to a registry under tags. The digest is recorded and does not change. The step is called `push-IMAGE`.",
+)
+.rest(IMAGES)
+.props(&[
+    field("to", Type::Ref(Kind::Registry), "The registry."),
+    opt("tag", Type::Template, "The tag; several are written as children."),
+    AS,
+])
+.children(step_children![many(&TAG)])
+.example("push app to=ghcr {\n    tag \"sha-${git.sha}\"\n    tag latest\n}")
+.later();
+
+/// `sign`
+pub static SIGN: NodeSchema = node(
+    "sign",
+    "Signs pushed images, cosign-compatible; the signature is stored beside the image. The step is called `sign-IMAGE`.",
+)
+.rest(IMAGES)
+.props(&[
+    opt("keyless", Type::Bool, "With the identity that the CI proves, instead of a key."),
+    opt("key", Type::Ref(Kind::Secret), "The secret that holds the private key."),
+    AS,
+])
+.children(step_children![])
+.example("sign app keyless=#true")
+.later();
+
+const FORGE: Field = opt(
+    "forge",
+    Type::Word(&["github", "gitlab", "gitea", "none"]),
+    "Where a release is created.",
+);
+const CHANGELOG: Field = opt(
+    "changelog",
+    Type::Path,
+    "The file to which the new section is added.",
+);
+const NOTES: Field = opt(
+    "notes",
+    Type::Word(&["auto", "changelog", "none"]),
+    "Where the release's text comes from.",
+);
+const ANNOTATED: Field = opt("annotated", Type::Bool, "Makes an annotated git tag.");
+
+/// `release`
+pub static RELEASE: NodeSchema = node(
+    "release",
+    "Computes or takes a version, writes the changelog, makes the git tag and creates the forge's release. Without \
+     release-worthy commits it does nothing, and what needs it is skipped. The step is called `release-VERSION`.",
+)
+.args(&[field("version", Type::Ref(Kind::Version), "A declared version.")])
+.props(&[FORGE, CHANGELOG, NOTES, ANNOTATED, AS])
+.children(step_children![])
+.example("release next forge=github changelog=\"CHANGELOG.md\"")
+.later();
+
+/// `promote`
+pub static PROMOTE: NodeSchema = node(
+    "promote",
+    "Executes a promotion: the digests proven at the source move to the destination; nothing is rebuilt. The step is \
+     called `promote-RULE`.",
+)
+.args(&[field("rule", Type::Ref(Kind::Promotion), "A declared promotion.")])
+.props(&[AS])
+.children(step_children![])
+.example("promote to-production")
+.later();
+
+/// `deploy`
+pub static DEPLOY: NodeSchema = node(
+    "deploy",
+    "Makes a target run exactly these digests, waits for its readiness, records the outcome, and undoes itself when it \
+     fails. The step is called `deploy-TARGET`.",
+)
+.rest(IMAGES)
+.props(&[field("to", Type::Ref(Kind::Target), "The target."), AS])
+.children(step_children![])
+.example("deploy app migrator to=staging")
+.later();
+
+/// `approve`
+pub static APPROVE: NodeSchema = node(
+    "approve",
+    "Waits until people agree. The step is called `approve-NAME`.",
+)
+.args(&[field("name", Type::Name, "What is approved.")])
+.props(&[
+    field(
+        "by",
+        Type::Text,
+        "Who may approve: a group, or `environment` for the CI's own gate.",
+    ),
+    opt("count", Type::Int(1, 100), "How many approvals are needed.").default("1"),
+    opt("not", Type::Text, "Who may not: `\"author,trigger\"`."),
+    AS,
+])
+.children(step_children![])
+.example("approve go-live by=ops")
+.later();
+
+/// `login`
+pub static LOGIN: NodeSchema = node(
+    "login",
+    "How to log in: with a password from a secret, or with a credential helper.",
+)
+.props(&[
+    opt("user", Type::Text, "The user name."),
+    opt(
+        "password",
+        Type::Ref(Kind::Secret),
+        "The secret that holds the password.",
+    ),
+    opt(
+        "helper",
+        Type::Text,
+        "A credential helper, such as `ecr-login`.",
+    ),
+])
+.example("login user=ci password=GITHUB_TOKEN");
+
+/// `accept`
+pub static ACCEPT: NodeSchema = node(
+    "accept",
+    "Only what was built from such a branch or tag may be pushed here. Several are alternatives.",
+)
+.props(&[
+    opt("branch", Type::NameGlob, "A branch."),
+    opt("tag", Type::NameGlob, "A git tag."),
+])
+.example("accept branch=main");
+
+/// `registry`
+pub static REGISTRY: NodeSchema = node(
+    "registry",
+    "A place for images. A relative path is a directory in OCI layout.",
+)
+.args(&[
+    field("name", Type::Name, "What to call it here."),
+    field(
+        "prefix",
+        Type::Template,
+        "Host and path, such as `\"ghcr.io/acme\"`.",
+    ),
+])
+.props(&[
+    opt(
+        "keep",
+        Type::Duration,
+        "How long `pipe prune` keeps what no target runs.",
+    ),
+    opt(
+        "immutable",
+        Type::Bool,
+        "A tag never moves to another digest.",
+    ),
+])
+.children(&[once(&LOGIN), many(&ACCEPT)])
+.example(
+    "registry ghcr \"ghcr.io/acme\" immutable=#true {\n    login user=ci password=GITHUB_TOKEN\n}",
+);
+
+/// `version`
+pub static VERSION: NodeSchema = node(
+    "version",
+    "How a version number is made. Exactly one of the properties says how.",
+)
+.args(&[field(
+    "name",
+    Type::Name,
+    "What to call it: `${version.NAME}`.",
+)])
+.props(&[
+    opt(
+        "calver",
+        Type::Text,
+        "A calendar pattern such as `\"vYY.MM.DD.i\"`; `i` counts.",
+    ),
+    opt(
+        "semantic",
+        Type::Word(&["conventional-commits"]),
+        "From the commits since the last tag.",
+    ),
+    opt(
+        "from",
+        Type::Path,
+        "Read from a file such as `Cargo.toml`, `package.json`, `pyproject.toml`.",
+    ),
+    opt("fixed", Type::Text, "This text."),
+])
+.example("version release calver=\"vYY.MM.DD.i\"");
+
+/// `ssh`
+pub static SSH: NodeSchema = node(
+    "ssh",
+    "The host to work on, over the system's `ssh` with checked host keys.",
+)
+.args(&[field(
+    "address",
+    Type::Template,
+    "`user@host` or `user@host:port`.",
+)])
+.props(&[
+    opt(
+        "key",
+        Type::Ref(Kind::Secret),
+        "The secret that holds the private key.",
+    ),
+    opt(
+        "known-hosts",
+        Type::Path,
+        "A known_hosts file of the repository.",
+    ),
+])
+.example(
+    "ssh \"deploy@staging.example.com\" key=STAGING_SSH_KEY known-hosts=\"deploy/known_hosts\"",
+);
+
+/// `copy`
+pub static COPY: NodeSchema = node(
+    "copy",
+    "Files of the repository that are copied to the host before.",
+)
+.rest(field("path", Type::Path, "A file or folder."))
+.example("copy \"docker-compose.prod.yml\" \"tooling/deploy\"");
+
+/// `env-file`
+pub static ENV_FILE: NodeSchema = node(
+    "env-file",
+    "A file of settings that lives on the host and is never copied.",
+)
+.args(&[field("path", Type::AnyPath, "Its path on the host.")])
+.example("env-file \".env.production\"");
+
+/// `up`
+pub static UP: NodeSchema = node(
+    "up",
+    "Starts services of the Compose file and waits until they are healthy.",
+)
+.rest(field("service", Type::Text, "A service."))
+.example("up postgres redis");
+
+/// `run` in `compose`
+pub static COMPOSE_RUN: NodeSchema = node(
+    "run",
+    "Runs a one-shot service of the Compose file; its failure stops the deployment.",
+)
+.rest(field("service", Type::Text, "A service."))
+.example("run migrator");
+
+/// `compose`
+pub static COMPOSE: NodeSchema = node("compose", "Docker Compose on the host; its children are done in order.")
+    .args(&[field("file", Type::Path, "The Compose file.")])
+    .props(&[opt("dir", Type::AnyPath, "The folder on the host.")])
+    .children(&[many(&COPY), many(&ENV_FILE), many(&ENV), many(&UP), many(&COMPOSE_RUN)])
+    .example("compose \"docker-compose.prod.yml\" dir=\"/srv/app\" {\n    env APP_IMAGE=\"${image.app}\"\n    up postgres\n    run migrator\n    up app\n}");
+
+/// `container` of a target
+pub static TARGET_CONTAINER: NodeSchema = node("container", "One container on the host's engine.")
+    .args(&[field("name", Type::Text, "The container's name.")])
+    .props(&[
+        opt("publish", Type::Text, "Ports, such as `\"4000:8000\"`."),
+        opt("prune", Type::Bool, "Removes old images afterwards."),
+    ])
+    .children(&[many(&ENV), many(&ENV_FILE)])
+    .example("container dev-app publish=\"4000:8000\" prune=#true");
+
+/// `kubernetes`
+pub static KUBERNETES: NodeSchema = node(
+    "kubernetes",
+    "A Kubernetes deployment: manifests applied with the image's digest, rollout watched.",
+)
+.props(&[
+    opt("manifests", Type::Path, "A file or folder of manifests."),
+    opt("deployment", Type::Text, "The Deployment's name."),
+    opt("namespace", Type::Text, "The namespace."),
+    opt("context", Type::Text, "The kubeconfig context."),
+    opt(
+        "container",
+        Type::Text,
+        "The container in the pod, where there are several.",
+    ),
+    opt("kubectl", Type::Text, "The command for kubectl.").default("kubectl"),
+])
+.example("kubernetes manifests=\"k8s/\" deployment=shop kubectl=\"sudo microk8s kubectl\"");
+
+/// `ecs`
+pub static ECS: NodeSchema = node(
+    "ecs",
+    "An Amazon ECS service: new task definition, update, wait for the rollout.",
+)
+.props(&[
+    field("cluster", Type::Template, "The cluster."),
+    field("service", Type::Template, "The service."),
+    field("region", Type::Template, "The region."),
+    opt(
+        "container",
+        Type::Text,
+        "The container of the task, where there are several.",
+    ),
+])
+.example("ecs cluster=prod service=web region=\"eu-central-1\"");
+
+/// `deploy` of a `run` target
+pub static RUN_APPLY: NodeSchema =
+    node("apply", "The command that makes the target run the images.")
+        .args(&[field("text", Type::Script, "Shell text.")])
+        .example("apply \"./deploy.sh\"");
+
+/// `observe`
+pub static RUN_OBSERVE: NodeSchema = node(
+    "observe",
+    "The command that prints the digests that run now.",
+)
+.args(&[field("text", Type::Script, "Shell text.")])
+.example("observe \"./status.sh\"");
+
+/// `undo`
+pub static RUN_UNDO: NodeSchema = node("undo", "The command that goes back to the release before.")
+    .args(&[field("text", Type::Script, "Shell text.")])
+    .example("undo \"./undo.sh\"");
+
+/// `run` of a target
+pub static RUN_DRIVER: NodeSchema = node("run", "Your own commands as the target's driver.")
+    .children(&[once(&RUN_APPLY), once(&RUN_OBSERVE), once(&RUN_UNDO)])
+    .example(
+        "run {\n    apply \"./deploy.sh\"\n    observe \"./status.sh\"\n    undo \"./undo.sh\"\n}",
+    );
+
+/// `assert-env`
+pub static ASSERT_ENV: NodeSchema = node(
+    "assert-env",
+    "Settings that the host must have before anything is changed.",
+)
+.open_props(field("NAME", Type::Text, "The value to expect."))
+.example("assert-env RATE_LIMIT_BACKEND=redis");
+
+/// `strategy`
+pub static STRATEGY: NodeSchema = node("strategy", "How the new release replaces the old one.")
+    .args(&[field(
+        "kind",
+        Type::Word(&["rolling", "blue-green", "canary"]),
+        "The strategy.",
+    )])
+    .props(&[
+        opt(
+            "steps",
+            Type::Text,
+            "Of a canary: the shares, such as `\"10%,50%\"`.",
+        ),
+        opt(
+            "pause",
+            Type::Duration,
+            "Of a canary: the time between two steps.",
+        ),
+    ])
+    .example("strategy blue-green");
+
+/// `rollback-floor`
+pub static ROLLBACK_FLOOR: NodeSchema = node(
+    "rollback-floor",
+    "Never go back to a release before this commit: its schema is gone.",
+)
+.args(&[field("commit", Type::Text, "A commit.")])
+.example("rollback-floor \"1a2b3c4\"");
+
+/// `no-rollback`
+pub static NO_ROLLBACK: NodeSchema = node(
+    "no-rollback",
+    "Says that a failed deployment stays where it is, and why that is right.",
+)
+.args(&[field("reason", Type::Text, "Why.")])
+.example("no-rollback \"a preview that is rebuilt on every push\"");
+
+/// `target`
+pub static TARGET: NodeSchema = node(
+    "target",
+    "Where the software runs. It has one driver (`container`, `compose`, `kubernetes`, `ecs`, `run`), on this machine or over `ssh`.",
+)
+.args(&[field("name", Type::Name, "What to call it.")])
+.props(&[
+    opt("like", Type::Ref(Kind::Target), "Takes over what is not written here from another target."),
+    opt("protected", Type::Bool, "Only promotions and approved deployments reach it."),
+])
+.children(&[
+    once(&SSH),
+    once(&TARGET_CONTAINER),
+    once(&COMPOSE),
+    once(&KUBERNETES),
+    once(&ECS),
+    once(&RUN_DRIVER),
+    once(&READY),
+    many(&ASSERT_ENV),
+    once(&STRATEGY),
+    once(&ROLLBACK_FLOOR),
+    once(&NO_ROLLBACK),
+    many(&ENV),
+])
+.example("target staging {\n    ssh \"deploy@staging.example.com\" key=SSH_KEY\n    compose \"compose.yml\" dir=\"/srv/app\"\n    ready \"http://127.0.0.1:3000/ready\" within=\"2m\"\n}");
+
+/// `images`
+pub static PROMOTED: NodeSchema = node("images", "The images that move together.")
+    .rest(IMAGES)
+    .example("images app migrator");
+
+/// `require`
+pub static REQUIRE: NodeSchema = node(
+    "require",
+    "What must hold before the promotion happens; all of them.",
+)
+.args(&[field(
+    "what",
+    Type::Word(&["healthy", "approval", "checks", "window", "from-commit"]),
+    "The requirement.",
+)])
+.props(&[
+    opt(
+        "for",
+        Type::Duration,
+        "`healthy`: how long the source must have been so.",
+    ),
+    opt("by", Type::Text, "`approval`: who may give it."),
+    opt("count", Type::Int(1, 100), "`approval`: how many."),
+    opt(
+        "not",
+        Type::Text,
+        "`approval`: who may not, `\"author,trigger\"`.",
+    ),
+    opt("days", Type::Text, "`window`: days, such as `\"mon-thu\"`."),
+    opt("from", Type::Text, "`window`: the first hour, `\"09:00\"`."),
+    opt("until", Type::Text, "`window`: the last hour, `\"16:00\"`."),
+    opt(
+        "branch",
+        Type::NameGlob,
+        "`from-commit`: the branch that contains the commit.",
+    ),
+])
+.example("require healthy for=\"30m\"\nrequire approval by=ops");
+
+/// `tag` of a promotion
+pub static PROMOTION_TAG: NodeSchema = node("tag", "A tag that the digest gets.")
+    .args(&[field("tag", Type::Template, "The tag.")])
+    .props(&[opt("in", Type::Ref(Kind::Registry), "The registry.")])
+    .example("tag \"v${version.app}\" in=ecr");
+
+/// `release` of a promotion
+pub static PROMOTION_RELEASE: NodeSchema =
+    node("release", "The release that a successful promotion makes.")
+        .props(&[FORGE, CHANGELOG, NOTES, ANNOTATED])
+        .example("release forge=github notes=auto annotated=#true");
+
+/// `promotion`
+pub static PROMOTION: NodeSchema = node(
+    "promotion",
+    "A rule by which one tested artifact moves on, from a target or registry to the next. Executed by `promote`.",
+)
+.args(&[field("name", Type::Name, "What to call it.")])
+.props(&[
+    field("from", Type::Text, "The source: a target or a registry."),
+    field("to", Type::Text, "The destination: a target or a registry."),
+])
+.children(&[once(&PROMOTED), many(&REQUIRE), many(&PROMOTION_TAG), once(&PROMOTION_RELEASE)])
+.example("promotion to-production from=staging to=production {\n    images app migrator\n    require healthy for=\"30m\"\n    require approval by=ops\n}");
+
+/// `on`
+pub static ON: NodeSchema = node("on", "The outcomes that are told.")
+    .rest(field(
+        "outcome",
+        Type::Word(&["failed", "rolled-back", "deployed", "waiting", "passed"]),
+        "An outcome of a step.",
+    ))
+    .example("on failed rolled-back");
+
+/// `notify`
+pub static NOTIFY: NodeSchema = node(
+    "notify",
+    "Tells people what happened: what failed, and which version is active now.",
+)
+.args(&[field(
+    "kind",
+    Type::Word(&["slack", "webhook", "command"]),
+    "How.",
+)])
+.props(&[
+    opt(
+        "webhook",
+        Type::Ref(Kind::Secret),
+        "The secret that holds the address.",
+    ),
+    opt("channel", Type::Text, "The channel."),
+])
+.children(&[once(&ON), many(&RUN)])
+.example("notify slack webhook=SLACK_WEBHOOK {\n    on failed rolled-back\n}");
