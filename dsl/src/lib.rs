@@ -2,5 +2,6 @@
 
 pub mod codes;
 pub mod diagnostic;
+pub mod render;
 pub mod source;
 pub mod syntax;
