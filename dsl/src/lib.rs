@@ -2,6 +2,16 @@
 
 pub mod codes;
 pub mod diagnostic;
+pub mod expr;
+mod form;
+mod load;
+mod lower;
+pub mod model;
+mod names;
+pub mod render;
 pub mod schema;
 pub mod source;
+mod stdlib;
 pub mod syntax;
+mod text;
+pub mod units;

@@ -1,7 +1,12 @@
 //! The table of findings. Each has a stable number, an explanation and an example that is tested:
 //! the bad one gives exactly this code, the good one gives none.
 
+pub mod delivery;
+pub mod graph;
+pub mod names;
+pub mod shape;
 pub mod syntax;
+pub mod values;
 
 use crate::diagnostic::{Code, CodeInfo};
 
@@ -22,7 +27,7 @@ pub(crate) use codes;
 
 /// Every code, by number.
 pub fn all() -> impl Iterator<Item = Code> {
-    [syntax::ALL].into_iter().flatten().copied()
+    [syntax::ALL, shape::ALL, names::ALL, values::ALL, graph::ALL, delivery::ALL].into_iter().flatten().copied()
 }
 
 /// The code with this number, in either case.

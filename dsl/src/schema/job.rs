@@ -1,7 +1,7 @@
 //! `job` and what every step has: commands, time, retries, clean-up, undo, caching.
 
 use super::select::{AFTER, NEEDS, ON_FAILURE, UNLESS, WHEN};
-use super::{Child, Field, Kind, NodeSchema, Type, field, many, node, once, opt};
+use super::{Child, Field, Kind, NodeSchema, Type, field, many, node, once, opt, some};
 
 /// `env`
 pub static ENV: NodeSchema = node(
@@ -104,7 +104,7 @@ pub static ALWAYS: NodeSchema = node(
     "always",
     "Clean-up of the step itself: runs when its commands are done, whatever their outcome, also after a cancel.",
 )
-.children(&[many(&RUN)])
+.children(&[some(&RUN)])
 .example("always {\n    run \"docker compose down\"\n}");
 
 /// `rollback`
@@ -113,7 +113,7 @@ pub static ROLLBACK: NodeSchema = node(
     "How to undo the step. It is armed before the step begins and runs when the step fails, or when a later step of \
      the same stage fails and the stage has `rollback=reverse`.",
 )
-.children(&[many(&RUN), once(&TIMEOUT)])
+.children(&[some(&RUN), once(&TIMEOUT)])
 .example("rollback {\n    run \"./migrate.sh down\"\n}");
 
 /// `inputs`
@@ -312,7 +312,7 @@ pub static JOB: NodeSchema = node(
 .example("job test {\n    inputs \"src/**\" \"Cargo.lock\"\n    run \"cargo test\"\n}");
 
 const JOB_CHILDREN: &[Child] = step_children![
-    many(&RUN),
+    some(&RUN),
     once(&SHELL),
     once(&WORKDIR),
     once(&CONTAINER),

@@ -60,8 +60,8 @@ pub struct Child {
 pub enum Count {
     /// At most once.
     Once,
-    /// Exactly once.
-    Required,
+    /// Once or more.
+    Some,
     /// As often as wanted.
     Many,
 }
@@ -346,6 +346,13 @@ pub(crate) const fn once(node: &'static NodeSchema) -> Child {
     Child {
         node,
         count: Count::Once,
+    }
+}
+
+pub(crate) const fn some(node: &'static NodeSchema) -> Child {
+    Child {
+        node,
+        count: Count::Some,
     }
 }
 

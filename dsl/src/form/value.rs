@@ -1,0 +1,450 @@
+//! One value held against its type.
+
+use std::time::Duration;
+
+use super::{Reader, Scope};
+use crate::codes::{shape, values as codes};
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::expr::{self, Expr, Ref, Template};
+use crate::model::KeyPart;
+use crate::schema::{Field, Kind, Type};
+use crate::source::{Span, Spanned};
+use crate::syntax::tree::{Value, ValueKind};
+use crate::units;
+
+/// A typed value.
+#[derive(Debug, Clone)]
+pub enum Val {
+    /// Names, references, words, paths, patterns, scripts, text.
+    Text(Spanned<String>),
+    /// Text with references.
+    Template(Spanned<Template>),
+    /// A boolean.
+    Bool(Spanned<bool>),
+    /// A whole number.
+    Int(Spanned<i64>),
+    /// A duration.
+    Duration(Spanned<Duration>),
+    /// Bytes.
+    Size(Spanned<u64>),
+    /// A part of a key.
+    Key(Spanned<KeyPart>),
+}
+
+impl Val {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&Spanned<String>> {
+        match self {
+            Val::Text(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The template, if it is one.
+    #[must_use]
+    pub fn as_template(&self) -> Option<&Spanned<Template>> {
+        match self {
+            Val::Template(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The duration, if it is one.
+    #[must_use]
+    pub fn as_duration(&self) -> Option<Duration> {
+        match self {
+            Val::Duration(d) => Some(d.value),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Val::Int(i) => Some(i.value),
+            _ => None,
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The values that one argument of a list stands for: several where it is a list parameter of a template.
+    pub(super) fn values(&mut self, field: &Field, value: &Value) -> Vec<Val> {
+        match self.scope.and_then(|scope| spliced(scope, value)) {
+            None => self.value(field, value).into_iter().collect(),
+            Some(items) => {
+                let item = |t: Template| Value {
+                    ty: value.ty.clone(),
+                    kind: ValueKind::String(t.known().unwrap_or_else(|| t.to_string())),
+                    span: value.span,
+                };
+                items
+                    .into_iter()
+                    .filter_map(|t| match field.ty {
+                        Type::Template => Some(Val::Template(Spanned::new(t, value.span))),
+                        _ => self.value(field, &item(t)),
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// One value held against a field's type.
+    pub(super) fn value(&mut self, field: &Field, value: &Value) -> Option<Val> {
+        if let Some(ty) = value.ty.as_ref().filter(|_| field.ty != Type::KeyPart) {
+            self.report(
+                Diagnostic::new(
+                    &shape::WRONG_VALUE,
+                    format!("`{}` takes no type annotation", field.name),
+                    ty.span,
+                    "not expected here",
+                )
+                .help("annotations such as `(file)` belong to `key` and `restore`"),
+            );
+        }
+        let span = value.span;
+        match (field.ty, &value.kind) {
+            (Type::Bool, ValueKind::Bool(b)) => Some(Val::Bool(Spanned::new(*b, span))),
+            (Type::Int(min, max), ValueKind::Int(n)) => self.int(field, *n, min, max, span),
+            (Type::Any, kind) => any_text(kind).map(|t| self.template(&t, span)),
+            (ty, ValueKind::String(text)) => self.string(field, ty, text, value),
+            (_, kind) => {
+                self.wrong_kind(field, kind, span);
+                None
+            }
+        }
+    }
+
+    fn template(&mut self, text: &str, span: Span) -> Val {
+        let source = self.sources.get(span.source);
+        let template = if text.contains('$') {
+            let mut found = Vec::new();
+            let template = expr::parse(text, span, source, &mut found);
+            found.into_iter().for_each(|d| self.report(d));
+            template
+        } else {
+            Template::text(text)
+        };
+        Val::Template(Spanned::new(filled(template, self.scope), span))
+    }
+
+    fn string(&mut self, field: &Field, ty: Type, text: &str, value: &Value) -> Option<Val> {
+        let span = value.span;
+        match ty {
+            Type::Template | Type::Url | Type::ImageRef => {
+                self.literal_shape(field, text, span)?;
+                return Some(self.template(text, span));
+            }
+            Type::Script => return self.script(text, span),
+            Type::KeyPart => return self.key_part(text, value),
+            _ => {}
+        }
+        let text = self.constant(field, text, span)?;
+        if let Type::Ref(kind) = ty {
+            return self.reference(kind, Spanned::new(text, span));
+        }
+        let checked = match ty {
+            Type::Name => units::name(&text).map(|()| None),
+            Type::EnvName => units::env_name(&text).map(|()| None),
+            Type::Text | Type::NameGlob => units::no_control(&text).map(|()| None),
+            Type::AnyPath => units::no_control(&text).map(|()| None),
+            Type::Path => units::relative_path(&text).map(|()| None),
+            Type::Glob => glob(&text).map(|()| None),
+            Type::Duration => units::duration(&text).map(|d| Some(Val::Duration(Spanned::new(d, span)))),
+            Type::Size => units::size(&text).map(|n| Some(Val::Size(Spanned::new(n, span)))),
+            Type::Bool => match text.as_str() {
+                "true" | "false" if self.scope.is_some() => {
+                    Ok(Some(Val::Bool(Spanned::new(text == "true", span))))
+                }
+                _ => Err("write `#true` or `#false`".into()),
+            },
+            Type::Int(min, max) => match text.parse::<i128>() {
+                Ok(n) if self.scope.is_some() => return self.int(field, n, min, max, span),
+                Ok(n) => Err(format!("write the number without quotes: `{n}`")),
+                Err(_) => Err(format!("write a whole number from {min} to {max}")),
+            },
+            Type::Word(words) if words.contains(&text.as_str()) => Ok(None),
+            Type::Word(words) => Err(word_help(&text, words)),
+            _ => Ok(None),
+        };
+        match checked {
+            Ok(None) => Some(Val::Text(Spanned::new(text, span))),
+            Ok(val) => val,
+            Err(help) => {
+                let shown = crate::text::shorten(&text, 60);
+                self.report(
+                    Diagnostic::new(
+                        &shape::WRONG_VALUE,
+                        format!("`{shown}` is not a {} for `{}`", noun(ty), field.name),
+                        span,
+                        format!("expected {}", ty.describe()),
+                    )
+                    .help(help),
+                );
+                None
+            }
+        }
+    }
+
+    /// A name looked up where it is declared; steps and images are looked up later, when all of them are known.
+    fn reference(&mut self, kind: Kind, name: Spanned<String>) -> Option<Val> {
+        if matches!(kind, Kind::Step | Kind::Image) {
+            return Some(Val::Text(name));
+        }
+        match self.names.resolve(kind, &name.value, self.namespace) {
+            Some(full) => Some(Val::Text(Spanned::new(full, name.span))),
+            None => {
+                self.report(self.names.unknown(kind, &name));
+                None
+            }
+        }
+    }
+
+    /// Text of a field that must be known before a run: template parameters are put in, nothing else is.
+    fn constant(&mut self, field: &Field, text: &str, span: Span) -> Option<String> {
+        if !text.contains("${") {
+            return Some(text.to_owned());
+        }
+        let Val::Template(template) = self.template(text, span) else {
+            return None;
+        };
+        if let Some(known) = template.value.known() {
+            return Some(known);
+        }
+        let first = template.value.exprs().next().map(|e| e.target.to_string());
+        self.report(
+            Diagnostic::new(
+                &codes::NOT_INTERPOLATED,
+                format!("`{}` must be known before the run; `${{…}}` is not replaced in it", field.name),
+                span,
+                format!("`{}` has its value only later", first.unwrap_or_default()),
+            )
+            .help("write the value itself; only in a template can `${param.…}` stand here"),
+        );
+        None
+    }
+
+    fn script(&mut self, text: &str, span: Span) -> Option<Val> {
+        let source = self.sources.get(span.source);
+        if let Some((name, at)) = expr::looks_like_reference(text, span, source) {
+            let variable: String = name.rsplit('.').next().unwrap_or("VALUE").to_uppercase().replace('-', "_");
+            self.report(
+                Diagnostic::new(
+                    &codes::REFERENCE_IN_SCRIPT,
+                    format!("`${{{name}}}` is not replaced in a command"),
+                    at,
+                    "values are never put into a script's text",
+                )
+                .help(format!(
+                    "hand it over as a variable: `env {variable}=\"${{{name}}}\"`, then write `\"${variable}\"` here"
+                )),
+            );
+            return None;
+        }
+        if text.len() > 100 * 1024 {
+            self.report(
+                Diagnostic::new(
+                    &shape::WRONG_VALUE,
+                    "this command's text is longer than 100 KiB",
+                    span,
+                    "the system would refuse to start it",
+                )
+                .help("put it into a script file of the repository and run that"),
+            );
+            return None;
+        }
+        if text.trim().is_empty() || text.contains('\0') {
+            self.report(
+                Diagnostic::new(&shape::WRONG_VALUE, "this command is empty", span, "nothing to run")
+                    .help("write the command, such as `run \"cargo test\"`, or remove the node"),
+            );
+            return None;
+        }
+        Some(Val::Text(Spanned::new(text.to_owned(), span)))
+    }
+
+    fn key_part(&mut self, text: &str, value: &Value) -> Option<Val> {
+        let span = value.span;
+        let bare = span.len() == text.len();
+        let part = match value.ty.as_ref().map(|t| t.value.as_str()) {
+            Some("file") => match glob(text) {
+                Ok(()) => KeyPart::File(text.to_owned()),
+                Err(help) => return self.bad_key_part(span, &help),
+            },
+            Some("env") => match units::env_name(text) {
+                Ok(()) => KeyPart::Env(text.to_owned()),
+                Err(help) => return self.bad_key_part(span, &help),
+            },
+            Some("run") => {
+                self.script(text, span)?;
+                KeyPart::Run(text.to_owned())
+            }
+            Some("text") => KeyPart::Text(text.to_owned()),
+            Some(other) => {
+                let near = nearest(other, ["file", "env", "run", "text"]);
+                let guess = near.map(|n| format!("did you mean `({n})`? ")).unwrap_or_default();
+                let help = format!("{guess}it can be `(file)`, `(env)`, `(run)` or `(text)`");
+                return self.bad_key_part(value.ty.as_ref().map_or(span, |t| t.span), &help);
+            }
+            None if text == "os" => KeyPart::Os,
+            None if text == "arch" => KeyPart::Arch,
+            None if bare => {
+                let help = format!(
+                    "it can be `os`, `arch`, `(file)\"…\"`, `(env)\"…\"`, `(run)\"…\"`; plain text is quoted: `\"{text}\"`"
+                );
+                return self.bad_key_part(span, &help);
+            }
+            None => KeyPart::Text(self.constant(
+                &crate::schema::field("key", Type::KeyPart, ""),
+                text,
+                span,
+            )?),
+        };
+        Some(Val::Key(Spanned::new(part, span)))
+    }
+
+    fn bad_key_part(&mut self, span: Span, help: &str) -> Option<Val> {
+        self.report(
+            Diagnostic::new(&shape::WRONG_VALUE, "this is not a part of a key", span, "expected a key part").help(help),
+        );
+        None
+    }
+
+    fn int(&mut self, field: &Field, n: i128, min: i64, max: i64, span: Span) -> Option<Val> {
+        match i64::try_from(n) {
+            Ok(n) if (min..=max).contains(&n) => Some(Val::Int(Spanned::new(n, span))),
+            _ => {
+                self.report(
+                    Diagnostic::new(
+                        &shape::WRONG_VALUE,
+                        format!("`{}` cannot be {n}", field.name),
+                        span,
+                        "out of range",
+                    )
+                    .help(format!("write a whole number from {min} to {max}")),
+                );
+                None
+            }
+        }
+    }
+
+    fn wrong_kind(&mut self, field: &Field, kind: &ValueKind, span: Span) {
+        let written = self.sources.get(span.source).slice(span).to_owned();
+        let (what, help) = match (kind, field.ty) {
+            (ValueKind::Float(_) | ValueKind::Int(_), Type::Duration) => {
+                ("a number", format!("add the unit, in quotes: `\"{written}s\"` or `\"{written}m\"`"))
+            }
+            (ValueKind::Int(_), Type::Size) => ("a number", format!("add the unit, in quotes: `\"{written}MiB\"`")),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Bool) => ("a number", "write `#true` or `#false`".into()),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Int(min, max)) => {
+                ("not a whole number", format!("write a whole number from {min} to {max}"))
+            }
+            (ValueKind::Int(_) | ValueKind::Float(_), _) => {
+                ("a number", format!("put it in quotes: `\"{written}\"`; as a number it would lose its form"))
+            }
+            (ValueKind::Bool(b), _) => ("a boolean", format!("put it in quotes if text is meant: `\"{b}\"`")),
+            _ => ("`#null`", "leave it out where there is no value".to_owned()),
+        };
+        self.report(
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                format!("`{}` is a {}, and this is {what}", field.name, noun(field.ty)),
+                span,
+                format!("expected {}", field.ty.describe()),
+            )
+            .help(help),
+        );
+    }
+
+    /// Checks on the literal text of fields in which references are replaced.
+    fn literal_shape(&mut self, field: &Field, text: &str, span: Span) -> Option<()> {
+        let problem = match field.ty {
+            Type::Url if !text.starts_with("http://") && !text.starts_with("https://") && !text.starts_with("${") => {
+                Some("write the whole address, beginning with `http://` or `https://`")
+            }
+            Type::ImageRef if text.is_empty() || text.contains(char::is_whitespace) => {
+                Some("write a reference such as `\"rust:1.95\"` or `\"ghcr.io/acme/app@sha256:…\"`")
+            }
+            Type::ImageRef if text.contains("://") => Some("an image reference has no `https://` in front"),
+            _ => None,
+        };
+        let Some(help) = problem else { return Some(()) };
+        self.report(
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                format!("this is not a {}", noun(field.ty)),
+                span,
+                format!("expected {}", field.ty.describe()),
+            )
+            .help(help),
+        );
+        None
+    }
+}
+
+/// Template parameters put in the place of `${param.…}`.
+fn filled(template: Template, scope: Option<&Scope>) -> Template {
+    let Some(scope) = scope else { return template };
+    let by = |expr: &Expr| match &expr.target {
+        Ref::Param(name) => scope.params.get(name).and_then(|v| v.first()).cloned(),
+        _ => None,
+    };
+    template.substitute(&by)
+}
+
+/// The items of a list parameter, where the value is exactly `"${param.NAME}"` and `NAME` is a list.
+fn spliced(scope: &Scope, value: &Value) -> Option<Vec<Template>> {
+    let name = value.as_str()?.strip_prefix("${param.")?.strip_suffix('}')?;
+    let is_list = scope.lists.iter().any(|l| l == name);
+    is_list.then(|| scope.params.get(name).cloned().unwrap_or_default())
+}
+
+fn any_text(kind: &ValueKind) -> Option<String> {
+    match kind {
+        ValueKind::String(s) => Some(s.clone()),
+        ValueKind::Int(n) => Some(n.to_string()),
+        ValueKind::Float(n) => Some(n.to_string()),
+        ValueKind::Bool(b) => Some(b.to_string()),
+        ValueKind::Null => None,
+    }
+}
+
+fn glob(text: &str) -> Result<(), String> {
+    let pattern = text.strip_prefix('!').unwrap_or(text);
+    units::relative_path(pattern)?;
+    match globset::GlobBuilder::new(pattern).literal_separator(true).build() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(format!("the pattern cannot be read: {}", e.kind())),
+    }
+}
+
+fn word_help(text: &str, words: &[&str]) -> String {
+    let all = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
+    match nearest(text, words.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? it can be {all}"),
+        None => format!("it can be {all}"),
+    }
+}
+
+fn noun(ty: Type) -> &'static str {
+    match ty {
+        Type::Name => "name",
+        Type::Ref(kind) => kind.noun(),
+        Type::EnvName => "variable name",
+        Type::Text | Type::Template | Type::Any => "text",
+        Type::Script => "command",
+        Type::Bool => "boolean",
+        Type::Int(..) => "whole number",
+        Type::Duration => "duration",
+        Type::Size => "size",
+        Type::Glob => "path pattern",
+        Type::NameGlob => "name pattern",
+        Type::Path | Type::AnyPath => "path",
+        Type::Url => "URL",
+        Type::ImageRef => "image reference",
+        Type::Word(_) => "known word",
+        Type::KeyPart => "key part",
+    }
+}

@@ -1,0 +1,247 @@
+//! Images, registries, targets, promotions, and the steps that use them.
+
+use super::EnvVar;
+use crate::expr::Template;
+use crate::source::{Span, Spanned};
+
+/// How an image is built. Made by `image`, or by the first `build` that has no `image`.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// How it is built.
+    pub build: Build,
+    /// Whether an `image` node declares it.
+    pub declared: bool,
+}
+
+/// The properties of a build, of an `image` or inline.
+#[derive(Debug, Clone, Default)]
+pub struct Build {
+    /// The image that it makes.
+    pub image: Option<Spanned<String>>,
+    /// The folder that is sent to the builder.
+    pub context: Option<Spanned<String>>,
+    /// The Dockerfile.
+    pub dockerfile: Option<Spanned<String>>,
+    /// The stage of the Dockerfile.
+    pub target: Option<Spanned<String>>,
+    /// The name in a registry.
+    pub repository: Option<Spanned<String>>,
+    /// Building again is meant.
+    pub rebuild: bool,
+    /// The platforms.
+    pub platforms: Vec<Spanned<String>>,
+    /// Build arguments.
+    pub args: Vec<EnvVar>,
+    /// Labels.
+    pub labels: Vec<EnvVar>,
+    /// Secrets for the build.
+    pub secrets: Vec<Spanned<String>>,
+    /// `sbom`, `provenance`.
+    pub attest: Vec<Spanned<String>>,
+    /// Registries in which layers are kept.
+    pub cache_registries: Vec<Spanned<String>>,
+    /// Patterns of the files that decide the result.
+    pub inputs: Vec<Spanned<String>>,
+}
+
+/// `push`
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The images.
+    pub images: Vec<Spanned<String>>,
+    /// The registry.
+    pub registry: Spanned<String>,
+    /// The tags.
+    pub tags: Vec<Spanned<Template>>,
+}
+
+/// `sign`
+#[derive(Debug, Clone)]
+pub struct Sign {
+    /// The images.
+    pub images: Vec<Spanned<String>>,
+    /// With the CI's identity.
+    pub keyless: bool,
+    /// The secret with the private key.
+    pub key: Option<Spanned<String>>,
+}
+
+/// `release`
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The version.
+    pub version: Spanned<String>,
+    /// The forge.
+    pub forge: Option<Spanned<String>>,
+    /// The changelog's path.
+    pub changelog: Option<Spanned<String>>,
+}
+
+/// `promote`
+#[derive(Debug, Clone)]
+pub struct Promote {
+    /// The rule.
+    pub rule: Spanned<String>,
+}
+
+/// `deploy`
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// The images.
+    pub images: Vec<Spanned<String>>,
+    /// The target.
+    pub target: Spanned<String>,
+}
+
+/// `approve`
+#[derive(Debug, Clone)]
+pub struct Approve {
+    /// What is approved.
+    pub name: Spanned<String>,
+    /// Who may approve.
+    pub by: Spanned<String>,
+    /// How many must.
+    pub count: u32,
+}
+
+/// `registry`
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// Its name here.
+    pub name: Spanned<String>,
+    /// Host and path.
+    pub prefix: Spanned<Template>,
+    /// A tag never moves.
+    pub immutable: bool,
+    /// How long `pipe prune` keeps what no target runs.
+    pub keep: Option<Spanned<std::time::Duration>>,
+    /// The login.
+    pub login: Option<Login>,
+    /// Branch patterns from which images are accepted; empty with empty `accept_tags`: all.
+    pub accept_branches: Vec<Spanned<String>>,
+    /// Tag patterns from which images are accepted.
+    pub accept_tags: Vec<Spanned<String>>,
+}
+
+/// `login`
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user.
+    pub user: Option<Spanned<String>>,
+    /// The secret with the password.
+    pub password: Option<Spanned<String>>,
+    /// The credential helper.
+    pub helper: Option<Spanned<String>>,
+    /// The node.
+    pub span: Span,
+}
+
+/// `version`
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// How it is made.
+    pub scheme: VersionScheme,
+}
+
+/// How a version is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionScheme {
+    /// A calendar pattern.
+    CalVer(String),
+    /// From conventional commits.
+    Semantic,
+    /// Read from a file.
+    File(String),
+    /// This text.
+    Fixed(String),
+}
+
+/// `target`
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Only promotions and approved deployments reach it.
+    pub protected: bool,
+    /// `user@host`, where it is reached over SSH.
+    pub ssh: Option<Spanned<Template>>,
+    /// What it is driven with.
+    pub driver: Option<Driver>,
+    /// Whether it has a readiness check.
+    pub ready: bool,
+    /// Whether it says that there is no way back, on purpose.
+    pub no_rollback: bool,
+    /// Images named in its fields, with the places.
+    pub image_refs: Vec<(String, Span)>,
+}
+
+/// What drives a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// One container.
+    Container,
+    /// Docker Compose.
+    Compose,
+    /// Kubernetes.
+    Kubernetes,
+    /// Amazon ECS.
+    Ecs,
+    /// Own commands, with or without one that undoes.
+    Run {
+        /// Whether there is an `undo`.
+        undo: bool,
+    },
+}
+
+impl Driver {
+    /// The word that is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Driver::Container => "container",
+            Driver::Compose => "compose",
+            Driver::Kubernetes => "kubernetes",
+            Driver::Ecs => "ecs",
+            Driver::Run { .. } => "run",
+        }
+    }
+}
+
+/// `promotion`
+#[derive(Debug, Clone)]
+pub struct Promotion {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// The source: a target or a registry.
+    pub from: Spanned<String>,
+    /// The destination: a target or a registry.
+    pub to: Spanned<String>,
+    /// The images that move together.
+    pub images: Vec<Spanned<String>>,
+    /// What must hold before.
+    pub requirements: Vec<Requirement>,
+}
+
+/// `require`
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    /// `healthy`, `approval`, `checks`, `window`, `from-commit`.
+    pub what: Spanned<String>,
+    /// Who may approve.
+    pub by: Option<Spanned<String>>,
+    /// The node.
+    pub span: Span,
+}
+
+/// `notify`
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// `slack`, `webhook`, `command`.
+    pub kind: Spanned<String>,
+    /// The outcomes that are told.
+    pub on: Vec<Spanned<String>>,
+}

@@ -1,0 +1,217 @@
+//! What the author of a file meant: plain data, names resolved, templates put in place.
+//! Knows no syntax and no run; spans are carried so that later findings can point into the file.
+
+mod delivery;
+mod job;
+mod matrix;
+mod select;
+mod step;
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::expr::Template;
+use crate::source::{Span, Spanned};
+
+pub use delivery::{
+    Approve, Build, Deploy, Driver, Image, Login, Notify, Promote, Promotion, Push, Registry, Release, Requirement,
+    Sign, Target, Version, VersionScheme,
+};
+pub use job::{Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, Resources, Service, Shell};
+pub use matrix::{Leg, MAX_LEGS, Matrix};
+pub use select::{Condition, Selection};
+pub use step::{Command, Lock, Retry, Rollback, Step, StepKind, Wait, WaitKind, WaitTarget};
+
+/// Index of a [`Step`] in [`Pipeline::steps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub u32);
+
+/// Index of a [`Stage`] in [`Pipeline::stages`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub u32);
+
+/// A whole pipeline.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    /// Its name; the folder's name where the file gives none.
+    pub name: String,
+    /// The container engine asked for.
+    pub engine: Option<Spanned<String>>,
+    /// At most one run of a group at a time.
+    pub concurrency: Option<Concurrency>,
+    /// The shell of jobs that name none.
+    pub shell: Option<Shell>,
+    /// The time limit of steps that name none.
+    pub timeout: Option<Duration>,
+    /// Variables passed to every job from the environment of `pipe`.
+    pub pass_env: Vec<Spanned<String>>,
+    /// Variables of every job.
+    pub env: Vec<EnvVar>,
+    /// Parameters of a run.
+    pub params: IndexMap<String, Param>,
+    /// Secrets.
+    pub secrets: IndexMap<String, Secret>,
+    /// Registries.
+    pub registries: IndexMap<String, Registry>,
+    /// Images, declared or made by a `build`.
+    pub images: IndexMap<String, Image>,
+    /// Versions.
+    pub versions: IndexMap<String, Version>,
+    /// Targets, with what `like=` takes over filled in.
+    pub targets: IndexMap<String, Target>,
+    /// Promotions.
+    pub promotions: IndexMap<String, Promotion>,
+    /// Who is told what.
+    pub notifies: Vec<Notify>,
+    /// The stages, in file order.
+    pub stages: Vec<Stage>,
+    /// The steps of all stages, in file order.
+    pub steps: Vec<Step>,
+}
+
+impl Pipeline {
+    /// The step with this id.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.steps[id.0 as usize]
+    }
+
+    /// The stage with this id.
+    #[must_use]
+    pub fn stage(&self, id: StageId) -> &Stage {
+        &self.stages[id.0 as usize]
+    }
+
+    /// All stages with their ids.
+    pub fn stage_ids(&self) -> impl Iterator<Item = StageId> + use<> {
+        (0..u32::try_from(self.stages.len()).unwrap_or(u32::MAX)).map(StageId)
+    }
+
+    /// `stage.step`, the name that is unique in the pipeline.
+    #[must_use]
+    pub fn full_name(&self, id: StepId) -> String {
+        let step = self.step(id);
+        format!("{}.{}", self.stage(step.stage).name.value, step.name.value)
+    }
+}
+
+/// A phase of the pipeline.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its steps, in file order.
+    pub steps: Vec<StepId>,
+    /// In which runs it takes part.
+    pub selection: Selection,
+    /// `rollback=reverse`.
+    pub undo_on_failure: bool,
+    /// What it waits for, where it says so itself; `None`: the stage before it.
+    pub waits: Option<Vec<Wait>>,
+    /// Variables of its jobs.
+    pub env: Vec<EnvVar>,
+}
+
+/// `concurrency`
+#[derive(Debug, Clone)]
+pub struct Concurrency {
+    /// Runs with the same text are one group.
+    pub group: Spanned<Template>,
+    /// Whether a new run cancels the one that runs.
+    pub cancel: bool,
+}
+
+/// One variable of an `env` node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its value.
+    pub value: Spanned<Template>,
+}
+
+/// A parameter of the pipeline or of a template.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its type.
+    pub ty: ParamType,
+    /// The value where none is given.
+    pub default: Option<Spanned<String>>,
+    /// What it is for.
+    pub doc: Option<String>,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParamType {
+    /// Any text.
+    String,
+    /// A whole number.
+    Int,
+    /// `true` or `false`.
+    Bool,
+    /// One of these words.
+    Enum(Vec<String>),
+    /// A duration.
+    Duration,
+    /// A relative path.
+    Path,
+    /// Several texts; of templates only.
+    List,
+}
+
+impl ParamType {
+    /// Whether `text` is a value of this type.
+    ///
+    /// # Errors
+    /// What would be one, in words that follow "expected".
+    pub fn accepts(&self, text: &str) -> Result<(), String> {
+        let ok = match self {
+            ParamType::String | ParamType::List => true,
+            ParamType::Int => text.parse::<i64>().is_ok(),
+            ParamType::Bool => matches!(text, "true" | "false"),
+            ParamType::Enum(words) => words.iter().any(|w| w == text),
+            ParamType::Duration => crate::units::duration(text).is_ok(),
+            ParamType::Path => crate::units::relative_path(text).is_ok(),
+        };
+        if ok { Ok(()) } else { Err(self.describe()) }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            ParamType::String => "text".into(),
+            ParamType::List => "a list".into(),
+            ParamType::Int => "a whole number".into(),
+            ParamType::Bool => "`true` or `false`".into(),
+            ParamType::Enum(words) => format!("one of `{}`", words.join("`, `")),
+            ParamType::Duration => "a duration such as `30m`".into(),
+            ParamType::Path => "a path beneath the pipeline's folder".into(),
+        }
+    }
+}
+
+/// A declared secret.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// Its name, and the variable under which a job sees it.
+    pub name: Spanned<String>,
+    /// Where its value comes from.
+    pub source: SecretSource,
+}
+
+/// Where a secret's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of `pipe` itself.
+    Env(String),
+    /// A file; `~` is the user's home.
+    File(String),
+    /// A command that prints it.
+    Command(String),
+}
+
+/// A place where something was declared or used.
+pub type Place = Span;

@@ -1,0 +1,146 @@
+//! Durations, sizes, paths, names: text to value, with an error that says what to write.
+
+use std::time::Duration;
+
+const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const SIZES: &[(&str, u64)] = &[
+    ("B", 1),
+    ("KB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// The longest duration that is accepted: ten years, in milliseconds.
+const LONGEST: u64 = 10 * 365 * 86_400_000;
+
+/// `90s`, `30m`, `1h30m`, `7d`: parts of falling unit.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a number and a unit: `90s`, `30m`, `72h`, `7d`".to_owned();
+    let mut rest = text;
+    let mut total: u64 = 0;
+    let mut last = usize::MAX;
+    while !rest.is_empty() {
+        let (amount, unit, after) = part(rest).ok_or_else(wrong)?;
+        let at = DURATIONS.iter().position(|(u, _)| *u == unit).ok_or_else(wrong)?;
+        if at >= last {
+            return Err(wrong());
+        }
+        last = at;
+        total = total.saturating_add(amount.saturating_mul(DURATIONS[at].1));
+        rest = after;
+    }
+    if last == usize::MAX {
+        return Err(wrong());
+    }
+    if total > LONGEST {
+        return Err("this is longer than ten years".to_owned());
+    }
+    Ok(Duration::from_millis(total))
+}
+
+/// `512MiB`, `10GB`: bytes.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn size(text: &str) -> Result<u64, String> {
+    let units = || SIZES.iter().map(|(u, _)| *u).collect::<Vec<_>>().join(", ");
+    let wrong = || format!("write a number and one of the units {}", units());
+    let (amount, unit, rest) = part(text).ok_or_else(wrong)?;
+    let found = SIZES.iter().find(|(u, _)| *u == unit && rest.is_empty());
+    let (_, factor) = found.ok_or_else(wrong)?;
+    amount.checked_mul(*factor).ok_or_else(|| "this is too large".to_owned())
+}
+
+/// A number, the letters behind it, and the rest.
+fn part(text: &str) -> Option<(u64, &str, &str)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let amount = text[..digits].parse().ok()?;
+    let rest = &text[digits..];
+    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    (letters > 0).then(|| (amount, &rest[..letters], &rest[letters..]))
+}
+
+/// A path beneath the pipeline's folder.
+///
+/// # Errors
+/// Why it is none.
+pub fn relative_path(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("a path cannot be empty; `.` is the pipeline's folder".into());
+    }
+    if text.starts_with('/') || text.starts_with('~') {
+        return Err("write it relative to the pipeline's folder".into());
+    }
+    if text.contains('\\') {
+        return Err("write folders with `/`".into());
+    }
+    if text.split('/').any(|p| p == "..") {
+        return Err("it must stay beneath the pipeline's folder, without `..`".into());
+    }
+    no_control(text)
+}
+
+/// A name that is declared: letters, digits, `-`, `_`, at most 64 characters.
+///
+/// # Errors
+/// Why it is none.
+pub fn name(text: &str) -> Result<(), String> {
+    let ok = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    match text.chars().next() {
+        None => Err("a name cannot be empty".into()),
+        Some('-') => Err("a name cannot begin with `-`".into()),
+        Some(_) if text.chars().count() > 64 => Err("a name has at most 64 characters".into()),
+        Some(_) => match text.chars().find(|c| !ok(*c)) {
+            None => Ok(()),
+            Some(c) => Err(format!(
+                "a name has letters, digits, `-` and `_`, not `{}`",
+                c.escape_debug()
+            )),
+        },
+    }
+}
+
+/// The name of an environment variable.
+///
+/// # Errors
+/// Why it is none.
+pub fn env_name(text: &str) -> Result<(), String> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(ok) || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("a variable's name has letters, digits and `_`, and does not begin with a digit".into());
+    }
+    Ok(())
+}
+
+/// Whether text is free of control characters.
+///
+/// # Errors
+/// Which one is in it.
+pub fn no_control(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| c.is_control()) {
+        None => Ok(()),
+        Some(c) => Err(format!("it has the control character `{}`", c.escape_default())),
+    }
+}
+
+/// A duration as people write it: `1h30m`, `90s`.
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut out = String::new();
+    for (unit, factor) in DURATIONS.iter().rev() {
+        if rest / factor > 0 {
+            out += &format!("{}{unit}", rest / factor);
+            rest %= factor;
+        }
+    }
+    if out.is_empty() { "0s".into() } else { out }
+}
