@@ -371,7 +371,11 @@ mod tests {
     fn a_missing_git_is_said_and_a_git_in_the_repository_is_not_run() {
         let place = Place::repository();
         place.program("git", "touch PWNED");
-        let path = format!(".:{}", place.root().join("nowhere").display());
+        let here = std::env::current_dir().unwrap();
+        let up = "../".repeat(here.components().count() - 1);
+        let root = place.root().strip_prefix("/").unwrap().display();
+        let path = format!("{up}{root}:/nowhere");
+        assert!(Path::new(&path.replace(":/nowhere", "/git")).exists());
         let git = Git::new(place.root(), &|name| (name == "PATH").then(|| path.clone()));
         assert_eq!(git.output(&["version"]), Err(GitError::NotInstalled));
         assert!(!place.root().join("PWNED").exists());
