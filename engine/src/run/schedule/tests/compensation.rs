@@ -225,6 +225,35 @@ fn no_step_takes_a_lock_that_a_waiting_undo_wants() {
 }
 
 #[test]
+fn an_undo_that_still_misses_a_lock_lets_the_next_one_pass() {
+    let graph = "
+        a undo in=g! lock=x,y priority=9
+        b in=g! needs=a
+        c undo in=h! lock=x priority=8
+        d in=h! needs=c
+        x lock=x priority=7
+        y lock=y";
+    assert_eq!(
+        tell(
+            graph,
+            &[
+                "pass a", "pass c", "fail b", "fail d", "pass x", "undone c", "pass y"
+            ]
+        ),
+        [
+            "start a",
+            "a passed, start c, start b, start y",
+            "c passed, start x, start d",
+            "b failed",
+            "d failed",
+            "x passed, undo c",
+            "",
+            "y passed, undo a"
+        ]
+    );
+}
+
+#[test]
 fn undos_run_outside_of_the_job_limit() {
     let graph = "
         a undo

@@ -331,7 +331,7 @@ fn fail_fast_lets_the_failure_branch_and_the_clean_up_run() {
                 "fail a",
                 "cut b",
                 "pass report",
-                "fail clean",
+                "pass clean",
                 "pass sweep",
                 "pass tell"
             ]
@@ -341,7 +341,7 @@ fn fail_fast_lets_the_failure_branch_and_the_clean_up_run() {
             "a failed, stop b, start report, start clean",
             "b cancelled, gate passed, start sweep",
             "report passed, start tell",
-            "clean failed, dust skipped: clean failed",
+            "clean passed, dust skipped: fail-fast",
             "sweep passed",
             "tell passed, finish"
         ]
