@@ -1,3 +1,4 @@
-//! stub
+//! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
+pub mod run;
 pub mod world;
