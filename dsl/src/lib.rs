@@ -1,5 +1,6 @@
 //! The language of `pipeline.kdl`: text in, meaning and diagnostics out; never runs anything.
 
+mod check;
 pub mod codes;
 pub mod diagnostic;
 pub mod expr;
@@ -9,9 +10,106 @@ mod lower;
 pub mod model;
 mod names;
 pub mod render;
+mod resolve;
 pub mod schema;
 pub mod source;
 mod stdlib;
 pub mod syntax;
 mod text;
 pub mod units;
+
+use std::path::Path;
+
+use diagnostic::{Diagnostic, Severity};
+use model::Pipeline;
+use source::{SourceMap, Span};
+
+pub use load::{Files, Folder, MAX_FILE};
+
+/// What a file means, and what is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The pipeline, as far as it could be understood.
+    pub pipeline: Pipeline,
+    /// All files that were read.
+    pub sources: SourceMap,
+    /// All findings, in file order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether a finding forbids to run it.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity() == Severity::Error)
+    }
+}
+
+/// Loads the pipeline whose root file has this name and text. Never fails: what is wrong is in the findings.
+#[must_use]
+pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
+    let load::Units {
+        units,
+        sources,
+        mut diagnostics,
+    } = load::read_all(files, name, text);
+    let broken = !diagnostics.is_empty();
+    let lowered = lower::lower(&units, &sources, &mut diagnostics);
+    let (mut pipeline, names) = resolve::resolve(lowered, &mut diagnostics);
+    // What cannot be read cannot be judged as a whole: a lost node would look like a missing one.
+    if !broken {
+        if pipeline.stages.is_empty() {
+            diagnostics.push(no_stage(&sources));
+        }
+        if diagnostics
+            .iter()
+            .all(|d| d.severity() == Severity::Warning)
+        {
+            check::check(&pipeline, &names, &mut diagnostics);
+        }
+    }
+    if pipeline.name.is_empty() {
+        pipeline.name = "pipeline".to_owned();
+    }
+    tidy(&mut diagnostics);
+    Loaded {
+        pipeline,
+        sources,
+        diagnostics,
+    }
+}
+
+/// Loads a file from disk; its folder is the pipeline's.
+///
+/// # Errors
+/// Why the root file itself cannot be read, as a sentence part.
+pub fn load_file(path: &Path) -> Result<Loaded, String> {
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let files = Folder(folder.to_owned());
+    let text = files.read(&name)?;
+    Ok(load(&files, &name, text))
+}
+
+fn no_stage(sources: &SourceMap) -> Diagnostic {
+    let root = sources
+        .iter()
+        .next()
+        .map_or(Span::default(), |s| Span::new(s.id, 0, s.text.len().min(1)));
+    Diagnostic::new(&codes::names::NO_STAGE, "there is no stage in this pipeline", root, "nothing to run")
+        .help("add one: `stage test { job unit { run \"cargo test\" } }`; `pipe init` writes a whole file")
+}
+
+/// File order, each finding once. A mistake in a template is told for its first use.
+fn tidy(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
+    diagnostics.dedup_by(|a, b| a.code == b.code && a.span() == b.span() && a.message == b.message);
+}

@@ -5,7 +5,6 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::codes::names as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::schema;
 use crate::source::{SourceMap, Span, Spanned};
 use crate::syntax::tree::Node;
 use crate::{stdlib, syntax};
@@ -41,7 +40,11 @@ impl Files for Folder {
         }
         let meta = full.metadata().map_err(say)?;
         if !meta.is_file() {
-            let what = if meta.is_dir() { "a folder" } else { "not a regular file" };
+            let what = if meta.is_dir() {
+                "a folder"
+            } else {
+                "not a regular file"
+            };
             return Err(format!("it is {what}"));
         }
         if meta.len() > MAX_FILE {
@@ -107,7 +110,11 @@ pub fn read_all(files: &dyn Files, entry: &str, text: String) -> Units {
 /// Whether some `use std.…` wants the standard library without an `include`.
 fn uses_std(units: &[Unit]) -> bool {
     let is_use = |n: &Node| {
-        n.name.value == "use" && n.args.first().and_then(|a| a.as_str()).is_some_and(|t| t.starts_with("std."))
+        n.name.value == "use"
+            && n.args
+                .first()
+                .and_then(|a| a.as_str())
+                .is_some_and(|t| t.starts_with("std."))
     };
     let tops = units.iter().flat_map(|u| &u.nodes);
     tops.filter(|n| matches!(n.name.value.as_str(), "stage" | "template"))
@@ -143,7 +150,11 @@ impl Loading<'_> {
         let Some(arg) = node.args.first() else { return };
         let Some(path) = arg.as_str() else { return };
         let path = Spanned::new(path, arg.span);
-        let own = node.props.iter().find(|p| p.name.value == "as").and_then(|p| p.value.as_str());
+        let own = node
+            .props
+            .iter()
+            .find(|p| p.name.value == "as")
+            .and_then(|p| p.value.as_str());
         let namespace = match (outer, own) {
             (Some(outer), Some(own)) => Some(format!("{outer}.{own}")),
             (outer, own) => own.or(outer).map(str::to_owned),
@@ -248,4 +259,3 @@ fn resolve(from: &str, path: &str) -> Result<String, String> {
     }
     Ok(parts.join("/"))
 }
-

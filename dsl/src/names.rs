@@ -37,7 +37,10 @@ impl Names {
     /// The names of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = (&str, Span)> {
         let of_kind = self.declared.iter().find(|(k, _)| *k == kind);
-        of_kind.into_iter().flat_map(|(_, names)| names).map(|(n, s)| (n.as_str(), *s))
+        of_kind
+            .into_iter()
+            .flat_map(|(_, names)| names)
+            .map(|(n, s)| (n.as_str(), *s))
     }
 
     /// The full name that `name` means in a file included `as` a namespace.
@@ -45,7 +48,9 @@ impl Names {
     pub fn resolve(&self, kind: Kind, name: &str, namespace: Option<&str>) -> Option<String> {
         let inner = namespace.map(|ns| format!("{ns}.{name}"));
         let candidates = inner.into_iter().chain([name.to_owned()]);
-        let found = candidates.into_iter().find(|n| self.of(kind).any(|(known, _)| known == n))?;
+        let found = candidates
+            .into_iter()
+            .find(|n| self.of(kind).any(|(known, _)| known == n))?;
         self.used.borrow_mut().push((kind, found.clone()));
         Some(found)
     }
@@ -53,7 +58,10 @@ impl Names {
     /// Whether a reference named it.
     #[must_use]
     pub fn is_used(&self, kind: Kind, name: &str) -> bool {
-        self.used.borrow().iter().any(|(k, n)| *k == kind && n == name)
+        self.used
+            .borrow()
+            .iter()
+            .any(|(k, n)| *k == kind && n == name)
     }
 
     /// The finding for a name that is not declared.
@@ -62,9 +70,18 @@ impl Names {
         let known: Vec<&str> = self.of(kind).map(|(n, _)| n).collect();
         unknown(kind.noun(), name, &known, || match kind {
             Kind::Secret => format!("declare it at the top of the file: `secret {}`", name.value),
-            Kind::Registry => format!("declare it at the top of the file: `registry {} \"ghcr.io/…\"`", name.value),
-            Kind::Template => "declare it with `template`, or `include` the file that does".to_owned(),
-            kind => format!("declare it at the top of the file: `{} {} …`", kind.noun(), name.value),
+            Kind::Registry => format!(
+                "declare it at the top of the file: `registry {} \"ghcr.io/…\"`",
+                name.value
+            ),
+            Kind::Template => {
+                "declare it with `template`, or `include` the file that does".to_owned()
+            }
+            kind => format!(
+                "declare it at the top of the file: `{} {} …`",
+                kind.noun(),
+                name.value
+            ),
         })
         .with_declaration(self, kind)
     }
@@ -139,7 +156,10 @@ pub fn declared_by(node: &Node) -> Option<(Kind, Spanned<String>)> {
 impl Diagnostic {
     /// Marks the declaration of the name that the help suggests.
     fn with_declaration(self, names: &Names, kind: Kind) -> Self {
-        let near = self.help.as_deref().and_then(|h| h.strip_prefix("did you mean `")?.strip_suffix("`?"));
+        let near = self
+            .help
+            .as_deref()
+            .and_then(|h| h.strip_prefix("did you mean `")?.strip_suffix("`?"));
         let place = near.and_then(|near| names.of(kind).find(|(n, _)| *n == near));
         match place.map(|(n, s)| (n.to_owned(), s)) {
             Some((name, span)) => self.label(span, format!("`{name}` is declared here")),

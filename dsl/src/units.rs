@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const DURATIONS: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 const SIZES: &[(&str, u64)] = &[
     ("B", 1),
     ("KB", 1000),
@@ -29,7 +35,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let mut last = usize::MAX;
     while !rest.is_empty() {
         let (amount, unit, after) = part(rest).ok_or_else(wrong)?;
-        let at = DURATIONS.iter().position(|(u, _)| *u == unit).ok_or_else(wrong)?;
+        let at = DURATIONS
+            .iter()
+            .position(|(u, _)| *u == unit)
+            .ok_or_else(wrong)?;
         if at >= last {
             return Err(wrong());
         }
@@ -56,7 +65,9 @@ pub fn size(text: &str) -> Result<u64, String> {
     let (amount, unit, rest) = part(text).ok_or_else(wrong)?;
     let found = SIZES.iter().find(|(u, _)| *u == unit && rest.is_empty());
     let (_, factor) = found.ok_or_else(wrong)?;
-    amount.checked_mul(*factor).ok_or_else(|| "this is too large".to_owned())
+    amount
+        .checked_mul(*factor)
+        .ok_or_else(|| "this is too large".to_owned())
 }
 
 /// A number, the letters behind it, and the rest.
@@ -64,7 +75,9 @@ fn part(text: &str) -> Option<(u64, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let amount = text[..digits].parse().ok()?;
     let rest = &text[digits..];
-    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let letters = rest
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
     (letters > 0).then(|| (amount, &rest[..letters], &rest[letters..]))
 }
 
@@ -115,7 +128,9 @@ pub fn name(text: &str) -> Result<(), String> {
 pub fn env_name(text: &str) -> Result<(), String> {
     let ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(ok) || text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err("a variable's name has letters, digits and `_`, and does not begin with a digit".into());
+        return Err(
+            "a variable's name has letters, digits and `_`, and does not begin with a digit".into(),
+        );
     }
     Ok(())
 }
@@ -127,7 +142,10 @@ pub fn env_name(text: &str) -> Result<(), String> {
 pub fn no_control(text: &str) -> Result<(), String> {
     match text.chars().find(|c| c.is_control()) {
         None => Ok(()),
-        Some(c) => Err(format!("it has the control character `{}`", c.escape_default())),
+        Some(c) => Err(format!(
+            "it has the control character `{}`",
+            c.escape_default()
+        )),
     }
 }
 

@@ -27,7 +27,17 @@ pub(crate) use codes;
 
 /// Every code, by number.
 pub fn all() -> impl Iterator<Item = Code> {
-    [syntax::ALL, shape::ALL, names::ALL, values::ALL, graph::ALL, delivery::ALL].into_iter().flatten().copied()
+    [
+        syntax::ALL,
+        shape::ALL,
+        names::ALL,
+        values::ALL,
+        graph::ALL,
+        delivery::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The code with this number, in either case.

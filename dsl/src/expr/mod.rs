@@ -124,7 +124,10 @@ pub const CONTEXTS: &[Context] = &[
     },
     Context {
         name: "run",
-        fields: &[("id", "the run's number in this checkout"), ("date", "the day it began, `2026-01-31`, in UTC")],
+        fields: &[
+            ("id", "the run's number in this checkout"),
+            ("date", "the day it began, `2026-01-31`, in UTC"),
+        ],
         doc: "The run itself.",
     },
     Context {
@@ -167,7 +170,10 @@ pub const CONTEXTS: &[Context] = &[
 /// The functions, as written, and what they do.
 pub const FUNCTIONS: &[(&str, &str)] = &[
     ("lower", "lower case"),
-    ("slug", "lower case letters, digits and hyphens, at most 63 characters"),
+    (
+        "slug",
+        "lower case letters, digits and hyphens, at most 63 characters",
+    ),
     ("replace('a', 'b')", "every `a` becomes `b`"),
     ("default('x')", "`x` where there is no value"),
 ];
@@ -256,7 +262,9 @@ impl Template {
             };
             match replaced {
                 None => parts.push(part.clone()),
-                Some((t, calls)) => parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls))),
+                Some((t, calls)) => {
+                    parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls)))
+                }
             }
         }
         Template { parts }

@@ -48,7 +48,8 @@ pub fn looks_like_reference(script: &str, span: Span, source: &Source) -> Option
     let mut from = 0;
     while let Some(at) = script[from..].find("${").map(|i| from + i) {
         let inner = &script[at + 2..];
-        let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
+        let end =
+            inner.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
         if let Some(end) = end
             && matches!(inner.as_bytes()[end], b'}' | b'(')
             && inner[..end].contains('.')
@@ -154,14 +155,23 @@ impl Parser<'_> {
                     },
                     at + 2,
                 )),
-                None => self.wants(span, format!("`{}.outputs` wants the name of an output", step.join("."))),
+                None => self.wants(
+                    span,
+                    format!("`{}.outputs` wants the name of an output", step.join(".")),
+                ),
             };
         }
         let Some(context) = CONTEXTS.iter().find(|c| c.name == first) else {
             return self.unknown_context(first, segments, span);
         };
         let Some(second) = segments.get(1).map(|s| s.name.as_str()) else {
-            return self.wants(span, format!("`{first}` wants a name after it, such as `{}`", sample(context)));
+            return self.wants(
+                span,
+                format!(
+                    "`{first}` wants a name after it, such as `{}`",
+                    sample(context)
+                ),
+            );
         };
         if !context.fields.is_empty() {
             let Some(&(field, _)) = context.fields.iter().find(|(f, _)| *f == second) else {
@@ -178,17 +188,30 @@ impl Parser<'_> {
     }
 
     /// A reference to something declared; a namespace makes its name two segments long.
-    fn declared(&mut self, context: &str, segments: &[Segment], span: Span) -> Option<(Ref, usize)> {
+    fn declared(
+        &mut self,
+        context: &str,
+        segments: &[Segment],
+        span: Span,
+    ) -> Option<(Ref, usize)> {
         let second = segments[1].name.clone();
         if context == "target" {
             let Some(field) = segments.get(2) else {
                 return self.wants(span, format!("`target.{second}` wants a field after it"));
             };
             let field = field.name.clone();
-            return Some((Ref::Target { name: second, field }, 3));
+            return Some((
+                Ref::Target {
+                    name: second,
+                    field,
+                },
+                3,
+            ));
         }
         let namespaced = matches!(context, "version" | "image" | "registry")
-            && segments.get(2).is_some_and(|s| s.args.is_none() && s.name != "digest" && !is_function(&s.name));
+            && segments
+                .get(2)
+                .is_some_and(|s| s.args.is_none() && s.name != "digest" && !is_function(&s.name));
         let (name, mut used) = if namespaced {
             (format!("{second}.{}", segments[2].name), 3)
         } else {
@@ -226,11 +249,12 @@ impl Parser<'_> {
                 };
                 let guess = nearest(name, bare).map(|n| format!("did you mean `{n}`? "));
                 self.report(
-                    Diagnostic::new(&codes::UNKNOWN_FUNCTION, message, span, "in this reference").help(format!(
-                        "{}the functions are `{}`",
-                        guess.unwrap_or_default(),
-                        known.join("`, `")
-                    )),
+                    Diagnostic::new(&codes::UNKNOWN_FUNCTION, message, span, "in this reference")
+                        .help(format!(
+                            "{}the functions are `{}`",
+                            guess.unwrap_or_default(),
+                            known.join("`, `")
+                        )),
                 );
                 return None;
             }
@@ -247,7 +271,10 @@ impl Parser<'_> {
             ),
             None => format!(
                 "it can be {}, or an output of a step: `${{STEP.outputs.NAME}}`",
-                known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+                known
+                    .map(|k| format!("`{k}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         };
         self.report(
@@ -264,7 +291,8 @@ impl Parser<'_> {
 
     fn unknown_field<T>(&mut self, context: &super::Context, field: &str, span: Span) -> Option<T> {
         let known = || context.fields.iter().map(|(f, _)| *f);
-        let guess = nearest(field, known()).map(|n| format!("did you mean `{}.{n}`? ", context.name));
+        let guess =
+            nearest(field, known()).map(|n| format!("did you mean `{}.{n}`? ", context.name));
         self.report(
             Diagnostic::new(
                 &codes::UNKNOWN_CONTEXT,
@@ -275,14 +303,22 @@ impl Parser<'_> {
             .help(format!(
                 "{}it has {}",
                 guess.unwrap_or_default(),
-                known().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+                known()
+                    .map(|k| format!("`{k}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             )),
         );
         None
     }
 
     fn wants<T>(&mut self, span: Span, message: String) -> Option<T> {
-        self.report(Diagnostic::new(&codes::BAD_REFERENCE, message, span, "this is not complete"));
+        self.report(Diagnostic::new(
+            &codes::BAD_REFERENCE,
+            message,
+            span,
+            "this is not complete",
+        ));
         None
     }
 
@@ -297,7 +333,9 @@ struct Segment {
 }
 
 fn is_function(name: &str) -> bool {
-    FUNCTIONS.iter().any(|(f, _)| f.split('(').next() == Some(name))
+    FUNCTIONS
+        .iter()
+        .any(|(f, _)| f.split('(').next() == Some(name))
 }
 
 fn sample(context: &super::Context) -> String {

@@ -63,19 +63,47 @@ const OTHER_WORDS: &[(&str, &str)] = &[
 impl Reader<'_> {
     pub(super) fn extra_argument(&mut self, form: &Form<'_>, value: &Value) {
         let schema = form.schema;
-        let written = self.sources.get(value.span.source).slice(value.span).to_owned();
-        let help = if let Some(prop) = schema.props.iter().find(|p| form.node.props.iter().all(|w| w.name.value != p.name)) {
-            format!("a property is written `{}=…`; the whole form is `{}`", prop.name, schema.usage())
+        let written = self
+            .sources
+            .get(value.span.source)
+            .slice(value.span)
+            .to_owned();
+        let help = if let Some(prop) = schema
+            .props
+            .iter()
+            .find(|p| form.node.props.iter().all(|w| w.name.value != p.name))
+        {
+            format!(
+                "a property is written `{}=…`; the whole form is `{}`",
+                prop.name,
+                schema.usage()
+            )
         } else {
             format!("the form is `{}`", schema.usage())
         };
         let message = match schema.args {
-            [] => format!("`{}` takes no argument, but {written} is given", schema.name),
-            [one] => format!("`{}` takes one argument, its {}; {written} is one too many", schema.name, one.name),
-            many => format!("`{}` takes {} arguments; {written} is one too many", schema.name, many.len()),
+            [] => format!(
+                "`{}` takes no argument, but {written} is given",
+                schema.name
+            ),
+            [one] => format!(
+                "`{}` takes one argument, its {}; {written} is one too many",
+                schema.name, one.name
+            ),
+            many => format!(
+                "`{}` takes {} arguments; {written} is one too many",
+                schema.name,
+                many.len()
+            ),
         };
         self.report(
-            Diagnostic::new(&codes::EXTRA_ARGUMENT, message, value.span, "not expected here").help(help),
+            Diagnostic::new(
+                &codes::EXTRA_ARGUMENT,
+                message,
+                value.span,
+                "not expected here",
+            )
+            .help(help),
         );
     }
 
@@ -85,7 +113,10 @@ impl Reader<'_> {
         let (span, help) = match as_prop {
             Some(prop) => (
                 prop.name.span,
-                format!("write it without `{}=`, right behind `{}`", field.name, schema.name),
+                format!(
+                    "write it without `{}=`, right behind `{}`",
+                    field.name, schema.name
+                ),
             ),
             None => (form.name_span(), format!("write `{}`", schema.usage())),
         };
@@ -102,7 +133,11 @@ impl Reader<'_> {
 
     pub(super) fn missing_prop(&mut self, form: &Form<'_>, field: &Field) {
         let name = form.schema.name;
-        let as_child = form.node.nodes().iter().find(|n| n.name.value == field.name);
+        let as_child = form
+            .node
+            .nodes()
+            .iter()
+            .find(|n| n.name.value == field.name);
         if as_child.is_some() {
             return; // Said where the child stands.
         }
@@ -121,7 +156,10 @@ impl Reader<'_> {
         self.report(
             Diagnostic::new(
                 &codes::MISSING_CHILD,
-                format!("`{}` wants a `{}` in its block", form.schema.name, child.name),
+                format!(
+                    "`{}` wants a `{}` in its block",
+                    form.schema.name, child.name
+                ),
                 form.name_span(),
                 format!("no `{}` here", child.name),
             )
@@ -132,16 +170,34 @@ impl Reader<'_> {
     pub(super) fn unknown_prop(&mut self, form: &Form<'_>, prop: &Prop) {
         let name = prop.name.value.as_str();
         let schema = form.schema;
-        let value = self.sources.get(prop.value.span.source).slice(prop.value.span).to_owned();
-        let child = schema.child(name).or_else(|| ours(name).and_then(|n| schema.child(n)));
-        let help = if schema.args.iter().any(|a| a.name == name) || (name == "name" && !schema.args.is_empty()) {
-            format!("the {} is written without `{name}=`: `{} {value}`", schema.args[0].name, schema.name)
+        let value = self
+            .sources
+            .get(prop.value.span.source)
+            .slice(prop.value.span)
+            .to_owned();
+        let child = schema
+            .child(name)
+            .or_else(|| ours(name).and_then(|n| schema.child(n)));
+        let help = if schema.args.iter().any(|a| a.name == name)
+            || (name == "name" && !schema.args.is_empty())
+        {
+            format!(
+                "the {} is written without `{name}=`: `{} {value}`",
+                schema.args[0].name, schema.name
+            )
         } else if let Some(child) = child {
-            format!("`{0}` is written inside the block: `{1} … {{ {0} {value} }}`", child.name, schema.name)
+            format!(
+                "`{0}` is written inside the block: `{1} … {{ {0} {value} }}`",
+                child.name, schema.name
+            )
         } else if let Some(near) = nearest(name, schema.props.iter().map(|p| p.name)) {
             format!("did you mean `{near}`?")
         } else if schema.props.is_empty() {
-            format!("`{}` has no properties; the form is `{}`", schema.name, schema.usage())
+            format!(
+                "`{}` has no properties; the form is `{}`",
+                schema.name,
+                schema.usage()
+            )
         } else {
             let known: Vec<_> = schema.props.iter().map(|p| p.name).collect();
             format!("its properties are {}", crate::text::list(&known))
@@ -160,11 +216,18 @@ impl Reader<'_> {
     pub(super) fn unknown_child(&mut self, form: &Form<'_>, child: &Node) {
         let name = child.name.value.as_str();
         let schema = form.schema;
-        let place = if schema.name.is_empty() { "at the top of a file".into() } else { format!("in `{}`", schema.name) };
+        let place = if schema.name.is_empty() {
+            "at the top of a file".into()
+        } else {
+            format!("in `{}`", schema.name)
+        };
         let as_prop = schema.prop(name).map(|p| match child.args.first() {
             Some(value) => {
                 let value = self.sources.get(value.span.source).slice(value.span);
-                format!("`{0}` is a property: `{1} … {0}={value}`", p.name, schema.name)
+                format!(
+                    "`{0}` is a property: `{1} … {0}={value}`",
+                    p.name, schema.name
+                )
             }
             None => format!("`{0}` is a property: `{1} … {0}=…`", p.name, schema.name),
         });
@@ -175,7 +238,10 @@ impl Reader<'_> {
             })
             .or_else(|| {
                 let ours = ours(name).filter(|n| schema.child(n).is_some())?;
-                Some(format!("it is called `{ours}` here; `pipe explain {}` tells more", path(schema, ours)))
+                Some(format!(
+                    "it is called `{ours}` here; `pipe explain {}` tells more",
+                    path(schema, ours)
+                ))
             })
             .or_else(|| elsewhere(name).map(|at| format!("`{name}` belongs into {at}")))
             .unwrap_or_else(|| {
@@ -207,11 +273,18 @@ impl Reader<'_> {
 }
 
 fn ours(theirs: &str) -> Option<&'static str> {
-    OTHER_WORDS.iter().find(|(t, _)| *t == theirs).map(|(_, o)| *o)
+    OTHER_WORDS
+        .iter()
+        .find(|(t, _)| *t == theirs)
+        .map(|(_, o)| *o)
 }
 
 fn path(schema: &NodeSchema, child: &str) -> String {
-    if schema.name.is_empty() { child.to_owned() } else { format!("{}.{child}", schema.name) }
+    if schema.name.is_empty() {
+        child.to_owned()
+    } else {
+        format!("{}.{child}", schema.name)
+    }
 }
 
 /// The nodes in whose block a word may stand: "`job` or `stage`".
@@ -232,7 +305,13 @@ fn elsewhere(name: &str) -> Option<String> {
     let words: Vec<String> = parents
         .iter()
         .take(4)
-        .map(|p| if p.is_empty() { "the top of the file".to_owned() } else { format!("`{p}`") })
+        .map(|p| {
+            if p.is_empty() {
+                "the top of the file".to_owned()
+            } else {
+                format!("`{p}`")
+            }
+        })
         .collect();
     (!words.is_empty()).then(|| words.join(" or "))
 }

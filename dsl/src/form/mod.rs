@@ -120,8 +120,16 @@ impl Reader<'_> {
             }
         }
         let given = form.node.args.len();
-        let missing: Vec<&Field> = schema.args.iter().skip(given).filter(|f| f.required).collect();
-        let rest = schema.rest.as_ref().filter(|f| f.required && given <= fixed);
+        let missing: Vec<&Field> = schema
+            .args
+            .iter()
+            .skip(given)
+            .filter(|f| f.required)
+            .collect();
+        let rest = schema
+            .rest
+            .as_ref()
+            .filter(|f| f.required && given <= fixed);
         if let Some(field) = missing.first().copied().or(rest) {
             self.missing_argument(form, field);
         }
@@ -232,10 +240,17 @@ impl Reader<'_> {
                     prop.name.span,
                     "not expected here",
                 )
-                .help(format!("write the values one after the other: `{} a b c`", child.name.value)),
+                .help(format!(
+                    "write the values one after the other: `{} a b c`",
+                    child.name.value
+                )),
             );
         }
-        if let Some(first) = form.lists.iter().find(|(name, _)| name.value == child.name.value) {
+        if let Some(first) = form
+            .lists
+            .iter()
+            .find(|(name, _)| name.value == child.name.value)
+        {
             let first = first.0.span;
             self.report(
                 Diagnostic::new(
@@ -249,7 +264,11 @@ impl Reader<'_> {
             );
             return;
         }
-        let values = child.args.iter().flat_map(|v| self.values(field, v)).collect();
+        let values = child
+            .args
+            .iter()
+            .flat_map(|v| self.values(field, v))
+            .collect();
         form.lists.push((child.name.clone(), values));
     }
 }

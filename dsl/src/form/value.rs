@@ -152,7 +152,9 @@ impl Reader<'_> {
             Type::AnyPath => units::no_control(&text).map(|()| None),
             Type::Path => units::relative_path(&text).map(|()| None),
             Type::Glob => glob(&text).map(|()| None),
-            Type::Duration => units::duration(&text).map(|d| Some(Val::Duration(Spanned::new(d, span)))),
+            Type::Duration => {
+                units::duration(&text).map(|d| Some(Val::Duration(Spanned::new(d, span))))
+            }
             Type::Size => units::size(&text).map(|n| Some(Val::Size(Spanned::new(n, span)))),
             Type::Bool => match text.as_str() {
                 "true" | "false" if self.scope.is_some() => {
@@ -217,7 +219,10 @@ impl Reader<'_> {
         self.report(
             Diagnostic::new(
                 &codes::NOT_INTERPOLATED,
-                format!("`{}` must be known before the run; `${{…}}` is not replaced in it", field.name),
+                format!(
+                    "`{}` must be known before the run; `${{…}}` is not replaced in it",
+                    field.name
+                ),
                 span,
                 format!("`{}` has its value only later", first.unwrap_or_default()),
             )
@@ -229,7 +234,12 @@ impl Reader<'_> {
     fn script(&mut self, text: &str, span: Span) -> Option<Val> {
         let source = self.sources.get(span.source);
         if let Some((name, at)) = expr::looks_like_reference(text, span, source) {
-            let variable: String = name.rsplit('.').next().unwrap_or("VALUE").to_uppercase().replace('-', "_");
+            let variable: String = name
+                .rsplit('.')
+                .next()
+                .unwrap_or("VALUE")
+                .to_uppercase()
+                .replace('-', "_");
             self.report(
                 Diagnostic::new(
                     &codes::REFERENCE_IN_SCRIPT,
@@ -257,8 +267,13 @@ impl Reader<'_> {
         }
         if text.trim().is_empty() || text.contains('\0') {
             self.report(
-                Diagnostic::new(&shape::WRONG_VALUE, "this command is empty", span, "nothing to run")
-                    .help("write the command, such as `run \"cargo test\"`, or remove the node"),
+                Diagnostic::new(
+                    &shape::WRONG_VALUE,
+                    "this command is empty",
+                    span,
+                    "nothing to run",
+                )
+                .help("write the command, such as `run \"cargo test\"`, or remove the node"),
             );
             return None;
         }
@@ -284,7 +299,9 @@ impl Reader<'_> {
             Some("text") => KeyPart::Text(text.to_owned()),
             Some(other) => {
                 let near = nearest(other, ["file", "env", "run", "text"]);
-                let guess = near.map(|n| format!("did you mean `({n})`? ")).unwrap_or_default();
+                let guess = near
+                    .map(|n| format!("did you mean `({n})`? "))
+                    .unwrap_or_default();
                 let help = format!("{guess}it can be `(file)`, `(env)`, `(run)` or `(text)`");
                 return self.bad_key_part(value.ty.as_ref().map_or(span, |t| t.span), &help);
             }
@@ -307,7 +324,13 @@ impl Reader<'_> {
 
     fn bad_key_part(&mut self, span: Span, help: &str) -> Option<Val> {
         self.report(
-            Diagnostic::new(&shape::WRONG_VALUE, "this is not a part of a key", span, "expected a key part").help(help),
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                "this is not a part of a key",
+                span,
+                "expected a key part",
+            )
+            .help(help),
         );
         None
     }
@@ -333,24 +356,39 @@ impl Reader<'_> {
     fn wrong_kind(&mut self, field: &Field, kind: &ValueKind, span: Span) {
         let written = self.sources.get(span.source).slice(span).to_owned();
         let (what, help) = match (kind, field.ty) {
-            (ValueKind::Float(_) | ValueKind::Int(_), Type::Duration) => {
-                ("a number", format!("add the unit, in quotes: `\"{written}s\"` or `\"{written}m\"`"))
+            (ValueKind::Float(_) | ValueKind::Int(_), Type::Duration) => (
+                "a number",
+                format!("add the unit, in quotes: `\"{written}s\"` or `\"{written}m\"`"),
+            ),
+            (ValueKind::Int(_), Type::Size) => (
+                "a number",
+                format!("add the unit, in quotes: `\"{written}MiB\"`"),
+            ),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Bool) => {
+                ("a number", "write `#true` or `#false`".into())
             }
-            (ValueKind::Int(_), Type::Size) => ("a number", format!("add the unit, in quotes: `\"{written}MiB\"`")),
-            (ValueKind::Int(_) | ValueKind::Float(_), Type::Bool) => ("a number", "write `#true` or `#false`".into()),
-            (ValueKind::Int(_) | ValueKind::Float(_), Type::Int(min, max)) => {
-                ("not a whole number", format!("write a whole number from {min} to {max}"))
-            }
-            (ValueKind::Int(_) | ValueKind::Float(_), _) => {
-                ("a number", format!("put it in quotes: `\"{written}\"`; as a number it would lose its form"))
-            }
-            (ValueKind::Bool(b), _) => ("a boolean", format!("put it in quotes if text is meant: `\"{b}\"`")),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Int(min, max)) => (
+                "not a whole number",
+                format!("write a whole number from {min} to {max}"),
+            ),
+            (ValueKind::Int(_) | ValueKind::Float(_), _) => (
+                "a number",
+                format!("put it in quotes: `\"{written}\"`; as a number it would lose its form"),
+            ),
+            (ValueKind::Bool(b), _) => (
+                "a boolean",
+                format!("put it in quotes if text is meant: `\"{b}\"`"),
+            ),
             _ => ("`#null`", "leave it out where there is no value".to_owned()),
         };
         self.report(
             Diagnostic::new(
                 &shape::WRONG_VALUE,
-                format!("`{}` is a {}, and this is {what}", field.name, noun(field.ty)),
+                format!(
+                    "`{}` is a {}, and this is {what}",
+                    field.name,
+                    noun(field.ty)
+                ),
                 span,
                 format!("expected {}", field.ty.describe()),
             )
@@ -361,13 +399,19 @@ impl Reader<'_> {
     /// Checks on the literal text of fields in which references are replaced.
     fn literal_shape(&mut self, field: &Field, text: &str, span: Span) -> Option<()> {
         let problem = match field.ty {
-            Type::Url if !text.starts_with("http://") && !text.starts_with("https://") && !text.starts_with("${") => {
+            Type::Url
+                if !text.starts_with("http://")
+                    && !text.starts_with("https://")
+                    && !text.starts_with("${") =>
+            {
                 Some("write the whole address, beginning with `http://` or `https://`")
             }
             Type::ImageRef if text.is_empty() || text.contains(char::is_whitespace) => {
                 Some("write a reference such as `\"rust:1.95\"` or `\"ghcr.io/acme/app@sha256:…\"`")
             }
-            Type::ImageRef if text.contains("://") => Some("an image reference has no `https://` in front"),
+            Type::ImageRef if text.contains("://") => {
+                Some("an image reference has no `https://` in front")
+            }
             _ => None,
         };
         let Some(help) = problem else { return Some(()) };
@@ -396,7 +440,10 @@ fn filled(template: Template, scope: Option<&Scope>) -> Template {
 
 /// The items of a list parameter, where the value is exactly `"${param.NAME}"` and `NAME` is a list.
 fn spliced(scope: &Scope, value: &Value) -> Option<Vec<Template>> {
-    let name = value.as_str()?.strip_prefix("${param.")?.strip_suffix('}')?;
+    let name = value
+        .as_str()?
+        .strip_prefix("${param.")?
+        .strip_suffix('}')?;
     let is_list = scope.lists.iter().any(|l| l == name);
     is_list.then(|| scope.params.get(name).cloned().unwrap_or_default())
 }
@@ -414,14 +461,21 @@ fn any_text(kind: &ValueKind) -> Option<String> {
 fn glob(text: &str) -> Result<(), String> {
     let pattern = text.strip_prefix('!').unwrap_or(text);
     units::relative_path(pattern)?;
-    match globset::GlobBuilder::new(pattern).literal_separator(true).build() {
+    match globset::GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .build()
+    {
         Ok(_) => Ok(()),
         Err(e) => Err(format!("the pattern cannot be read: {}", e.kind())),
     }
 }
 
 fn word_help(text: &str, words: &[&str]) -> String {
-    let all = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
+    let all = words
+        .iter()
+        .map(|w| format!("`{w}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     match nearest(text, words.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? it can be {all}"),
         None => format!("it can be {all}"),

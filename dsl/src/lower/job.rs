@@ -8,15 +8,19 @@ use crate::codes::graph as codes;
 use crate::diagnostic::Diagnostic;
 use crate::form::{Form, Reader, Val};
 use crate::model::{
-    Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, MAX_LEGS, Matrix, Resources, Service, Shell,
-    WaitKind,
+    Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, MAX_LEGS, Matrix, Resources,
+    Service, Shell, WaitKind,
 };
 use crate::schema::NodeSchema;
 use crate::source::Spanned;
 use crate::syntax::tree::Node;
 
 /// Lowers what is particular to a job; also gives the edges that its artifacts make.
-pub(super) fn job(reader: &mut Reader<'_>, form: &Form<'_>, prefix: Option<&str>) -> (Job, Vec<RawWait>) {
+pub(super) fn job(
+    reader: &mut Reader<'_>,
+    form: &Form<'_>,
+    prefix: Option<&str>,
+) -> (Job, Vec<RawWait>) {
     let mut job = Job {
         run: step::commands(reader, form),
         ..Job::default()
@@ -44,7 +48,11 @@ pub(super) fn job(reader: &mut Reader<'_>, form: &Form<'_>, prefix: Option<&str>
 }
 
 /// `shell`
-pub(super) fn shell(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Option<Shell> {
+pub(super) fn shell(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    schema: &'static NodeSchema,
+) -> Option<Shell> {
     let form = reader.form(node, schema);
     Some(Shell {
         program: form.arg(0)?.clone(),
@@ -52,9 +60,16 @@ pub(super) fn shell(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeS
     })
 }
 
-fn container(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Option<Container> {
+fn container(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    schema: &'static NodeSchema,
+) -> Option<Container> {
     let form = reader.form(node, schema);
-    match (form.arg_value(0).and_then(Val::as_template), form.text("image")) {
+    match (
+        form.arg_value(0).and_then(Val::as_template),
+        form.text("image"),
+    ) {
         (Some(reference), None) => Some(Container::Reference(reference.clone())),
         (None, Some(image)) => Some(Container::Image(image)),
         (Some(_), Some(image)) => {
@@ -108,7 +123,11 @@ fn key(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Vec
     form.rest.iter().filter_map(part).collect()
 }
 
-fn cache(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Option<KeptDirectory> {
+fn cache(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    schema: &'static NodeSchema,
+) -> Option<KeptDirectory> {
     let form = reader.form(node, schema);
     let mut parts = Vec::new();
     let mut restore = Vec::new();
@@ -135,11 +154,19 @@ fn artifact(
     waits: &mut Vec<RawWait>,
 ) {
     let form = reader.form(node, schema);
-    let Some(name) = form.arg(0).cloned() else { return };
+    let Some(name) = form.arg(0).cloned() else {
+        return;
+    };
     let paths = form.texts();
     let (from, into) = (form.text("from"), form.text("into"));
     let wrong = |message: &str, help: &str| {
-        Diagnostic::new(&crate::codes::shape::MISSING_ARGUMENT, message, node.span, "this artifact").help(help)
+        Diagnostic::new(
+            &crate::codes::shape::MISSING_ARGUMENT,
+            message,
+            node.span,
+            "this artifact",
+        )
+        .help(help)
     };
     match from {
         None if paths.is_empty() && node.args.len() < 2 => reader.report(wrong(
@@ -185,14 +212,26 @@ fn resources(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) 
 
 fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Option<Matrix> {
     let form = reader.form(node, schema);
-    let texts = |values: &[Val]| values.iter().filter_map(Val::as_text).cloned().collect::<Vec<_>>();
+    let texts = |values: &[Val]| {
+        values
+            .iter()
+            .filter_map(Val::as_text)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     let mut matrix = Matrix {
-        axes: form.lists.iter().map(|(name, values)| (name.clone(), texts(values))).collect(),
+        axes: form
+            .lists
+            .iter()
+            .map(|(name, values)| (name.clone(), texts(values)))
+            .collect(),
         ..Matrix::default()
     };
     for (schema, child) in &form.children {
         let inner = reader.form(child, schema);
-        let pair = |(name, val): &(Spanned<String>, Val)| Some((name.value.clone(), val.as_text()?.value.clone()));
+        let pair = |(name, val): &(Spanned<String>, Val)| {
+            Some((name.value.clone(), val.as_text()?.value.clone()))
+        };
         let values: IndexMap<String, String> = inner.open.iter().filter_map(pair).collect();
         if schema.name == "exclude" {
             known_axes(reader, &matrix, &inner);
@@ -206,7 +245,11 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
     }
     let combinations = matrix.combinations();
     if combinations > MAX_LEGS {
-        let sizes: Vec<String> = matrix.axes.iter().map(|(_, v)| v.len().to_string()).collect();
+        let sizes: Vec<String> = matrix
+            .axes
+            .iter()
+            .map(|(_, v)| v.len().to_string())
+            .collect();
         reader.report(
             Diagnostic::new(
                 &codes::MATRIX,
@@ -231,7 +274,13 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
 fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Spanned<String>]) {
     if let Err(why) = crate::units::name(&axis.value) {
         reader.report(
-            Diagnostic::new(&codes::MATRIX, "this cannot be the name of an axis", axis.span, "this axis").help(why),
+            Diagnostic::new(
+                &codes::MATRIX,
+                "this cannot be the name of an axis",
+                axis.span,
+                "this axis",
+            )
+            .help(why),
         );
     }
     for (at, value) in values.iter().enumerate() {
@@ -239,7 +288,10 @@ fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Span
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::DUPLICATE,
-                    format!("`{}` stands twice on the axis `{}`", value.value, axis.value),
+                    format!(
+                        "`{}` stands twice on the axis `{}`",
+                        value.value, axis.value
+                    ),
                     value.span,
                     "the second one",
                 )
@@ -256,7 +308,9 @@ fn known_axes(reader: &mut Reader<'_>, matrix: &Matrix, form: &Form<'_>) {
         let axis = matrix.axes.iter().find(|(a, _)| a.value == name.value);
         let Some((_, values)) = axis else {
             let known: Vec<&str> = matrix.axes.iter().map(|(a, _)| a.value.as_str()).collect();
-            reader.report(crate::names::unknown("axis", name, &known, || "declare it in the matrix".into()));
+            reader.report(crate::names::unknown("axis", name, &known, || {
+                "declare it in the matrix".into()
+            }));
             continue;
         };
         if let Some(text) = val.as_text()

@@ -65,7 +65,13 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
         waits: Vec::new(),
         stage_waits: Vec::new(),
     };
-    let root = units.len() - units.iter().rev().position(|u| !u.standard && u.namespace.is_none()).unwrap_or(0) - 1;
+    let root = units.len()
+        - units
+            .iter()
+            .rev()
+            .position(|u| !u.standard && u.namespace.is_none())
+            .unwrap_or(0)
+        - 1;
     for (at, unit) in units.iter().enumerate() {
         lowering.unit(unit, at == root);
     }
@@ -89,7 +95,12 @@ fn declare(units: &[Unit], out: &mut Diagnostics) -> Names {
     for unit in units {
         for node in &unit.nodes {
             if let Some((kind, name)) = names::declared_by(node) {
-                names.declare(kind, qualified(kind, &name.value, unit.namespace.as_deref()), name.span, out);
+                names.declare(
+                    kind,
+                    qualified(kind, &name.value, unit.namespace.as_deref()),
+                    name.span,
+                    out,
+                );
             }
         }
     }
@@ -115,7 +126,9 @@ fn templates(units: &[Unit]) -> IndexMap<String, TemplateNode<'_>> {
                     namespace,
                     standard: unit.standard,
                 };
-                found.entry(qualified(kind, &name.value, namespace)).or_insert(template);
+                found
+                    .entry(qualified(kind, &name.value, namespace))
+                    .or_insert(template);
             }
         }
     }
@@ -147,7 +160,12 @@ impl<'a> Lowering<'a> {
             if name == "pipeline" {
                 pipelines.push(node.name.span);
                 if pipelines.len() > 1 {
-                    self.out.push(names::twice("node", "pipeline", node.name.span, pipelines[0]));
+                    self.out.push(names::twice(
+                        "node",
+                        "pipeline",
+                        node.name.span,
+                        pipelines[0],
+                    ));
                     continue;
                 }
             }
@@ -176,7 +194,8 @@ impl<'a> Lowering<'a> {
             }),
             span: node.span,
         };
-        self.reader(unit.namespace.as_deref()).form(&file, schema::root());
+        self.reader(unit.namespace.as_deref())
+            .form(&file, schema::root());
     }
 
     fn misplaced(&mut self, node: &Node) {
@@ -199,7 +218,10 @@ impl<'a> Lowering<'a> {
         let id = StageId(u32::try_from(self.pipeline.stages.len()).unwrap_or(u32::MAX));
         let mut reader = self.reader(namespace);
         let form = reader.form(node, &schema::top::STAGE);
-        let name = form.arg(0).cloned().unwrap_or_else(|| Spanned::new(String::new(), node.span));
+        let name = form
+            .arg(0)
+            .cloned()
+            .unwrap_or_else(|| Spanned::new(String::new(), node.span));
         if let Some(finding) = names::reserved(&name) {
             reader.report(finding);
         }
@@ -215,10 +237,19 @@ impl<'a> Lowering<'a> {
             env,
         };
         if !stage.name.value.is_empty()
-            && let Some(first) = self.pipeline.stages.iter().find(|s| s.name.value == stage.name.value)
+            && let Some(first) = self
+                .pipeline
+                .stages
+                .iter()
+                .find(|s| s.name.value == stage.name.value)
         {
             let first = first.name.span;
-            self.out.push(names::twice("stage", &stage.name.value, stage.name.span, first));
+            self.out.push(names::twice(
+                "stage",
+                &stage.name.value,
+                stage.name.span,
+                first,
+            ));
         }
         self.pipeline.stages.push(stage);
         self.stage_waits.push(own.then_some(waits));
@@ -234,7 +265,9 @@ impl<'a> Lowering<'a> {
             if let Some(first) = taken.get(&step.name.value) {
                 let first = *first;
                 let as_help = match step.kind.verb() {
-                    "job" if step.used_at.is_some() => "`use … as=NAME` puts `NAME-` in front of the template's steps",
+                    "job" if step.used_at.is_some() => {
+                        "`use … as=NAME` puts `NAME-` in front of the template's steps"
+                    }
                     "job" => "give one of them another name",
                     _ => "name one of them with `as=`",
                 };

@@ -52,7 +52,10 @@ pub(crate) fn selection(reader: &mut Reader<'_>, form: &Form<'_>) -> Selection {
                     node.name.span,
                     "no condition here",
                 )
-                .help(format!("write a condition: `{} event=push branch=main`", schema.name)),
+                .help(format!(
+                    "write a condition: `{} event=push branch=main`",
+                    schema.name
+                )),
             );
             continue;
         }
@@ -84,7 +87,11 @@ fn name_glob(reader: &mut Reader<'_>, form: &Form<'_>, name: &str) -> Option<Spa
 }
 
 /// The dependencies of a step.
-pub(crate) fn waits(reader: &mut Reader<'_>, form: &Form<'_>, prefix: Option<&str>) -> Vec<RawWait> {
+pub(crate) fn waits(
+    reader: &mut Reader<'_>,
+    form: &Form<'_>,
+    prefix: Option<&str>,
+) -> Vec<RawWait> {
     collect(reader, form, prefix, false).0
 }
 
@@ -93,7 +100,12 @@ pub(crate) fn stage_waits(reader: &mut Reader<'_>, form: &Form<'_>) -> (Vec<RawW
     collect(reader, form, None, true)
 }
 
-fn collect(reader: &mut Reader<'_>, form: &Form<'_>, prefix: Option<&str>, stage: bool) -> (Vec<RawWait>, bool) {
+fn collect(
+    reader: &mut Reader<'_>,
+    form: &Form<'_>,
+    prefix: Option<&str>,
+    stage: bool,
+) -> (Vec<RawWait>, bool) {
     let mut out = Vec::new();
     let mut own = false;
     for (schema, node) in &form.children {
@@ -106,7 +118,9 @@ fn collect(reader: &mut Reader<'_>, form: &Form<'_>, prefix: Option<&str>, stage
         let inner = reader.form(node, schema);
         own = true;
         nothing(reader, &inner, stage);
-        let legs = |(name, val): &(Spanned<String>, Val)| Some((name.value.clone(), val.as_text()?.value.clone()));
+        let legs = |(name, val): &(Spanned<String>, Val)| {
+            Some((name.value.clone(), val.as_text()?.value.clone()))
+        };
         let legs: IndexMap<String, String> = inner.open.iter().filter_map(legs).collect();
         for name in inner.texts() {
             out.push(RawWait {
@@ -130,11 +144,19 @@ fn nothing(reader: &mut Reader<'_>, form: &Form<'_>, stage: bool) {
         reader.report(
             Diagnostic::new(
                 &codes::NOTHING_NEEDED,
-                if stage { "`nothing=#true` contradicts the names beside it" } else { "`nothing=#true` belongs to a stage" },
+                if stage {
+                    "`nothing=#true` contradicts the names beside it"
+                } else {
+                    "`nothing=#true` belongs to a stage"
+                },
                 form.node.span,
                 "this `needs`",
             )
-            .help(if stage { "keep either the names or `nothing=#true`" } else { "remove it; a step waits for its stage" }),
+            .help(if stage {
+                "keep either the names or `nothing=#true`"
+            } else {
+                "remove it; a step waits for its stage"
+            }),
         );
     } else if !nothing && !names {
         reader.report(

@@ -48,7 +48,9 @@ pub(crate) fn step(
         allow_failure: allow_failure(reader, &form),
         locks: locks(reader, &form),
         env: env(reader, &form),
-        always: block(reader, &form, "always").map(|(run, _)| run).unwrap_or_default(),
+        always: block(reader, &form, "always")
+            .map(|(run, _)| run)
+            .unwrap_or_default(),
         rollback: block(reader, &form, "rollback").map(|(run, timeout)| Rollback { run, timeout }),
         kind: kind?,
         name: name?,
@@ -80,10 +82,20 @@ fn name(
 }
 
 fn usual_name(kind: &StepKind) -> String {
-    let join = |names: &[Spanned<String>]| names.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("-");
+    let join = |names: &[Spanned<String>]| {
+        names
+            .iter()
+            .map(|n| n.value.as_str())
+            .collect::<Vec<_>>()
+            .join("-")
+    };
     let subject = match kind {
         StepKind::Job(_) => String::new(),
-        StepKind::Build(b) => b.image.as_ref().map(|i| i.value.clone()).unwrap_or_default(),
+        StepKind::Build(b) => b
+            .image
+            .as_ref()
+            .map(|i| i.value.clone())
+            .unwrap_or_default(),
         StepKind::Push(p) => join(&p.images),
         StepKind::Sign(s) => join(&s.images),
         StepKind::Release(r) => r.version.value.clone(),
@@ -104,7 +116,9 @@ pub(crate) fn commands(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Command>
             return Some(Command::Shell(first));
         }
         sentence(reader, &first, node.span);
-        Some(Command::Exec(std::iter::once(first).chain(run.texts()).collect()))
+        Some(Command::Exec(
+            std::iter::once(first).chain(run.texts()).collect(),
+        ))
     })
     .collect()
 }
@@ -117,7 +131,10 @@ fn sentence(reader: &mut Reader<'_>, program: &Spanned<String>, node: Span) {
     reader.report(
         Diagnostic::new(
             &codes::EXEC_OF_SENTENCE,
-            format!("there is no program called `{}`", crate::text::shorten(&program.value, 60)),
+            format!(
+                "there is no program called `{}`",
+                crate::text::shorten(&program.value, 60)
+            ),
             program.span,
             "with several arguments, the first one is the program",
         )
@@ -127,7 +144,11 @@ fn sentence(reader: &mut Reader<'_>, program: &Spanned<String>, node: Span) {
 }
 
 /// The commands and the time limit of an `always` or `rollback` block.
-fn block(reader: &mut Reader<'_>, form: &Form<'_>, name: &str) -> Option<(Vec<Command>, Option<Duration>)> {
+fn block(
+    reader: &mut Reader<'_>,
+    form: &Form<'_>,
+    name: &str,
+) -> Option<(Vec<Command>, Option<Duration>)> {
     let (schema, node) = form.child(name)?;
     let inner = reader.form(node, schema);
     let run = commands(reader, &inner);
@@ -146,11 +167,19 @@ fn retry(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Retry> {
     let mut on_exit = Vec::new();
     if let Some((schema, child)) = inner.child("on-exit") {
         let codes = reader.form(child, schema);
-        on_exit = codes.rest.iter().filter_map(Val::as_int).filter_map(|n| i32::try_from(n).ok()).collect();
+        on_exit = codes
+            .rest
+            .iter()
+            .filter_map(Val::as_int)
+            .filter_map(|n| i32::try_from(n).ok())
+            .collect();
     }
     Some(Retry {
         count: u32::try_from(inner.arg_value(0)?.as_int()?).ok()?,
-        backoff: inner.value("backoff").and_then(Val::as_duration).unwrap_or(Duration::from_secs(1)),
+        backoff: inner
+            .value("backoff")
+            .and_then(Val::as_duration)
+            .unwrap_or(Duration::from_secs(1)),
         on_exit,
     })
 }

@@ -31,7 +31,8 @@ impl Lowering<'_> {
         let (scope, prefix) = (around.map(|a| a.0), around.and_then(|a| a.1));
         for (schema, node) in &form.children {
             match schema.name {
-                "job" | "build" | "push" | "sign" | "release" | "promote" | "deploy" | "approve" => {
+                "job" | "build" | "push" | "sign" | "release" | "promote" | "deploy"
+                | "approve" => {
                     let mut reader = self.reader(namespace);
                     reader.scope = scope;
                     steps.extend(step::step(&mut reader, node, schema, prefix));
@@ -114,7 +115,10 @@ impl Lowering<'_> {
                 vec![Template::text(text)]
             };
             let scope = Scope {
-                params: params.iter().map(|p| (p.name.value.clone(), sample(p))).collect(),
+                params: params
+                    .iter()
+                    .map(|p| (p.name.value.clone(), sample(p)))
+                    .collect(),
                 lists: lists(&params),
                 used_at: None,
             };
@@ -134,10 +138,17 @@ fn params(reader: &mut Reader<'_>, template: &Node) -> Vec<Param> {
     let nodes = template.nodes().iter().filter(|n| n.name.value == "param");
     let mut params: Vec<Param> = Vec::new();
     for node in nodes {
-        let Some(param) = top::param(reader, node, true) else { continue };
+        let Some(param) = top::param(reader, node, true) else {
+            continue;
+        };
         match params.iter().find(|p| p.name.value == param.name.value) {
             Some(first) => {
-                let finding = crate::names::twice("parameter", &param.name.value, param.name.span, first.name.span);
+                let finding = crate::names::twice(
+                    "parameter",
+                    &param.name.value,
+                    param.name.span,
+                    first.name.span,
+                );
                 reader.report(finding);
             }
             None => params.push(param),
@@ -163,7 +174,9 @@ fn scope(
         }
     }
     for (name, values) in &form.lists {
-        let Some(param) = known(reader, params, name, template) else { continue };
+        let Some(param) = known(reader, params, name, template) else {
+            continue;
+        };
         if param.ty != ParamType::List {
             reader.report(argument(
                 format!("`{}` is one value, not a list", name.value),
@@ -174,7 +187,9 @@ fn scope(
             ));
             continue;
         }
-        let items = values.iter().filter_map(|v| v.as_template().map(|t| t.value.clone()));
+        let items = values
+            .iter()
+            .filter_map(|v| v.as_template().map(|t| t.value.clone()));
         given.insert(name.value.clone(), items.collect());
     }
     for param in params {
@@ -183,7 +198,10 @@ fn scope(
         }
         match &param.default {
             Some(default) => {
-                given.insert(param.name.value.clone(), vec![Template::text(default.value.clone())]);
+                given.insert(
+                    param.name.value.clone(),
+                    vec![Template::text(default.value.clone())],
+                );
             }
             None if param.ty == ParamType::List => {
                 given.insert(param.name.value.clone(), Vec::new());
@@ -242,21 +260,35 @@ fn fits(reader: &mut Reader<'_>, param: &Param, value: &Spanned<Template>) {
             format!("`{}` is a list", param.name.value),
             value.span,
             "given as one value",
-            format!("write it as a child: `use … {{ {} a b }}`", param.name.value),
+            format!(
+                "write it as a child: `use … {{ {} a b }}`",
+                param.name.value
+            ),
             param,
         ));
     }
     let fits = match value.value.known() {
-        Some(text) => param.ty.accepts(&text).map_err(|expected| (format!("`{text}`"), expected)),
+        Some(text) => param
+            .ty
+            .accepts(&text)
+            .map_err(|expected| (format!("`{text}`"), expected)),
         None if param.ty == ParamType::String => Ok(()),
-        None => Err(("a value known only during the run".into(), "a value known before".into())),
+        None => Err((
+            "a value known only during the run".into(),
+            "a value known before".into(),
+        )),
     };
     if let Err((what, expected)) = fits {
         let near = match (&param.ty, value.value.known()) {
-            (ParamType::Enum(words), Some(text)) => nearest(&text, words.iter().map(String::as_str)).map(str::to_owned),
+            (ParamType::Enum(words), Some(text)) => {
+                nearest(&text, words.iter().map(String::as_str)).map(str::to_owned)
+            }
             _ => None,
         };
-        let help = near.map_or_else(|| format!("write {expected}"), |n| format!("did you mean `{n}`?"));
+        let help = near.map_or_else(
+            || format!("write {expected}"),
+            |n| format!("did you mean `{n}`?"),
+        );
         reader.report(argument(
             format!("`{}` wants {expected}, and gets {what}", param.name.value),
             value.span,
@@ -285,7 +317,12 @@ fn cycle(name: &Spanned<String>, template: &TemplateNode<'_>, itself: bool) -> D
     } else {
         format!("templates use each other more than {MAX_DEPTH} deep")
     };
-    Diagnostic::new(&codes::TEMPLATE_CYCLE, message, name.span, "used again here")
-        .label(template.node.name.span, "the template is declared here")
-        .help("take this `use` out of the template")
+    Diagnostic::new(
+        &codes::TEMPLATE_CYCLE,
+        message,
+        name.span,
+        "used again here",
+    )
+    .label(template.node.name.span, "the template is declared here")
+    .help("take this `use` out of the template")
 }

@@ -70,5 +70,8 @@ impl Matrix {
 /// Whether the leg has all these values.
 #[must_use]
 pub fn matches(leg: &Leg, values: &IndexMap<String, String>) -> bool {
-    !values.is_empty() && values.iter().all(|(axis, value)| leg.get(axis) == Some(value))
+    !values.is_empty()
+        && values
+            .iter()
+            .all(|(axis, value)| leg.get(axis) == Some(value))
 }

@@ -6,22 +6,26 @@ mod job;
 mod matrix;
 mod select;
 mod step;
+mod uses;
 
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use crate::expr::Template;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 
 pub use delivery::{
-    Approve, Build, Deploy, Driver, Image, Login, Notify, Promote, Promotion, Push, Registry, Release, Requirement,
-    Sign, Target, Version, VersionScheme,
+    Approve, Build, Deploy, Driver, Image, Login, Notify, Promote, Promotion, Push, Registry,
+    Release, Requirement, Sign, Target, Version, VersionScheme,
 };
-pub use job::{Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, Resources, Service, Shell};
+pub use job::{
+    Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, Resources, Service, Shell,
+};
 pub use matrix::{Leg, MAX_LEGS, Matrix};
 pub use select::{Condition, Selection};
 pub use step::{Command, Lock, Retry, Rollback, Step, StepKind, Wait, WaitKind, WaitTarget};
+pub use uses::{Made, Use};
 
 /// Index of a [`Step`] in [`Pipeline::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -212,6 +216,3 @@ pub enum SecretSource {
     /// A command that prints it.
     Command(String),
 }
-
-/// A place where something was declared or used.
-pub type Place = Span;

@@ -95,7 +95,11 @@ impl StepKind {
     pub fn has_effects(&self) -> bool {
         matches!(
             self,
-            StepKind::Push(_) | StepKind::Sign(_) | StepKind::Release(_) | StepKind::Promote(_) | StepKind::Deploy(_)
+            StepKind::Push(_)
+                | StepKind::Sign(_)
+                | StepKind::Release(_)
+                | StepKind::Promote(_)
+                | StepKind::Deploy(_)
         )
     }
 }
@@ -196,9 +200,17 @@ impl Command {
             Command::Shell(text) => {
                 let mut lines = text.value.lines().map(str::trim).filter(|l| !l.is_empty());
                 let first = lines.next().unwrap_or_default().to_owned();
-                if lines.next().is_some() { first + " …" } else { first }
+                if lines.next().is_some() {
+                    first + " …"
+                } else {
+                    first
+                }
             }
-            Command::Exec(words) => words.iter().map(|w| w.value.as_str()).collect::<Vec<_>>().join(" "),
+            Command::Exec(words) => words
+                .iter()
+                .map(|w| w.value.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 }

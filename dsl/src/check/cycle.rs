@@ -1,0 +1,222 @@
+//! Steps that wait for each other. Every edge of the cycle is labelled with what made it.
+
+use std::collections::VecDeque;
+
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use crate::codes::graph as codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::{Pipeline, StageId, StepId, Wait, WaitTarget};
+use crate::source::Span;
+
+/// A step, or the beginning or end of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Step(StepId),
+    Begin(StageId),
+    End(StageId),
+}
+
+/// Why the one point waits for the other; edges point from the waiting one.
+struct Because {
+    span: Span,
+    text: String,
+}
+
+pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
+    let graph = graph(pipeline);
+    for component in kosaraju_scc(&graph) {
+        let cyclic = component.len() > 1 || graph.contains_edge(component[0], component[0]);
+        if cyclic && let Some(cycle) = shortest(&graph, &component) {
+            out.push(finding(pipeline, &graph, &cycle));
+        }
+    }
+}
+
+fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
+    let mut graph = DiGraph::with_capacity(pipeline.steps.len(), pipeline.steps.len() * 3);
+    let id = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let steps: Vec<NodeIndex> = (0..pipeline.steps.len())
+        .map(|at| graph.add_node(Point::Step(StepId(id(at)))))
+        .collect();
+    let mut stage_points = Vec::new();
+    for stage in pipeline.stage_ids() {
+        stage_points.push((
+            graph.add_node(Point::Begin(stage)),
+            graph.add_node(Point::End(stage)),
+        ));
+    }
+    let point = |target: WaitTarget| match target {
+        WaitTarget::Step(step) => steps[step.0 as usize],
+        WaitTarget::Stage(stage) => stage_points[stage.0 as usize].1,
+    };
+    for stage in pipeline.stage_ids() {
+        let (begin, end) = stage_points[stage.0 as usize];
+        let node = pipeline.stage(stage);
+        match &node.waits {
+            Some(waits) => waits.iter().for_each(|w| {
+                graph.add_edge(
+                    begin,
+                    point(w.target),
+                    because(pipeline, w, &node.name.value),
+                );
+            }),
+            None if stage.0 > 0 => {
+                let text = "a stage waits for the one before it".to_owned();
+                let span = node.name.span;
+                graph.add_edge(
+                    begin,
+                    stage_points[stage.0 as usize - 1].1,
+                    Because { span, text },
+                );
+            }
+            None => {}
+        }
+        for id in &node.steps {
+            let step = pipeline.step(*id);
+            let at = steps[id.0 as usize];
+            let plain = |text: &str| Because {
+                span: step.name.span,
+                text: text.to_owned(),
+            };
+            graph.add_edge(end, at, plain("the stage ends with this step"));
+            if step.waits_for_stage(pipeline) {
+                graph.add_edge(at, begin, plain("this step waits for its stage to begin"));
+            }
+            for wait in &step.waits {
+                graph.add_edge(
+                    at,
+                    point(wait.target),
+                    because(pipeline, wait, &step.name.value),
+                );
+            }
+            for used in step.uses(pipeline) {
+                for maker in pipeline.makers(stage, &used.what, &|m| m != *id) {
+                    let text = format!(
+                        "`{}` uses what `{}` makes",
+                        step.name.value,
+                        pipeline.step(maker).name.value
+                    );
+                    graph.add_edge(
+                        at,
+                        steps[maker.0 as usize],
+                        Because {
+                            span: used.span,
+                            text,
+                        },
+                    );
+                }
+            }
+        }
+    }
+    graph
+}
+
+fn because(pipeline: &Pipeline, wait: &Wait, who: &str) -> Because {
+    let what = match wait.target {
+        WaitTarget::Step(id) => &pipeline.step(id).name.value,
+        WaitTarget::Stage(id) => &pipeline.stage(id).name.value,
+    };
+    Because {
+        span: wait.span,
+        text: format!("`{who}` {} `{what}`", wait.kind.word()),
+    }
+}
+
+/// A shortest cycle through the component's first point, as edges.
+fn shortest(
+    graph: &DiGraph<Point, Because>,
+    component: &[NodeIndex],
+) -> Option<Vec<petgraph::graph::EdgeIndex>> {
+    let start = component
+        .iter()
+        .copied()
+        .find(|n| matches!(graph[*n], Point::Step(_)))
+        .unwrap_or(component[0]);
+    let mut inside = vec![false; graph.node_count()];
+    component.iter().for_each(|n| inside[n.index()] = true);
+    let mut came: Vec<Option<petgraph::graph::EdgeIndex>> = vec![None; graph.node_count()];
+    let mut queue = VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for edge in graph.edges(at) {
+            let to = edge.target();
+            if !inside[to.index()] || (came[to.index()].is_some() && to != start) {
+                continue;
+            }
+            if came[to.index()].is_none() {
+                came[to.index()] = Some(edge.id());
+            }
+            if to == start {
+                return Some(path(graph, &came, start));
+            }
+            queue.push_back(to);
+        }
+    }
+    None
+}
+
+fn path(
+    graph: &DiGraph<Point, Because>,
+    came: &[Option<petgraph::graph::EdgeIndex>],
+    start: NodeIndex,
+) -> Vec<petgraph::graph::EdgeIndex> {
+    let mut edges = Vec::new();
+    let mut at = start;
+    while let Some(edge) = came[at.index()] {
+        edges.push(edge);
+        at = graph.edge_endpoints(edge).map_or(start, |(from, _)| from);
+        if at == start {
+            break;
+        }
+    }
+    edges.reverse();
+    edges
+}
+
+fn finding(
+    pipeline: &Pipeline,
+    graph: &DiGraph<Point, Because>,
+    cycle: &[petgraph::graph::EdgeIndex],
+) -> Diagnostic {
+    let mut names: Vec<String> = Vec::new();
+    for edge in cycle {
+        let Some((from, _)) = graph.edge_endpoints(*edge) else {
+            continue;
+        };
+        let name = match graph[from] {
+            Point::Step(id) => pipeline.step(id).name.value.clone(),
+            Point::Begin(id) => format!("stage {}", pipeline.stage(id).name.value),
+            Point::End(_) => continue,
+        };
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    let first = &graph[cycle[0]];
+    let message = match names.as_slice() {
+        [one] => format!("`{one}` waits for itself"),
+        [] => "the stages wait for each other".to_owned(),
+        _ => {
+            let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+            let more = if names.len() > 8 { " → …" } else { "" };
+            format!(
+                "steps wait for each other: {}{more} → {}",
+                shown.join(" → "),
+                names[0]
+            )
+        }
+    };
+    let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text.clone());
+    for edge in &cycle[1..] {
+        let because = &graph[*edge];
+        finding = finding.label(because.span, because.text.clone());
+    }
+    let help = if names.len() == 1 {
+        "remove it; a step cannot come before itself"
+    } else {
+        "remove one of these edges"
+    };
+    finding.help(help)
+}

@@ -1,0 +1,424 @@
+//! Images that nobody builds or pushes, rebuilds of what was tested, targets without readiness or a way back.
+
+use super::possible::{self, Way};
+use crate::codes::delivery as codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::{Deploy, Driver, Made, Pipeline, Promotion, Push, Step, StepId, StepKind, Use};
+use crate::names::{self, Names};
+use crate::schema::Kind;
+use crate::source::Spanned;
+
+pub(super) fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
+    for (at, step) in pipeline.steps.iter().enumerate() {
+        let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
+        for used in step.uses(pipeline) {
+            used_image(pipeline, id, step, &used, out);
+        }
+        match &step.kind {
+            StepKind::Push(push) => self::push(pipeline, step, push, out),
+            StepKind::Deploy(deploy) => self::deploy(pipeline, id, step, deploy, out),
+            _ => {}
+        }
+    }
+    for promotion in pipeline.promotions.values() {
+        self::promotion(pipeline, names, promotion, out);
+    }
+}
+
+fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mut Diagnostics) {
+    let Made::Image { name, pushed } = &used.what else {
+        return;
+    };
+    if !pipeline.images.contains_key(name) {
+        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
+        // A reference in a text has had its finding when names were resolved.
+        if step
+            .templates()
+            .iter()
+            .all(|t| t.value.exprs().all(|e| e.span != used.span))
+        {
+            let at = Spanned::new(name.clone(), used.span);
+            let finding = names::unknown("image", &at, &known, || {
+                format!("build it first: `build {name}`")
+            });
+            out.push(with_use(finding, step));
+        }
+        return;
+    }
+    let not_itself = |m: StepId| m != id;
+    let built = Made::Image {
+        name: name.clone(),
+        pushed: false,
+    };
+    if pipeline.makers(step.stage, &built, &not_itself).is_empty() {
+        let finding = Diagnostic::new(
+            &codes::NOT_BUILT,
+            format!("`{name}` is not built in this stage or before it"),
+            used.span,
+            "no such image yet",
+        )
+        .help(format!(
+            "add `build {name}` to this stage, or move the stage that builds it up"
+        ));
+        out.push(with_use(finding, step));
+        return;
+    }
+    let must_be_pushed = *pushed && matches!(step.kind, StepKind::Deploy(_) | StepKind::Sign(_));
+    if must_be_pushed && !is_pushed(pipeline, step, &used.what) {
+        let finding = Diagnostic::new(
+            &codes::NOT_PUSHED,
+            format!("`{name}` is never pushed to a registry before this"),
+            used.span,
+            "cannot be fetched from anywhere",
+        )
+        .help(format!(
+            "add `push {name} to=REGISTRY tag=\"sha-${{git.sha}}\"` before it"
+        ));
+        out.push(with_use(finding, step));
+    }
+}
+
+fn is_pushed(pipeline: &Pipeline, step: &Step, what: &Made) -> bool {
+    let makers = pipeline.makers(step.stage, what, &|_| true);
+    makers
+        .iter()
+        .any(|m| matches!(pipeline.step(*m).kind, StepKind::Push(_)))
+}
+
+fn with_use(finding: Diagnostic, step: &Step) -> Diagnostic {
+    match step.used_at {
+        Some(at) => finding.label(at, "used here"),
+        None => finding,
+    }
+}
+
+fn push(pipeline: &Pipeline, step: &Step, push: &Push, out: &mut Diagnostics) {
+    let Some(registry) = pipeline.registries.get(&push.registry.value) else {
+        return;
+    };
+    if registry.immutable {
+        for tag in &push.tags {
+            if tag.value.known().as_deref() == Some("latest") {
+                out.push(
+                    Diagnostic::new(
+                        &codes::MUTABLE_TAG,
+                        format!(
+                            "`latest` moves, and the tags of `{}` do not",
+                            registry.name.value
+                        ),
+                        tag.span,
+                        "would be refused from the second run on",
+                    )
+                    .label(registry.name.span, "declared `immutable=#true` here")
+                    .help("push under a tag that belongs to one commit: `\"sha-${git.sha}\"`"),
+                );
+            }
+        }
+    }
+    let branches = registry
+        .accept_branches
+        .iter()
+        .map(|b| Way::of_branch(&b.value));
+    let accepted: Vec<Way> = branches
+        .chain(registry.accept_tags.iter().map(|t| Way::of_tag(&t.value)))
+        .collect();
+    let own = possible::of_step(pipeline, step);
+    if !accepted.is_empty() && !own.is_empty() && !possible::can_meet(&own, &accepted) {
+        let rules = registry.accept_branches.iter().chain(&registry.accept_tags);
+        let mut finding = Diagnostic::new(
+            &codes::NOT_ACCEPTED,
+            format!(
+                "`{}` never accepts what this step pushes",
+                registry.name.value
+            ),
+            push.registry.span,
+            "refused in every run that has this step",
+        )
+        .help("push to another registry, or change the step's `when` or the registry's `accept`");
+        for rule in rules {
+            finding = finding.label(rule.span, "accepted");
+        }
+        out.push(finding);
+    }
+}
+
+fn deploy(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: &mut Diagnostics) {
+    let Some(target) = pipeline.targets.get(&deploy.target.value) else {
+        return;
+    };
+    way_back(pipeline, step, &deploy.target, out);
+    if target.protected {
+        rebuilds(pipeline, id, step, deploy, out);
+    }
+    for (name, span) in &target.image_refs {
+        if deploy.images.iter().any(|i| i.value == *name) {
+            continue;
+        }
+        out.push(
+            Diagnostic::new(
+                &codes::NOT_BUILT,
+                format!(
+                    "`{}` wants the image `{name}`, and this deployment does not bring it",
+                    target.name.value
+                ),
+                deploy.target.span,
+                format!("deploys {} only", deployed(deploy)),
+            )
+            .label(*span, "wanted here")
+            .help(format!(
+                "write `deploy {} {name} to={}`",
+                deployed_words(deploy),
+                target.name.value
+            )),
+        );
+    }
+    for image in &deploy.images {
+        forgotten(pipeline, step, image, out);
+    }
+}
+
+fn deployed(deploy: &Deploy) -> String {
+    let names: Vec<&str> = deploy.images.iter().map(|i| i.value.as_str()).collect();
+    crate::text::list(&names)
+}
+
+fn deployed_words(deploy: &Deploy) -> String {
+    deploy
+        .images
+        .iter()
+        .map(|i| i.value.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Readiness and undo of the target that a deployment or a promotion ends at.
+fn way_back(pipeline: &Pipeline, step: &Step, at: &Spanned<String>, out: &mut Diagnostics) {
+    let Some(target) = pipeline.targets.get(&at.value) else {
+        return;
+    };
+    let reports_itself = matches!(target.driver, Some(Driver::Kubernetes | Driver::Ecs));
+    if !target.ready && !reports_itself && target.driver.is_some() {
+        out.push(
+            Diagnostic::new(
+                &codes::NO_READINESS,
+                format!("nothing tells when `{}` is ready", at.value),
+                at.span,
+                "would count as deployed at once",
+            )
+            .label(target.name.span, "this target has no `ready`")
+            .help("add `ready \"http://…\" within=\"2m\"`, `ready tcp=\"host:port\"` or `ready command=\"…\"` to it"),
+        );
+    }
+    let no_undo = matches!(target.driver, Some(Driver::Run { undo: false }));
+    if no_undo && step.rollback.is_none() && !target.no_rollback {
+        out.push(
+            Diagnostic::new(
+                &codes::NO_WAY_BACK,
+                format!("a failed deployment to `{}` could not be undone", at.value),
+                at.span,
+                "no way back",
+            )
+            .label(target.name.span, "its driver has no `undo`")
+            .help("add `undo \"./undo.sh\"` to the target's `run`, a `rollback` to this step, or `no-rollback \"why\"`"),
+        );
+    }
+}
+
+/// What reaches a protected target is what was tested, not a second build of it.
+fn rebuilds(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: &mut Diagnostics) {
+    for image in &deploy.images {
+        let what = Made::Image {
+            name: image.value.clone(),
+            pushed: false,
+        };
+        for maker in pipeline.makers(step.stage, &what, &|m| m != id) {
+            let build = pipeline.step(maker);
+            let StepKind::Build(inner) = &build.kind else {
+                continue;
+            };
+            let other = pipeline
+                .steps
+                .iter()
+                .find(|s| s.stage < build.stage && s.makes(&what));
+            let (false, Some(other)) = (inner.rebuild, other) else {
+                continue;
+            };
+            out.push(
+                Diagnostic::new(
+                    &codes::REBUILD,
+                    format!("`{}` gets a new build of `{}`, not the one that was tested", deploy.target.value, image.value),
+                    build.name.span,
+                    "built again here",
+                )
+                .label(other.name.span, "built and tested here")
+                .label(deploy.target.span, "reaches a protected target")
+                .help("promote the tested digest with a `promotion`, or say that it is meant: `rebuild=#true`"),
+            );
+        }
+    }
+}
+
+/// A registry that forgets the releases to which the target could go back.
+fn forgotten(pipeline: &Pipeline, step: &Step, image: &Spanned<String>, out: &mut Diagnostics) {
+    let what = Made::Image {
+        name: image.value.clone(),
+        pushed: true,
+    };
+    let pushes: Vec<&Push> = pipeline
+        .makers(step.stage, &what, &|_| true)
+        .into_iter()
+        .filter_map(|m| match &pipeline.step(m).kind {
+            StepKind::Push(push) => Some(push),
+            _ => None,
+        })
+        .collect();
+    let keep = |p: &&Push| {
+        pipeline
+            .registries
+            .get(&p.registry.value)
+            .and_then(|r| r.keep)
+    };
+    if pushes.is_empty() || !pushes.iter().all(|p| keep(p).is_some()) {
+        return;
+    }
+    let kept = pushes.iter().find_map(keep);
+    let mut finding = Diagnostic::new(
+        &codes::KEEP,
+        format!(
+            "older releases of `{}` would be gone when a rollback wants them",
+            image.value
+        ),
+        image.span,
+        "deployed from a registry that forgets",
+    )
+    .help("push to a registry without `keep=` as well");
+    if let Some(kept) = kept {
+        finding = finding.label(kept.span, "kept only so long");
+    }
+    out.push(finding);
+}
+
+fn promotion(pipeline: &Pipeline, names: &Names, promotion: &Promotion, out: &mut Diagnostics) {
+    let from = end(names, &promotion.from, out);
+    let to = end(names, &promotion.to, out);
+    if let (Some(from), Some(to)) = (from, to)
+        && (from != to || promotion.from.value == promotion.to.value)
+    {
+        let message = if from == to {
+            "a promotion from a place to itself".to_owned()
+        } else {
+            format!("a promotion from a {} to a {}", from.noun(), to.noun())
+        };
+        out.push(
+            Diagnostic::new(
+                &codes::PROMOTION,
+                message,
+                promotion.to.span,
+                "the destination",
+            )
+            .label(promotion.from.span, "the source")
+            .help("name two targets, or two registries"),
+        );
+    }
+    if promotion.images.is_empty() {
+        out.push(
+            Diagnostic::new(
+                &codes::PROMOTION,
+                format!("the promotion `{}` moves nothing", promotion.name.value),
+                promotion.name.span,
+                "no `images` here",
+            )
+            .help("say what moves: `images app`"),
+        );
+    }
+    for image in &promotion.images {
+        promoted_image(pipeline, promotion, image, from, out);
+    }
+    if to == Some(Kind::Target) {
+        let step = pipeline.steps.iter().find(|s| promotes(s, promotion));
+        if let Some(step) = step {
+            way_back(pipeline, step, &promotion.to, out);
+        }
+    }
+}
+
+fn promotes(step: &Step, promotion: &Promotion) -> bool {
+    matches!(&step.kind, StepKind::Promote(p) if p.rule.value == promotion.name.value)
+}
+
+fn promoted_image(
+    pipeline: &Pipeline,
+    promotion: &Promotion,
+    image: &Spanned<String>,
+    from: Option<Kind>,
+    out: &mut Diagnostics,
+) {
+    if !pipeline.images.contains_key(&image.value) {
+        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
+        out.push(names::unknown("image", image, &known, || {
+            format!("build it in a stage: `build {}`", image.value)
+        }));
+        return;
+    }
+    let reaches = |step: &Step| match (&step.kind, from) {
+        (StepKind::Deploy(d), Some(Kind::Target)) => {
+            d.target.value == promotion.from.value
+                && d.images.iter().any(|i| i.value == image.value)
+        }
+        (StepKind::Push(p), Some(Kind::Registry)) => {
+            p.registry.value == promotion.from.value
+                && p.images.iter().any(|i| i.value == image.value)
+        }
+        _ => from.is_none(),
+    };
+    let earlier = pipeline.promotions.values().any(|p| {
+        p.to.value == promotion.from.value && p.images.iter().any(|i| i.value == image.value)
+    });
+    if !earlier && !pipeline.steps.iter().any(reaches) {
+        out.push(
+            Diagnostic::new(
+                &codes::NOT_PUSHED,
+                format!(
+                    "`{}` never reaches `{}`, so it cannot be promoted from there",
+                    image.value, promotion.from.value
+                ),
+                image.span,
+                "not there",
+            )
+            .label(promotion.from.span, "the source")
+            .help(match from {
+                Some(Kind::Registry) => format!(
+                    "push it there: `push {} to={} tag=…`",
+                    image.value, promotion.from.value
+                ),
+                _ => format!(
+                    "deploy it there: `deploy {} to={}`",
+                    image.value, promotion.from.value
+                ),
+            }),
+        );
+    }
+}
+
+/// What a promotion's end names: a target, else a registry.
+fn end(names: &Names, name: &Spanned<String>, out: &mut Diagnostics) -> Option<Kind> {
+    for kind in [Kind::Target, Kind::Registry] {
+        if names.resolve(kind, &name.value, None).is_some() {
+            return Some(kind);
+        }
+    }
+    let known: Vec<&str> = names
+        .of(Kind::Target)
+        .chain(names.of(Kind::Registry))
+        .map(|(n, _)| n)
+        .collect();
+    let mut finding = names::unknown("target or registry", name, &known, || {
+        format!(
+            "declare it at the top of the file: `target {} {{ … }}`",
+            name.value
+        )
+    });
+    finding.code = &codes::PROMOTION;
+    out.push(finding);
+    None
+}

@@ -1,0 +1,233 @@
+//! In which runs something can take part: conditions that never hold, and steps that never meet.
+
+use crate::codes::graph as codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::{Condition, Pipeline, Selection, StageId, Step, StepId, WaitKind, WaitTarget};
+use crate::source::Spanned;
+
+const PUSH: u8 = 1;
+const PULL_REQUEST: u8 = 2;
+const TAG: u8 = 4;
+const SCHEDULE: u8 = 8;
+const MANUAL: u8 = 16;
+const ALL: u8 = 31;
+
+/// One way in which a selection can hold: the events, and patterns that must match.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    events: u8,
+    branch: Option<String>,
+    tag: Option<String>,
+    into: Option<String>,
+    from: Option<String>,
+}
+
+impl Way {
+    const ANY: Way = Way {
+        events: ALL,
+        branch: None,
+        tag: None,
+        into: None,
+        from: None,
+    };
+
+    fn of(condition: &Condition) -> Way {
+        let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| t.value.clone());
+        let mut events = match condition.event.as_ref().map(|e| e.value.as_str()) {
+            None => ALL,
+            // A pushed tag is an event of its own here, and a push elsewhere.
+            Some("push") if condition.tag.is_some() => PUSH | TAG,
+            Some("push") => PUSH,
+            Some("pull-request") => PULL_REQUEST,
+            Some("tag") => TAG,
+            Some("schedule") => SCHEDULE,
+            Some(_) => MANUAL,
+        };
+        if condition.into.is_some() || condition.from.is_some() {
+            events &= PULL_REQUEST;
+        }
+        if condition.tag.is_some() {
+            events &= TAG;
+        }
+        if condition.branch.is_some() {
+            events &= !TAG;
+        }
+        Way {
+            events,
+            branch: text(&condition.branch),
+            tag: text(&condition.tag),
+            into: text(&condition.into),
+            from: text(&condition.from),
+        }
+    }
+
+    /// What holds when both hold; `None` if they cannot.
+    fn and(&self, other: &Way) -> Option<Way> {
+        let pattern = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) if apart(a, b) => Err(()),
+            (Some(a), _) => Ok(Some(a.clone())),
+            (None, b) => Ok(b.clone()),
+        };
+        let events = self.events & other.events;
+        let both = Way {
+            events,
+            branch: pattern(&self.branch, &other.branch).ok()?,
+            tag: pattern(&self.tag, &other.tag).ok()?,
+            into: pattern(&self.into, &other.into).ok()?,
+            from: pattern(&self.from, &other.from).ok()?,
+        };
+        (events != 0).then_some(both)
+    }
+
+    /// A branch of which a registry accepts what was built from it.
+    pub(super) fn of_branch(pattern: &str) -> Way {
+        Way {
+            events: PUSH | SCHEDULE | MANUAL,
+            branch: Some(pattern.to_owned()),
+            ..Way::ANY
+        }
+    }
+
+    /// A tag of which a registry accepts what was built from it.
+    pub(super) fn of_tag(pattern: &str) -> Way {
+        Way {
+            events: TAG,
+            tag: Some(pattern.to_owned()),
+            ..Way::ANY
+        }
+    }
+}
+
+/// Whether no name matches both patterns; only said when it is certain.
+fn apart(a: &str, b: &str) -> bool {
+    let literal = |p: &str| !p.contains(['*', '?', '[', '{', '\\']);
+    let matches = |pattern: &str, name: &str| {
+        globset::Glob::new(pattern).is_ok_and(|g| g.compile_matcher().is_match(name))
+    };
+    match (literal(a), literal(b)) {
+        (true, true) => a != b,
+        (true, false) => !matches(b, a),
+        (false, true) => !matches(a, b),
+        (false, false) => false,
+    }
+}
+
+fn ways(selection: &Selection) -> Vec<Way> {
+    if selection.when.is_empty() {
+        return vec![Way::ANY];
+    }
+    selection
+        .when
+        .iter()
+        .map(Way::of)
+        .filter(|w| w.events != 0)
+        .collect()
+}
+
+fn meet(a: &[Way], b: &[Way]) -> Vec<Way> {
+    a.iter()
+        .flat_map(|a| b.iter().filter_map(|b| a.and(b)))
+        .collect()
+}
+
+/// The ways in which a step can be part of a run.
+pub(super) fn of_step(pipeline: &Pipeline, step: &Step) -> Vec<Way> {
+    meet(
+        &ways(&pipeline.stage(step.stage).selection),
+        &ways(&step.selection),
+    )
+}
+
+/// Whether some run has both.
+pub(super) fn can_meet(a: &[Way], b: &[Way]) -> bool {
+    !meet(a, b).is_empty()
+}
+
+pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
+    for stage in &pipeline.stages {
+        never(&stage.selection, out);
+    }
+    for step in &pipeline.steps {
+        never(&step.selection, out);
+    }
+    let restricted = pipeline.steps.iter().any(|s| !s.selection.is_always())
+        || pipeline.stages.iter().any(|s| !s.selection.is_always());
+    if !restricted {
+        return;
+    }
+    for step in &pipeline.steps {
+        let own = of_step(pipeline, step);
+        let step_selected = !step.selection.when.is_empty();
+        if step_selected && own.is_empty() && !ways(&step.selection).is_empty() {
+            let condition = &step.selection.when[0];
+            out.push(
+                Diagnostic::new(
+                    &codes::NEVER,
+                    format!(
+                        "`{}` is in no run: its conditions and its stage's exclude each other",
+                        step.name.value
+                    ),
+                    condition.span,
+                    "never holds together with the stage's `when`",
+                )
+                .label(pipeline.stage(step.stage).name.span, "this stage")
+                .help("make one of the two wider"),
+            );
+        }
+        for wait in step
+            .waits
+            .iter()
+            .filter(|w| matches!(w.kind, WaitKind::Needs | WaitKind::Reference) && !w.optional)
+        {
+            let (name, other) = other_end(pipeline, wait.target);
+            if !own.is_empty() && !other.is_empty() && !can_meet(&own, &other) {
+                out.push(
+                    Diagnostic::new(
+                        &codes::NEVER_TOGETHER,
+                        format!("`{}` and `{name}` are never in the same run", step.name.value),
+                        wait.span,
+                        format!("`{}` would always be left out", step.name.value),
+                    )
+                    .help("make their `when` meet, or wait only where it is part of the run: `optional=#true`"),
+                );
+            }
+        }
+    }
+}
+
+fn other_end(pipeline: &Pipeline, target: WaitTarget) -> (&str, Vec<Way>) {
+    match target {
+        WaitTarget::Step(StepId(at)) => {
+            let step = &pipeline.steps[at as usize];
+            (&step.name.value, of_step(pipeline, step))
+        }
+        WaitTarget::Stage(StageId(at)) => {
+            let stage = &pipeline.stages[at as usize];
+            (&stage.name.value, ways(&stage.selection))
+        }
+    }
+}
+
+fn never(selection: &Selection, out: &mut Diagnostics) {
+    for condition in &selection.when {
+        if Way::of(condition).events != 0 {
+            continue;
+        }
+        let help = if condition.into.is_some() || condition.from.is_some() {
+            "`into` and `from` hold for pull requests only: `event=pull-request`"
+        } else if condition.tag.is_some() && condition.branch.is_some() {
+            "a run is for a branch or for a tag; write two `when` nodes if either is meant"
+        } else {
+            "a tag is pushed with `event=tag`, and has no branch"
+        };
+        out.push(
+            Diagnostic::new(
+                &codes::NEVER,
+                "this condition never holds",
+                condition.span,
+                "no run fulfils it",
+            )
+            .help(help),
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What a step uses that another step makes: images, versions. Who makes it depends on which steps are in the run.
+
+use super::{Container, Driver, Pipeline, StageId, Step, StepId, StepKind, VersionScheme};
+use crate::expr::{Ref, Template};
+use crate::source::{Span, Spanned};
+
+/// Something that a step uses and another one makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// What it is.
+    pub what: Made,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// Something that a step makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// An image, in a registry or at least built.
+    Image {
+        /// Its name.
+        name: String,
+        /// Whether it must be in a registry.
+        pushed: bool,
+    },
+    /// A version, computed by a `release` where there is one.
+    Version(String),
+    /// Any release.
+    Release,
+}
+
+impl Step {
+    /// Every text with references that belongs to the step.
+    #[must_use]
+    pub fn templates(&self) -> Vec<&Spanned<Template>> {
+        let mut out: Vec<&Spanned<Template>> = self.env.iter().map(|v| &v.value).collect();
+        match &self.kind {
+            StepKind::Job(job) => {
+                if let Some(Container::Reference(reference)) = &job.container {
+                    out.push(reference);
+                }
+                for service in &job.services {
+                    out.push(&service.image);
+                    out.extend(service.env.iter().map(|v| &v.value));
+                }
+            }
+            StepKind::Build(build) => {
+                out.extend(build.args.iter().map(|v| &v.value));
+                out.extend(build.labels.iter().map(|v| &v.value));
+            }
+            StepKind::Push(push) => out.extend(&push.tags),
+            _ => {}
+        }
+        out
+    }
+
+    /// What it uses that other steps make, apart from outputs and artifacts.
+    #[must_use]
+    pub fn uses(&self, pipeline: &Pipeline) -> Vec<Use> {
+        let mut out = Vec::new();
+        let image = |name: &Spanned<String>, pushed| Use {
+            what: Made::Image {
+                name: name.value.clone(),
+                pushed,
+            },
+            span: name.span,
+        };
+        match &self.kind {
+            StepKind::Job(job) => {
+                if let Some(Container::Image(name)) = &job.container {
+                    out.push(image(name, false));
+                }
+            }
+            StepKind::Push(push) => out.extend(push.images.iter().map(|i| image(i, false))),
+            StepKind::Sign(sign) => out.extend(sign.images.iter().map(|i| image(i, true))),
+            StepKind::Deploy(deploy) => {
+                let pushed = pipeline
+                    .targets
+                    .get(&deploy.target.value)
+                    .is_some_and(|t| t.fetches());
+                out.extend(deploy.images.iter().map(|i| image(i, pushed)));
+            }
+            _ => {}
+        }
+        for template in self.templates() {
+            out.extend(template.value.exprs().filter_map(|expr| {
+                let what = match &expr.target {
+                    Ref::Image { name, digest } => Made::Image {
+                        name: name.clone(),
+                        pushed: !digest,
+                    },
+                    Ref::Version(name) => Made::Version(name.clone()),
+                    _ => return None,
+                };
+                Some(Use {
+                    what,
+                    span: expr.span,
+                })
+            }));
+        }
+        let conditions = self
+            .selection
+            .when
+            .iter()
+            .chain(&pipeline.stage(self.stage).selection.when);
+        out.extend(conditions.filter(|c| c.released).map(|c| Use {
+            what: Made::Release,
+            span: c.span,
+        }));
+        out
+    }
+
+    /// Whether it makes this.
+    #[must_use]
+    pub fn makes(&self, what: &Made) -> bool {
+        match (&self.kind, what) {
+            (
+                StepKind::Build(b),
+                Made::Image {
+                    name,
+                    pushed: false,
+                },
+            ) => b.image.as_ref().is_some_and(|i| i.value == *name),
+            (StepKind::Push(p), Made::Image { name, pushed: true }) => {
+                p.images.iter().any(|i| i.value == *name)
+            }
+            (StepKind::Release(r), Made::Version(name)) => r.version.value == *name,
+            (StepKind::Release(_), Made::Release) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Pipeline {
+    /// The steps that make `what` for a step of `stage`: those of its own stage, else of the nearest stage before
+    /// it that has some. Only steps for which `selected` holds count. An image that nobody pushes is taken from its
+    /// build.
+    pub fn makers(
+        &self,
+        stage: StageId,
+        what: &Made,
+        selected: &dyn Fn(StepId) -> bool,
+    ) -> Vec<StepId> {
+        let in_stage = |stage: &super::Stage, what: &Made| -> Vec<StepId> {
+            let ids = stage.steps.iter().copied();
+            ids.filter(|id| selected(*id) && self.step(*id).makes(what))
+                .collect()
+        };
+        let find = |what: &Made| {
+            let before = self.stages[..=stage.0 as usize].iter().rev();
+            before
+                .map(|s| in_stage(s, what))
+                .find(|found| !found.is_empty())
+        };
+        let built = |what: &Made| match what {
+            Made::Image { name, pushed: true } => find(&Made::Image {
+                name: name.clone(),
+                pushed: false,
+            }),
+            _ => None,
+        };
+        find(what).or_else(|| built(what)).unwrap_or_default()
+    }
+
+    /// Whether this version's value needs no step: only a semantic or calendar one is made by a release.
+    #[must_use]
+    pub fn version_is_static(&self, name: &str) -> bool {
+        let scheme = self.versions.get(name).map(|v| &v.scheme);
+        matches!(
+            scheme,
+            Some(VersionScheme::File(_) | VersionScheme::Fixed(_))
+        )
+    }
+}
+
+impl super::Target {
+    /// Whether it fetches images from a registry, because they are not on this machine's engine.
+    #[must_use]
+    pub fn fetches(&self) -> bool {
+        self.ssh.is_some() || matches!(self.driver, Some(Driver::Kubernetes | Driver::Ecs))
+    }
+}

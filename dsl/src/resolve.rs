@@ -1,0 +1,500 @@
+//! Names to edges: every `needs`, every reference to an output, every artifact becomes a wait for a step or stage.
+
+use indexmap::IndexMap;
+
+use crate::codes::{names as codes, values};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::expr::{Expr, Ref};
+use crate::lower::{Lowered, RawWait};
+use crate::model::{
+    EnvVar, Image, Pipeline, Stage, StageId, StepId, StepKind, Wait, WaitKind, WaitTarget,
+};
+use crate::names::{self, Names};
+use crate::schema::Kind;
+use crate::source::{Span, Spanned};
+
+/// Fills in what the steps and stages wait for.
+pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
+    let Lowered {
+        mut pipeline,
+        waits,
+        stage_waits,
+        names,
+    } = lowered;
+    add_built_images(&mut pipeline);
+    let mut resolver = Resolver {
+        index: Index::new(&pipeline),
+        pipeline: &pipeline,
+        names: &names,
+        out,
+    };
+    let mut step_edges: Vec<Vec<Wait>> = Vec::with_capacity(waits.len());
+    for (at, raw) in waits.iter().enumerate() {
+        let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
+        step_edges.push(resolver.step(id, raw));
+    }
+    let stage_edges: Vec<Option<Vec<Wait>>> = pipeline
+        .stage_ids()
+        .zip(&stage_waits)
+        .map(|(id, raw)| raw.as_ref().map(|raw| resolver.waits(id, None, raw)))
+        .collect();
+    resolver.outer_env();
+    for (step, edges) in pipeline.steps.iter_mut().zip(step_edges) {
+        take_artifacts(&mut step.kind, &edges);
+        step.waits = edges;
+    }
+    for (stage, edges) in pipeline.stages.iter_mut().zip(stage_edges) {
+        stage.waits = edges;
+    }
+    (pipeline, names)
+}
+
+/// An image that only a `build` names is declared by its first one.
+fn add_built_images(pipeline: &mut Pipeline) {
+    for step in &pipeline.steps {
+        let StepKind::Build(build) = &step.kind else {
+            continue;
+        };
+        let Some(name) = &build.image else { continue };
+        pipeline
+            .images
+            .entry(name.value.clone())
+            .or_insert_with(|| Image {
+                name: name.clone(),
+                build: (**build).clone(),
+                declared: false,
+            });
+    }
+}
+
+fn take_artifacts(kind: &mut StepKind, edges: &[Wait]) {
+    let StepKind::Job(job) = kind else { return };
+    for take in &mut job.takes {
+        let edge = edges.iter().find(|e| e.span == take.from.span);
+        take.step = edge.and_then(|e| match e.target {
+            WaitTarget::Step(id) => Some(id),
+            WaitTarget::Stage(_) => None,
+        });
+    }
+}
+
+/// Steps and stages by name.
+struct Index {
+    stages: IndexMap<String, StageId>,
+    steps: Vec<IndexMap<String, StepId>>,
+}
+
+impl Index {
+    fn new(pipeline: &Pipeline) -> Self {
+        let by_name = |stage: &Stage| {
+            let named = |id: &StepId| (pipeline.step(*id).name.value.clone(), *id);
+            stage.steps.iter().map(named).collect()
+        };
+        Self {
+            stages: pipeline
+                .stage_ids()
+                .map(|id| (pipeline.stage(id).name.value.clone(), id))
+                .collect(),
+            steps: pipeline.stages.iter().map(by_name).collect(),
+        }
+    }
+
+    fn step(&self, stage: StageId, name: &str) -> Option<StepId> {
+        self.steps[stage.0 as usize].get(name).copied()
+    }
+}
+
+enum Lookup {
+    Found(WaitTarget),
+    Ambiguous(Vec<StepId>),
+    Later(StepId),
+    Nothing,
+}
+
+struct Resolver<'a> {
+    index: Index,
+    pipeline: &'a Pipeline,
+    names: &'a Names,
+    out: &'a mut Diagnostics,
+}
+
+impl Resolver<'_> {
+    fn step(&mut self, id: StepId, raw: &[RawWait]) -> Vec<Wait> {
+        let step = self.pipeline.step(id);
+        let mut edges = self.waits(step.stage, Some(id), raw);
+        let stage_env = &self.pipeline.stage(step.stage).env;
+        for template in step.templates() {
+            for expr in template.value.exprs() {
+                if let Some(edge) = self.output(id, expr) {
+                    edges.push(edge);
+                }
+                self.declared(expr, Some(id), &[&self.pipeline.env, stage_env, &step.env]);
+            }
+        }
+        edges
+    }
+
+    fn waits(&mut self, stage: StageId, step: Option<StepId>, raw: &[RawWait]) -> Vec<Wait> {
+        let mut edges: Vec<Wait> = Vec::new();
+        for wait in raw {
+            let Some(target) = self.target(stage, step, wait) else {
+                continue;
+            };
+            let same = |e: &&Wait| e.target == target && e.kind == wait.kind && e.legs == wait.legs;
+            if wait.kind != WaitKind::Reference
+                && let Some(first) = edges.iter().find(same)
+            {
+                let first = first.span;
+                self.report(
+                    Diagnostic::new(
+                        &crate::codes::shape::DUPLICATE,
+                        format!("`{}` is named twice", wait.name.value),
+                        wait.name.span,
+                        "the second one",
+                    )
+                    .label(first, "the first one")
+                    .help("keep one of them"),
+                    wait.used_at,
+                );
+                continue;
+            }
+            edges.push(Wait {
+                target,
+                kind: wait.kind,
+                optional: wait.optional,
+                legs: wait.legs.clone(),
+                span: wait.name.span,
+            });
+        }
+        edges
+    }
+
+    fn target(
+        &mut self,
+        stage: StageId,
+        step: Option<StepId>,
+        wait: &RawWait,
+    ) -> Option<WaitTarget> {
+        let found = self.lookup(stage, &wait.name.value, wait.prefix.as_deref());
+        let finding = match found {
+            Lookup::Found(target) => return Some(target),
+            Lookup::Ambiguous(steps) => ambiguous(self.pipeline, &wait.name, &steps),
+            Lookup::Later(id) => self.later(&wait.name, id),
+            Lookup::Nothing => self.nothing(stage, step, &wait.name),
+        };
+        self.report(finding, wait.used_at);
+        None
+    }
+
+    /// Own stage, then the stages before it, then a stage's name.
+    fn lookup(&self, stage: StageId, name: &str, prefix: Option<&str>) -> Lookup {
+        if let Some((in_stage, step)) = name.split_once('.') {
+            let found = self
+                .index
+                .stages
+                .get(in_stage)
+                .and_then(|s| self.index.step(*s, step));
+            return found.map_or(Lookup::Nothing, |id| Lookup::Found(WaitTarget::Step(id)));
+        }
+        let prefixed = prefix.and_then(|p| self.index.step(stage, &format!("{p}-{name}")));
+        if let Some(id) = prefixed.or_else(|| self.index.step(stage, name)) {
+            return Lookup::Found(WaitTarget::Step(id));
+        }
+        let before = self.index.steps[..stage.0 as usize].iter();
+        let earlier: Vec<StepId> = before
+            .filter_map(|steps| steps.get(name).copied())
+            .collect();
+        match (earlier.as_slice(), self.index.stages.get(name)) {
+            (_, Some(found))
+                if earlier
+                    .iter()
+                    .all(|id| self.pipeline.step(*id).stage == *found) =>
+            {
+                Lookup::Found(WaitTarget::Stage(*found))
+            }
+            ([one], _) => Lookup::Found(WaitTarget::Step(*one)),
+            ([], Some(found)) => Lookup::Found(WaitTarget::Stage(*found)),
+            ([], None) => {
+                let after = &self.index.steps[stage.0 as usize + 1..];
+                let later = after.iter().find_map(|steps| steps.get(name).copied());
+                later.map_or(Lookup::Nothing, Lookup::Later)
+            }
+            _ => Lookup::Ambiguous(earlier),
+        }
+    }
+
+    fn nothing(&self, stage: StageId, step: Option<StepId>, name: &Spanned<String>) -> Diagnostic {
+        let own = self.index.steps[stage.0 as usize]
+            .keys()
+            .map(String::as_str);
+        let before = self.index.steps[..stage.0 as usize]
+            .iter()
+            .flat_map(|s| s.keys().map(String::as_str));
+        let all: Vec<String> = self
+            .pipeline
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(at, _)| {
+                self.pipeline
+                    .full_name(StepId(u32::try_from(at).unwrap_or(u32::MAX)))
+            })
+            .collect();
+        let mut known: Vec<&str> = own
+            .chain(before)
+            .chain(self.index.stages.keys().map(String::as_str))
+            .collect();
+        if name.value.contains('.') {
+            known = all.iter().map(String::as_str).collect();
+        }
+        let own_name = step.map(|id| self.pipeline.step(id).name.value.as_str());
+        known.retain(|k| Some(*k) != own_name);
+        let near = nearest(&name.value, known.iter().copied());
+        let place = near.and_then(|near| self.place_of(stage, near));
+        let finding = names::unknown("step or stage", name, &known, || {
+            "write the name of a step, `stage.step`, or a stage".into()
+        });
+        match place {
+            Some((near, span)) => finding.label(span, format!("`{near}` is declared here")),
+            None => finding,
+        }
+    }
+
+    fn place_of(&self, stage: StageId, name: &str) -> Option<(String, Span)> {
+        match self.lookup(stage, name, None) {
+            Lookup::Found(WaitTarget::Step(id)) => {
+                Some((name.to_owned(), self.pipeline.step(id).name.span))
+            }
+            Lookup::Found(WaitTarget::Stage(id)) => {
+                Some((name.to_owned(), self.pipeline.stage(id).name.span))
+            }
+            _ => None,
+        }
+    }
+
+    fn later(&self, name: &Spanned<String>, id: StepId) -> Diagnostic {
+        let step = self.pipeline.step(id);
+        let stage = &self.pipeline.stage(step.stage).name.value;
+        Diagnostic::new(
+            &codes::UNKNOWN_NAME,
+            format!("there is no step `{}` in this stage or before it", name.value),
+            name.span,
+            "not found so far",
+        )
+        .label(step.name.span, format!("the stage `{stage}`, which has one, comes later"))
+        .help(format!(
+            "move the stage `{stage}` up, or write `{stage}.{}` if this stage does not come before it",
+            name.value
+        ))
+    }
+
+    /// The edge that a reference to an output makes.
+    fn output(&mut self, id: StepId, expr: &Expr) -> Option<Wait> {
+        let Ref::Output { step, .. } = &expr.target else {
+            return None;
+        };
+        let own = self.pipeline.step(id);
+        let name = Spanned::new(step.clone(), expr.span);
+        let wait = RawWait {
+            name,
+            kind: WaitKind::Reference,
+            optional: false,
+            legs: IndexMap::new(),
+            prefix: None,
+            used_at: own.used_at,
+        };
+        // A template's steps refer to each other by the names that the template gives them.
+        let prefix = own
+            .used_at
+            .and_then(|_| own.name.value.rsplit_once('-'))
+            .map(|(p, _)| p.to_owned());
+        let target = self.target(own.stage, Some(id), &RawWait { prefix, ..wait })?;
+        let WaitTarget::Step(target) = target else {
+            self.report(
+                names::unknown("step", &Spanned::new(step.clone(), expr.span), &[], || {
+                    "a stage has no outputs; name the step: `${stage.step.outputs.NAME}`".into()
+                }),
+                own.used_at,
+            );
+            return None;
+        };
+        if self
+            .pipeline
+            .step(target)
+            .job()
+            .is_some_and(|j| j.matrix.is_some())
+        {
+            let finding = Diagnostic::new(
+                &values::OUTPUT_OF_LEGS,
+                format!("`{step}` has a matrix, and each leg has its own outputs"),
+                expr.span,
+                "which leg is meant?",
+            )
+            .help("hand it over as an artifact, or take it from a job without a matrix");
+            self.report(finding, own.used_at);
+            return None;
+        }
+        Some(Wait {
+            target: WaitTarget::Step(target),
+            kind: WaitKind::Reference,
+            optional: false,
+            legs: IndexMap::new(),
+            span: expr.span,
+        })
+    }
+
+    /// References in the variables of the pipeline and of stages, and in its concurrency group.
+    fn outer_env(&mut self) {
+        let pipeline = self.pipeline;
+        let group = pipeline
+            .concurrency
+            .iter()
+            .flat_map(|c| c.group.value.exprs());
+        for expr in group {
+            self.declared(expr, None, &[]);
+        }
+        let stages = pipeline.stages.iter().map(|s| &s.env);
+        for vars in std::iter::once(&pipeline.env).chain(stages) {
+            for expr in vars.iter().flat_map(|v| v.value.value.exprs()) {
+                self.declared(expr, None, &[&pipeline.env, vars]);
+                if matches!(
+                    expr.target,
+                    Ref::Output { .. } | Ref::Image { .. } | Ref::Matrix(_)
+                ) {
+                    let finding = Diagnostic::new(
+                        &values::UNDECLARED,
+                        format!("`{}` is not known for all steps at once", expr.target),
+                        expr.span,
+                        "used outside of a step",
+                    )
+                    .help("move this variable into the `env` of the steps that need it");
+                    self.report(finding, None);
+                }
+            }
+        }
+        for registry in pipeline.registries.values() {
+            for expr in registry.prefix.value.exprs() {
+                self.declared(expr, None, &[&pipeline.env]);
+            }
+        }
+    }
+
+    /// Whether a reference names something that is declared.
+    fn declared(&mut self, expr: &Expr, step: Option<StepId>, env: &[&Vec<EnvVar>]) {
+        let pipeline = self.pipeline;
+        let (noun, name, known): (&str, &str, Vec<&str>) = match &expr.target {
+            Ref::Param(name) => (
+                "parameter",
+                name,
+                pipeline.params.keys().map(String::as_str).collect(),
+            ),
+            Ref::Env(name) => {
+                let vars = env.iter().flat_map(|vars| vars.iter());
+                (
+                    "variable",
+                    name,
+                    vars.map(|v| v.name.value.as_str()).collect(),
+                )
+            }
+            Ref::Matrix(axis) => ("axis", axis, axes(pipeline, step)),
+            Ref::Version(name) => (
+                "version",
+                name,
+                pipeline.versions.keys().map(String::as_str).collect(),
+            ),
+            Ref::Registry(name) => (
+                "registry",
+                name,
+                pipeline.registries.keys().map(String::as_str).collect(),
+            ),
+            Ref::Target { name, .. } => (
+                "target",
+                name,
+                pipeline.targets.keys().map(String::as_str).collect(),
+            ),
+            Ref::Image { name, .. } => (
+                "image",
+                name,
+                pipeline.images.keys().map(String::as_str).collect(),
+            ),
+            Ref::Git(_) | Ref::Pr(_) | Ref::Run(_) | Ref::Output { .. } => return,
+        };
+        let kind = match &expr.target {
+            Ref::Version(_) => Some(Kind::Version),
+            Ref::Registry(_) => Some(Kind::Registry),
+            Ref::Target { .. } => Some(Kind::Target),
+            _ => None,
+        };
+        if known.contains(&name) {
+            if let Some(kind) = kind {
+                self.names.resolve(kind, name, None);
+            }
+            return;
+        }
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => match &expr.target {
+                Ref::Env(_) => {
+                    format!("declare it: `env {name}=\"…\"`; a job gets no other variables")
+                }
+                Ref::Matrix(_) if known.is_empty() => "the job has no `matrix`".into(),
+                Ref::Matrix(_) => format!("the axes are {}", crate::text::list(&known)),
+                Ref::Image { .. } => {
+                    format!("declare it with `image {name}`, or `build {name}` it")
+                }
+                _ => format!(
+                    "declare it at the top of the file: `{} {name} …`",
+                    if noun == "parameter" { "param" } else { noun }
+                ),
+            },
+        };
+        let finding = Diagnostic::new(
+            &values::UNDECLARED,
+            format!("there is no {noun} `{name}` here"),
+            expr.span,
+            "not declared",
+        )
+        .help(help);
+        let used_at = step.and_then(|id| pipeline.step(id).used_at);
+        self.report(finding, used_at);
+    }
+
+    fn report(&mut self, finding: Diagnostic, used_at: Option<Span>) {
+        self.out.push(match used_at {
+            Some(at) => finding.label(at, "used here"),
+            None => finding,
+        });
+    }
+}
+
+fn axes(pipeline: &Pipeline, step: Option<StepId>) -> Vec<&str> {
+    let matrix = step
+        .and_then(|id| pipeline.step(id).job())
+        .and_then(|j| j.matrix.as_ref());
+    let Some(matrix) = matrix else {
+        return Vec::new();
+    };
+    let mut axes: Vec<&str> = matrix.axes.iter().map(|(a, _)| a.value.as_str()).collect();
+    axes.extend(
+        matrix
+            .include
+            .iter()
+            .flat_map(|leg| leg.keys().map(String::as_str)),
+    );
+    axes
+}
+
+fn ambiguous(pipeline: &Pipeline, name: &Spanned<String>, steps: &[StepId]) -> Diagnostic {
+    let full: Vec<String> = steps.iter().map(|id| pipeline.full_name(*id)).collect();
+    let mut finding = Diagnostic::new(
+        &codes::AMBIGUOUS_NAME,
+        format!("`{}` can mean several steps", name.value),
+        name.span,
+        "which one?",
+    )
+    .help(format!("write one of {}", crate::text::list(&full)));
+    for (id, full) in steps.iter().zip(&full) {
+        finding = finding.label(pipeline.step(*id).name.span, format!("`{full}`"));
+    }
+    finding
+}
