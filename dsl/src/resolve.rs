@@ -13,6 +13,9 @@ use crate::names::{self, Names};
 use crate::schema::Kind;
 use crate::source::{Span, Spanned};
 
+/// So many findings that guessing at what was meant would cost more than it helps.
+const MANY: usize = 100;
+
 /// Fills in what the steps and stages wait for.
 pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
     let Lowered {
@@ -249,6 +252,9 @@ impl Resolver<'_> {
         }
         let own_name = step.map(|id| self.pipeline.step(id).name.value.as_str());
         known.retain(|k| Some(*k) != own_name);
+        if self.out.len() > MANY {
+            known.clear();
+        }
         let near = nearest(&name.value, known.iter().copied());
         let place = near.and_then(|near| self.place_of(stage, near));
         let finding = names::unknown("step or stage", name, &known, || {
@@ -427,7 +433,7 @@ impl Resolver<'_> {
         };
         if known.contains(&name) {
             if let Some(kind) = kind {
-                self.names.resolve(kind, name, None);
+                let _ = self.names.resolve(kind, name, None);
             }
             return;
         }

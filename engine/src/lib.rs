@@ -1,4 +1,5 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
+pub mod plan;
 pub mod run;
 pub mod world;

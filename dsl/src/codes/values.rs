@@ -40,4 +40,9 @@ super::codes! {
     "A job with a matrix has outputs for each leg, so that `${job.outputs.x}` does not say which one is meant. Write what is needed to an artifact, or read the output of a job without a matrix."
     bad "pipeline app\nstage test {\n    job unit {\n        matrix { os linux mac }\n        run \"echo a=b >> $PIPE_OUTPUT\"\n    }\n    job report { env A=\"${unit.outputs.a}\"; run \"echo $A\" }\n}\n"
     good "pipeline app\nstage test {\n    job unit {\n        run \"echo a=b >> $PIPE_OUTPUT\"\n    }\n    job report { env A=\"${unit.outputs.a}\"; run \"echo $A\" }\n}\n"
+
+    NO_VALUE "E409" "a reference has no value in this run"
+    "What a reference names does not exist in every run: `${pr.number}` only for a pull request, `${git.tag}` only for a tag. Restrict the step with `when`, or give a value to take instead: `${git.tag.default('none')}`. It is found when a run is planned, since only then the event is known."
+    bad ""
+    good ""
 }

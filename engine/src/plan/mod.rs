@@ -1,0 +1,189 @@
+//! A pipeline and what a run is about, in; the graph of exactly this run, out. Pure: the same in gives the same out,
+//! so that it can be printed, drawn, compared and tested. Starts nothing, reads nothing.
+
+mod build;
+mod order;
+mod request;
+mod select;
+mod values;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsl::diagnostic::Diagnostic;
+use dsl::expr::Template;
+use dsl::model::{Leg, Pipeline, Step, StepId};
+use dsl::source::Span;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+pub use request::{Request, RequestError};
+pub use select::{LeftOut, Part};
+pub use values::{RunFacts, fill};
+
+/// The graph of one run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What it was made from.
+    pub pipeline: Arc<Pipeline>,
+    /// What the run is about.
+    pub request: Request,
+    /// The steps and fan-in points; edges lead from what comes first.
+    pub graph: DiGraph<Vertex, Edge>,
+    /// The stages that are part of the run, in file order.
+    pub stages: Vec<PlannedStage>,
+    /// What is not part of the run, in file order, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Index of a vertex of a [`Plan`].
+pub type VertexId = NodeIndex<u32>;
+
+/// A stage that is part of the run.
+#[derive(Debug, Clone)]
+pub struct PlannedStage {
+    /// Its name.
+    pub name: String,
+    /// Its steps, legs side by side, in file order.
+    pub steps: Vec<VertexId>,
+    /// The point before its steps.
+    pub begin: VertexId,
+    /// The point after its steps.
+    pub end: VertexId,
+    /// Whether a failure undoes its steps in reverse order.
+    pub undo_on_failure: bool,
+}
+
+/// A point of the graph.
+#[derive(Debug, Clone)]
+pub enum Vertex {
+    /// A step, or one leg of it.
+    Step(Box<PlannedStep>),
+    /// The beginning of a stage, by its index in [`Plan::stages`].
+    Begin(usize),
+    /// The end of a stage.
+    End(usize),
+    /// The end of all legs of a job.
+    Legs(StepId),
+}
+
+/// A step of this run, with all values put in that are known before it.
+#[derive(Debug, Clone)]
+pub struct PlannedStep {
+    /// The step of the pipeline.
+    pub id: StepId,
+    /// Index of its stage in [`Plan::stages`].
+    pub stage: usize,
+    /// The leg of its matrix; empty without one.
+    pub leg: Leg,
+    /// `unit`, or `unit (linux, stable)`: unique in its stage.
+    pub label: String,
+    /// `test.unit (linux, stable)`: unique in the run.
+    pub name: String,
+    /// Its variables: of the pipeline, the stage, the matrix and its own. What is known only later is left open.
+    pub env: Vec<(String, Template)>,
+    /// How long it took before, where that is known.
+    pub expected: Option<Duration>,
+}
+
+/// Why one vertex comes before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edge {
+    /// It must have succeeded; written with `needs`.
+    Needs,
+    /// It must have succeeded; implied by a reference to what it makes.
+    Reference,
+    /// It must have ended.
+    After,
+    /// It must have failed.
+    OnFailure,
+    /// The order of stages, and what leads into and out of fan-in points.
+    Order,
+}
+
+impl Edge {
+    /// The word for it in output.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Edge::Needs => "needs",
+            Edge::Reference => "uses",
+            Edge::After => "after",
+            Edge::OnFailure => "on-failure",
+            Edge::Order => "order",
+        }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone)]
+pub enum PlanError {
+    /// The request does not fit the pipeline.
+    Request(Vec<RequestError>),
+    /// Values that the run's steps need are missing.
+    Findings(Vec<Diagnostic>),
+}
+
+/// Makes the plan of a run. `expected` gives a step's usual duration by its name.
+///
+/// # Errors
+/// Everything that is wrong with the request, or every value that a selected step lacks.
+pub fn plan(
+    pipeline: &Arc<Pipeline>,
+    request: Request,
+    expected: &dyn Fn(&str) -> Option<Duration>,
+) -> Result<Plan, PlanError> {
+    let params = request::check(pipeline, &request).map_err(PlanError::Request)?;
+    let request = Request { params, ..request };
+    let selection = select::select(pipeline, &request);
+    build::build(pipeline, request, selection, expected).map_err(PlanError::Findings)
+}
+
+impl Plan {
+    /// The step at a vertex; `None` for a fan-in point.
+    #[must_use]
+    pub fn step(&self, id: VertexId) -> Option<&PlannedStep> {
+        match &self.graph[id] {
+            Vertex::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// What the author wrote for a planned step.
+    #[must_use]
+    pub fn definition(&self, step: &PlannedStep) -> &Step {
+        self.pipeline.step(step.id)
+    }
+
+    /// All steps with their vertices, in file order.
+    pub fn steps(&self) -> impl Iterator<Item = (VertexId, &PlannedStep)> {
+        let ids = self.stages.iter().flat_map(|s| s.steps.iter().copied());
+        ids.filter_map(|id| Some((id, self.step(id)?)))
+    }
+
+    /// The vertex of the step with this full name, or with this label where only one has it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<VertexId> {
+        let full = self.steps().find(|(_, s)| s.name == name);
+        let mut short = self.steps().filter(|(_, s)| s.label == name);
+        full.or_else(|| short.next().filter(|_| short.next().is_none()))
+            .map(|(id, _)| id)
+    }
+
+    /// Steps that this version cannot run, with what they are.
+    #[must_use]
+    pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
+        let what = |step: &PlannedStep| {
+            let definition = self.definition(step);
+            match definition.job() {
+                None => Some((definition.kind.verb(), definition.span)),
+                Some(job) if job.container.is_some() || !job.services.is_empty() => {
+                    Some(("job in a container", definition.span))
+                }
+                Some(_) => None,
+            }
+        };
+        self.steps()
+            .filter_map(|(id, step)| what(step).map(|(w, span)| (id, w, span)))
+            .collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! What the references in a text stand for, before a run and during it.
+
+use dsl::expr::{Expr, Lookup, Missing, Ref, Template};
+use dsl::model::{Leg, Pipeline, VersionScheme};
+
+use super::Request;
+
+/// What is known only during a run.
+pub trait RunFacts {
+    /// The run's id.
+    fn run_id(&self) -> Option<String>;
+    /// An output of a step, by the step's name as written in the reference.
+    ///
+    /// # Errors
+    /// Why there is none, as a sentence part.
+    fn output(&self, step: &str, name: &str) -> Option<Result<String, String>>;
+}
+
+/// Before the run nothing of it is known.
+pub(super) struct Before;
+
+impl RunFacts for Before {
+    fn run_id(&self) -> Option<String> {
+        None
+    }
+
+    fn output(&self, _: &str, _: &str) -> Option<Result<String, String>> {
+        None
+    }
+}
+
+/// Puts known values into a text. `env` are the variables that stand before it.
+///
+/// # Errors
+/// Every reference that has no value in this run.
+pub fn fill(
+    template: &Template,
+    pipeline: &Pipeline,
+    request: &Request,
+    leg: &Leg,
+    env: &[(String, Template)],
+    facts: &dyn RunFacts,
+) -> Result<Template, Vec<Missing>> {
+    template.fill(&|expr| lookup(expr, pipeline, request, leg, env, facts))
+}
+
+fn lookup(
+    expr: &Expr,
+    pipeline: &Pipeline,
+    request: &Request,
+    leg: &Leg,
+    env: &[(String, Template)],
+    facts: &dyn RunFacts,
+) -> Lookup {
+    let known = |value: Option<&String>, why: &str| match value {
+        Some(value) => Lookup::Value(value.clone()),
+        None => Lookup::Unset(why.to_owned()),
+    };
+    match &expr.target {
+        Ref::Git(field) => git(request, field),
+        Ref::Pr(field) => pr(request, field),
+        Ref::Run("date") => Lookup::Value(request.date.clone()),
+        Ref::Run(_) => facts.run_id().map_or(Lookup::Later, Lookup::Value),
+        Ref::Param(name) => known(request.params.get(name), "it was given no value"),
+        Ref::Matrix(axis) => known(leg.get(axis), "this leg of the matrix has no such axis"),
+        Ref::Env(name) => match env.iter().rev().find(|(n, _)| n == name) {
+            Some((_, value)) => value.known().map_or(Lookup::Later, Lookup::Value),
+            None => Lookup::Unset("it is set further down, or in another block".to_owned()),
+        },
+        Ref::Version(name) => match pipeline.versions.get(name).map(|v| &v.scheme) {
+            Some(VersionScheme::Fixed(text)) => Lookup::Value(text.clone()),
+            _ => Lookup::Later,
+        },
+        Ref::Registry(name) => match pipeline.registries.get(name) {
+            Some(registry) => registry
+                .prefix
+                .value
+                .known()
+                .map_or(Lookup::Later, Lookup::Value),
+            None => Lookup::Later,
+        },
+        Ref::Output { step, name } => match facts.output(step, name) {
+            None => Lookup::Later,
+            Some(Ok(value)) => Lookup::Value(value),
+            Some(Err(why)) => Lookup::Unset(why),
+        },
+        Ref::Image { .. } | Ref::Target { .. } => Lookup::Later,
+    }
+}
+
+fn git(request: &Request, field: &str) -> Lookup {
+    let git = &request.context.git;
+    let short = git
+        .sha
+        .as_ref()
+        .map(|s| s.chars().take(7).collect::<String>());
+    let value = match field {
+        "sha" => git.sha.clone(),
+        "short-sha" => short,
+        "branch" => git.branch.clone(),
+        "tag" => git.tag.clone(),
+        "ref" => git.git_ref.clone(),
+        "author" => git.author.clone(),
+        _ => git
+            .message
+            .as_ref()
+            .and_then(|m| m.lines().next())
+            .map(str::to_owned),
+    };
+    match (value, field) {
+        (Some(value), _) => Lookup::Value(value),
+        (None, "tag") => Lookup::Unset("this run is not for a tag".to_owned()),
+        (None, "branch") if git.sha.is_some() => {
+            Lookup::Unset("no branch is checked out; `--branch NAME` names one".to_owned())
+        }
+        (None, _) => Lookup::Unset("there is no git commit here".to_owned()),
+    }
+}
+
+fn pr(request: &Request, field: &str) -> Lookup {
+    let Some(pr) = &request.context.pr else {
+        return Lookup::Unset("this run is not for a pull request".to_owned());
+    };
+    let value = match field {
+        "number" => pr.number.map(|n| n.to_string()),
+        "source" => pr.source.clone(),
+        _ => pr.target.clone(),
+    };
+    value.map_or_else(
+        || Lookup::Unset("the CI does not say it".to_owned()),
+        Lookup::Value,
+    )
+}
