@@ -276,11 +276,7 @@ impl Builder<'_> {
 
     fn edge(&mut self, from: Vec<VertexId>, to: VertexId, kind: Edge) {
         for from in from {
-            let twice = self
-                .graph
-                .edges_connecting(from, to)
-                .any(|e| *e.weight() == kind);
-            if !twice {
+            if self.known.insert((from, to, kind)) {
                 self.graph.add_edge(from, to, kind);
             }
         }
