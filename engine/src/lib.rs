@@ -1,1 +1,3 @@
-//! stub
+//! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
+
+pub mod output;
