@@ -1,3 +1,4 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
 pub mod output;
+pub mod process;
