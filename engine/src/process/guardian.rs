@@ -47,6 +47,9 @@ const FORWARDED: [Signal; 7] = [
     Signal::WINCH,
 ];
 
+/// The exit status when the engine's own cannot be had.
+const LOST: i32 = 3;
+
 static ORPHANED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
 /// Parts the process in two; to be called first of all, before any thread or runtime is started.
@@ -84,12 +87,13 @@ async fn guard_engine(grace: Duration) -> io::Result<i32> {
     // Before the engine is there, so that none is lost.
     let mut signals = listen();
     let mut engine = start()?;
-    let status = watch_over(&mut engine, &mut signals).await?;
+    // From here on there is an engine: whatever happens, this process must not become a second one.
+    let status = watch_over(&mut engine, &mut signals).await;
     let sweep = task::spawn_blocking(move || kill_descendants(grace));
     if impatient(sweep, &mut signals).await {
         kill_descendants(Duration::ZERO);
     }
-    Ok(code(status))
+    Ok(status.map_or(LOST, code))
 }
 
 fn start() -> io::Result<Child> {

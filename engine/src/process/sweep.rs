@@ -43,14 +43,13 @@ pub fn kill_descendants(grace: Duration) -> usize {
     let asked = Instant::now();
     let mut round = 0;
     while asked.elapsed() < grace {
-        let alive = linux::descendants();
-        if alive.is_empty() {
+        let search = linux::descendants();
+        if search.alive.is_empty() {
             break;
         }
-        for process in alive {
+        for process in search.alive {
             if found.insert(process) {
-                linux::signal(process, Signal::TERM);
-                linux::signal(process, Signal::CONT);
+                linux::ask(process);
             }
         }
         reap_orphans();
@@ -59,15 +58,15 @@ pub fn kill_descendants(grace: Duration) -> usize {
     }
     let killed = Instant::now();
     loop {
-        let alive = linux::descendants();
-        for &process in &alive {
-            linux::signal(process, Signal::KILL);
+        let search = linux::descendants();
+        for &process in &search.alive {
+            linux::kill(process);
         }
         reap_orphans();
-        if alive.is_empty() || killed.elapsed() > DEATH {
+        if is_over(&search, killed) {
             return found.len();
         }
-        found.extend(alive);
+        found.extend(search.alive);
         thread::sleep(pause(round));
         round += 1;
     }
@@ -79,25 +78,30 @@ pub(super) async fn kill_leftovers(leader: Pid, marker: &str) -> usize {
     let began = Instant::now();
     let mut round = 0;
     loop {
-        let alive = kill_once(leader, marker);
-        if alive.is_empty() || began.elapsed() > DEATH {
+        let search = kill_once(leader, marker);
+        reap_orphans();
+        if is_over(&search, began) {
             return found.len();
         }
-        found.extend(alive);
+        found.extend(search.alive);
         tokio::time::sleep(pause(round)).await;
         round += 1;
     }
 }
 
-/// One search and kill; returns what was found alive.
-pub(super) fn kill_once(leader: Pid, marker: &str) -> Vec<linux::Process> {
-    let alive = linux::tree(leader, marker);
+/// One search and kill; returns what was found.
+pub(super) fn kill_once(leader: Pid, marker: &str) -> linux::Found {
+    let search = linux::tree(leader, marker);
     // Only after looking: this would hide how many there were.
     let _ = kill_process_group(leader, Signal::KILL);
-    for &process in &alive {
-        linux::signal(process, Signal::KILL);
+    for &process in &search.alive {
+        linux::kill(process);
     }
-    alive
+    search
+}
+
+fn is_over(search: &linux::Found, began: Instant) -> bool {
+    (search.alive.is_empty() && search.settled) || began.elapsed() > DEATH
 }
 
 /// Whether the leader's group has other living members.

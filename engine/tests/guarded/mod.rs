@@ -95,6 +95,21 @@ fn a_run_that_ends_by_itself_passes_its_code_on_and_leaves_nothing() {
 }
 
 #[test]
+fn who_starts_a_successor_and_ends_is_caught_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let chain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarded/chain.sh");
+    let count = directory.path().join("count");
+    let script = format!(
+        "setsid sh {chain} 0 {0} >/dev/null 2>&1 & while ! [ -s {0} ]; do :; done",
+        count.display()
+    );
+    let mut guarded = Guarded::start("", &script);
+    assert_eq!(guarded.wait().code(), Some(0));
+    assert!(guarded.value("leaked") >= Some(1), "{}", guarded.log());
+    assert_eq!(guarded.value("children"), Some(0));
+}
+
+#[test]
 fn a_killed_engine_leaves_nothing() {
     let tag = tag();
     let mut guarded = running(&tag);

@@ -1,6 +1,6 @@
 //! The sweep for systems without `/proc` and sub-reapers: process groups are all there is.
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 /// No process is ever found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,19 +8,34 @@ pub(crate) enum Process {}
 
 pub(super) fn become_subreaper() {}
 
-pub(super) fn descendants() -> Vec<Process> {
-    Vec::new()
+/// The result of a search.
+pub(crate) struct Found {
+    pub(super) alive: Vec<Process>,
+    pub(super) settled: bool,
 }
 
-pub(super) fn tree(_: Pid, _: &str) -> Vec<Process> {
-    Vec::new()
+const NOTHING: Found = Found {
+    alive: Vec::new(),
+    settled: true,
+};
+
+pub(super) fn descendants() -> Found {
+    NOTHING
+}
+
+pub(super) fn tree(_: Pid, _: &str) -> Found {
+    NOTHING
 }
 
 pub(super) fn group_has_others(_: Pid) -> bool {
     false
 }
 
-pub(super) fn signal(process: Process, _: Signal) {
+pub(super) fn ask(process: Process) {
+    match process {}
+}
+
+pub(super) fn kill(process: Process) {
     match process {}
 }
 

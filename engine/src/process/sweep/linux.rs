@@ -3,7 +3,7 @@
 use super::super::{MARKER, group::leaders};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpgrp, getpid, kill_process,
-    pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
+    kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
 };
 use std::{collections::BTreeMap, fs};
 
@@ -34,27 +34,59 @@ impl Stat {
     }
 }
 
+/// The result of a search.
+pub(crate) struct Found {
+    pub(super) alive: Vec<Process>,
+    /// False if a process ended during the search: it may have started another one unseen.
+    pub(super) settled: bool,
+}
+
+/// What a search saw on its way.
+struct Seen {
+    stats: Vec<Stat>,
+    vanished: bool,
+    leader: i32,
+}
+
+impl Seen {
+    /// Whether no process had just ended: none vanished, and there is no fresh zombie, but for the
+    /// leader and for children that other code of this process will reap.
+    fn settled(&self) -> bool {
+        let own = getpgrp().as_raw_pid();
+        let fresh = |stat: &Stat| {
+            !stat.is_alive()
+                && stat.parent == getpid().as_raw_pid()
+                && stat.group != own
+                && stat.pid() != self.leader
+        };
+        !self.vanished && !self.stats.iter().any(fresh)
+    }
+}
+
 pub(super) fn become_subreaper() {
     // Fails only on kernels before 3.4, where there is no such thing.
     let _ = set_child_subreaper(Some(getpid()));
 }
 
 /// All living descendants of this process.
-pub(super) fn descendants() -> Vec<Process> {
-    below(getpid().as_raw_pid(), |_| true)
-        .into_iter()
-        .filter(Stat::is_alive)
-        .map(|stat| stat.process)
-        .collect()
+pub(super) fn descendants() -> Found {
+    let seen = below(getpid().as_raw_pid(), |_| true);
+    Found {
+        settled: seen.settled(),
+        alive: alive(seen.stats, None),
+    }
 }
 
 /// The living members of a leader's group, the processes with the marker, and all below these;
 /// without the leader.
-pub(super) fn tree(leader: Pid, marker: &str) -> Vec<Process> {
+pub(super) fn tree(leader: Pid, marker: &str) -> Found {
     let leader = leader.as_raw_pid();
     let entry = format!("{MARKER}={marker}");
     let marked = |pid| !marker.is_empty() && carries(pid, &entry);
-    let (mut inside, mut others): (Vec<_>, Vec<_>) = candidates(leader)
+    let seen = candidates(leader);
+    let settled = seen.settled();
+    let (mut inside, mut others): (Vec<_>, Vec<_>) = seen
+        .stats
         .into_iter()
         .filter(|stat| stat.pid() != getpid().as_raw_pid())
         .partition(|stat| stat.group == leader || marked(stat.pid()));
@@ -63,9 +95,16 @@ pub(super) fn tree(leader: Pid, marker: &str) -> Vec<Process> {
         inside.extend(others.extract_if(.., |stat| stat.parent == parent));
         next += 1;
     }
-    inside
+    Found {
+        alive: alive(inside, Some(leader)),
+        settled,
+    }
+}
+
+fn alive(stats: Vec<Stat>, leader: Option<i32>) -> Vec<Process> {
+    stats
         .into_iter()
-        .filter(|stat| stat.pid() != leader && stat.is_alive())
+        .filter(|stat| Some(stat.pid()) != leader && stat.is_alive())
         .map(|stat| stat.process)
         .collect()
 }
@@ -73,24 +112,40 @@ pub(super) fn tree(leader: Pid, marker: &str) -> Vec<Process> {
 pub(super) fn group_has_others(leader: Pid) -> bool {
     let leader = leader.as_raw_pid();
     candidates(leader)
+        .stats
         .iter()
         .any(|stat| stat.group == leader && stat.pid() != leader && stat.is_alive())
 }
 
-/// Signals exactly this process, or nobody.
-pub(super) fn signal(process: Process, signal: Signal) {
-    let Some(pid) = Pid::from_raw(process.pid) else {
-        return;
-    };
-    let handle = pidfd_open(pid, PidfdFlags::empty());
-    if stat(process.pid).is_none_or(|now| now.process != process) {
-        return;
+/// Kills exactly this process, or nobody, and with it its group: a process that forks and ends
+/// quicker than it can be found cannot run from a signal to its group.
+pub(super) fn kill(process: Process) {
+    if let Some(now) = signal(process, Signal::KILL)
+        && now.group != getpgrp().as_raw_pid()
+        && !leaders().contains(&now.group)
+        && let Some(group) = Pid::from_raw(now.group)
+    {
+        let _ = kill_process_group(group, Signal::KILL);
     }
+}
+
+/// Asks exactly this process, or nobody, to end. A stopped process gets the signal when it goes on.
+pub(super) fn ask(process: Process) {
+    signal(process, Signal::TERM);
+    signal(process, Signal::CONT);
+}
+
+/// Signals a process if it still is the same, and returns what it is now.
+fn signal(process: Process, signal: Signal) -> Option<Stat> {
+    let pid = Pid::from_raw(process.pid)?;
+    let handle = pidfd_open(pid, PidfdFlags::empty());
+    let now = stat(process.pid).filter(|now| now.process == process)?;
     // The other way is for old kernels and for a process without free file descriptors.
     let _ = match handle {
         Ok(handle) => pidfd_send_signal(handle, signal),
         Err(_) => kill_process(pid, signal),
     };
+    Some(now)
 }
 
 pub(super) fn reap_orphans() {
@@ -113,30 +168,44 @@ pub(super) fn reap_orphans() {
 
 /// Everything that may belong to a leader. With a sub-reaper that is this process's own tree without
 /// the trees of other leaders: an orphan is a child of this process, never of another leader.
-fn candidates(leader: i32) -> Vec<Stat> {
+fn candidates(leader: i32) -> Seen {
     if !matches!(child_subreaper(), Ok(Some(_))) {
-        return everything();
+        // On a whole machine something always vanishes: that says nothing here.
+        return Seen {
+            stats: everything(),
+            vanished: false,
+            leader,
+        };
     }
     let others = leaders().clone();
-    below(getpid().as_raw_pid(), |pid| {
+    let seen = below(getpid().as_raw_pid(), |pid| {
         pid == leader || !others.contains(&pid)
-    })
+    });
+    Seen { leader, ..seen }
 }
 
 /// All processes below one, without those that `enter` refuses and their trees.
-fn below(root: i32, enter: impl Fn(i32) -> bool) -> Vec<Stat> {
+fn below(root: i32, enter: impl Fn(i32) -> bool) -> Seen {
     let mut found = BTreeMap::new();
+    let mut vanished = false;
     let mut queue = children(root);
     while let Some(pid) = queue.pop() {
-        if enter(pid)
-            && !found.contains_key(&pid)
-            && let Some(stat) = stat(pid)
-        {
-            found.insert(pid, stat);
-            queue.extend(children(pid));
+        if !enter(pid) || found.contains_key(&pid) {
+            continue;
+        }
+        match stat(pid) {
+            Some(stat) => {
+                found.insert(pid, stat);
+                queue.extend(children(pid));
+            }
+            None => vanished = true,
         }
     }
-    found.into_values().collect()
+    Seen {
+        stats: found.into_values().collect(),
+        vanished,
+        leader: 0,
+    }
 }
 
 /// The children of all threads of a process.
