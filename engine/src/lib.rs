@@ -1,5 +1,8 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
+pub mod output;
 pub mod plan;
+pub mod process;
+pub mod record;
 pub mod run;
 pub mod world;

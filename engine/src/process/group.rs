@@ -1,0 +1,190 @@
+//! The leader of a process group: started, watched, signalled, and reaped last of all.
+//! Does not decide when.
+//!
+//! The leader stays a zombie until its group was killed for the last time: as long as it is there,
+//! neither its number nor its group's can belong to anybody else.
+
+use super::{Exit, MARKER, Spec, StartError, sweep};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    process::{ChildStderr, ChildStdout},
+    signal::unix::{self, SignalKind},
+    time::{Interval, MissedTickBehavior, interval, sleep},
+};
+
+/// A child that ends is noticed by SIGCHLD; this is for a parent that had blocked the signal.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(250);
+
+/// How often a program is started again that some other child still has open for writing.
+const BUSY_RETRIES: u32 = 10;
+
+/// The leaders that are not reaped yet. Whoever reaps orphans holds this, so that the number it
+/// reaps is not a new leader's.
+static LEADERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// A started process, the leader of its own group.
+pub(super) struct Leader {
+    child: Child,
+    pid: Pid,
+    marker: String,
+    children: Option<unix::Signal>,
+    tick: Interval,
+    reaped: bool,
+}
+
+impl Leader {
+    /// Starts a process with closed input and piped outputs.
+    pub(super) async fn start(
+        spec: &Spec,
+    ) -> Result<(Self, (ChildStdout, ChildStderr)), StartError> {
+        // Before the start, or a short process would end unnoticed.
+        let children = unix::signal(SignalKind::child()).ok();
+        let mut tick = interval(LOOK_AT_LEAST);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let child = spawn(spec)
+            .await
+            .map_err(|error| StartError::find(&error, spec))?;
+        let mut leader = Self {
+            pid: Pid::from_child(&child),
+            child,
+            marker: spec.marker.clone(),
+            children,
+            tick,
+            reaped: false,
+        };
+        let pipes = leader
+            .pipes()
+            .map_err(|error| StartError::find(&error, spec))?;
+        Ok((leader, pipes))
+    }
+
+    /// Waits until the leader is a zombie. May be dropped and called again.
+    pub(super) async fn exited(&mut self) {
+        while !self.has_exited() {
+            match &mut self.children {
+                Some(children) => tokio::select! {
+                    _ = children.recv() => {}
+                    _ = self.tick.tick() => {}
+                },
+                None => drop(self.tick.tick().await),
+            }
+        }
+    }
+
+    /// Signals all members of the group.
+    pub(super) fn signal_group(&self, signal: Signal) {
+        if !self.reaped {
+            // An error means that nobody is left, or nobody whom we may signal.
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Whether the group has other living members.
+    pub(super) fn has_company(&self) -> bool {
+        sweep::group_has_others(self.pid)
+    }
+
+    /// Kills the group and all descendants with the marker; returns how many outlived the leader.
+    pub(super) async fn kill_leftovers(&self) -> usize {
+        sweep::kill_leftovers(self.pid, &self.marker).await
+    }
+
+    /// Takes the exit status; after this the leader's number may belong to anybody.
+    pub(super) fn reap(&mut self) -> Exit {
+        let status = self.child.try_wait();
+        self.reaped = true;
+        leaders().remove(&self.pid.as_raw_pid());
+        match status {
+            Ok(Some(status)) => match (status.code(), status.signal()) {
+                (Some(code), _) => Exit::Code(code),
+                (None, signal) => Exit::Signal(signal.unwrap_or(Signal::KILL.as_raw())),
+            },
+            // Killed, but the kernel still holds it.
+            Ok(None) => Exit::Signal(Signal::KILL.as_raw()),
+            Err(error) => Exit::NotStarted(StartError::Other {
+                program: "the process".to_owned(),
+                reason: format!("its exit status was lost: {error}"),
+            }),
+        }
+    }
+
+    fn has_exited(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(self.pid), options) {
+            Ok(status) => status.is_some(),
+            Err(error) => error == Errno::CHILD,
+        }
+    }
+
+    fn pipes(&mut self) -> io::Result<(ChildStdout, ChildStderr)> {
+        let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let stdout = self.child.stdout.take().ok_or_else(missing)?;
+        let stderr = self.child.stderr.take().ok_or_else(missing)?;
+        Ok((
+            ChildStdout::from_std(stdout)?,
+            ChildStderr::from_std(stderr)?,
+        ))
+    }
+}
+
+/// A leader that was dropped before its end takes its tree with it.
+impl Drop for Leader {
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        self.signal_group(Signal::KILL);
+        sweep::kill_once(self.pid, &self.marker);
+        let _ = self.child.try_wait();
+        // If it is still dying, the next reaping of orphans takes it.
+        leaders().remove(&self.pid.as_raw_pid());
+    }
+}
+
+/// The numbers of all leaders that are not reaped yet.
+pub(super) fn leaders() -> MutexGuard<'static, BTreeSet<i32>> {
+    LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn spawn(spec: &Spec) -> io::Result<Child> {
+    for _ in 0..BUSY_RETRIES {
+        match spawn_once(spec) {
+            // Between fork and exec another child has a copy of every open file, also of a program
+            // that was written just now.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            result => return result,
+        }
+    }
+    spawn_once(spec)
+}
+
+fn spawn_once(spec: &Spec) -> io::Result<Child> {
+    let mut command = Command::new(&spec.program);
+    command
+        .args(&spec.args)
+        .current_dir(&spec.cwd)
+        .env_clear()
+        .envs(spec.env.iter().map(|(name, value)| (name, value)))
+        .env(MARKER, &spec.marker)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let mut leaders = leaders();
+    let child = command.spawn()?;
+    leaders.insert(Pid::from_child(&child).as_raw_pid());
+    Ok(child)
+}

@@ -1,0 +1,226 @@
+//! Two processes instead of one, each of which survives the other and cleans up: the guardian, which
+//! the caller starts, and the engine, which is the same program started again by the guardian.
+//! Knows neither jobs nor options; does not decide what a signal means.
+//!
+//! - **The engine dies**, by `kill -9` too: its descendants become the guardian's, which is a
+//!   sub-reaper. It asks them to end, kills them after the grace, and passes the exit status on.
+//! - **The guardian dies**: the engine sees its parent's end at once ([`orphaned`]) and cancels
+//!   itself. It is a sub-reaper too, so nothing escapes it.
+//!
+//! The lifeline is a descriptor of the parent process, which becomes readable at its end: no file
+//! descriptor is handed down, so none can leak into a job, and nothing goes stale.
+//!
+//! **One signal is one signal.** The engine leads its own process group. What a terminal sends to
+//! its foreground group (Ctrl-C), what a script sends to the guardian's number, and what `timeout`
+//! or a CI runner sends to the guardian's whole group, each reaches the guardian, and it passes each
+//! on exactly once. There is no time window in which two signals count as one. It also means that a
+//! `kill -9` of the whole group leaves the engine alive to clean up. The price: to the terminal the
+//! engine is a background process. It may write (not under `stty tostop`), but it cannot read keys.
+//! Ctrl-Z stops the guardian and the engine; jobs go on.
+
+use super::{become_subreaper, kill_descendants};
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
+use std::{
+    env, fs, future::Future, io, process::ExitStatus, sync::LazyLock, thread, time::Duration,
+};
+use std::{os::unix::process::ExitStatusExt, path::PathBuf};
+use tokio::{
+    process::{Child, Command},
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The environment variable that tells the engine its guardian's process number.
+pub const GUARDED: &str = "PIPE_GUARDED";
+
+/// Signals that the guardian passes on.
+const FORWARDED: [Signal; 7] = [
+    Signal::INT,
+    Signal::TERM,
+    Signal::HUP,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::WINCH,
+];
+
+/// The exit status when the engine's own cannot be had.
+const LOST: i32 = 3;
+
+static ORPHANED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+
+/// Parts the process in two; to be called first of all, before any thread or runtime is started.
+///
+/// In the guardian it returns when all is over, with the status to exit with: the engine's own, or
+/// 128 and the number of the signal that ended it. In the engine it returns `None` at once. It also
+/// does so where no second process can be started: the run is then only as safe as its own process.
+pub fn guard(grace: Duration) -> Option<i32> {
+    if let Some(guardian) = guardian() {
+        become_subreaper();
+        watch(guardian);
+        return None;
+    }
+    become_subreaper();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    runtime.block_on(guard_engine(grace)).ok()
+}
+
+/// A token that is cancelled when the guardian of this process is gone.
+pub fn orphaned() -> CancellationToken {
+    ORPHANED.clone()
+}
+
+/// The guardian, if this process is an engine. The variable alone proves nothing: it may have been
+/// inherited from an engine further up.
+fn guardian() -> Option<Pid> {
+    let told: i32 = env::var(GUARDED).ok()?.parse().ok()?;
+    getppid().filter(|parent| parent.as_raw_pid() == told)
+}
+
+async fn guard_engine(grace: Duration) -> io::Result<i32> {
+    // Before the engine is there, so that none is lost.
+    let mut signals = listen();
+    let mut engine = start()?;
+    // From here on there is an engine: whatever happens, this process must not become a second one.
+    let status = watch_over(&mut engine, &mut signals).await;
+    let sweep = task::spawn_blocking(move || kill_descendants(grace));
+    if impatient(sweep, &mut signals).await {
+        kill_descendants(Duration::ZERO);
+    }
+    Ok(status.map_or(LOST, code))
+}
+
+fn start() -> io::Result<Child> {
+    let spawn = |program: PathBuf| {
+        Command::new(program)
+            .args(env::args_os().skip(1))
+            .env(GUARDED, getpid().as_raw_pid().to_string())
+            .process_group(0)
+            .spawn()
+    };
+    // The file may have been replaced since the start; the kernel still has the old one.
+    spawn(env::current_exe()?).or_else(|_| spawn(PathBuf::from("/proc/self/exe")))
+}
+
+async fn watch_over(
+    engine: &mut Child,
+    signals: &mut mpsc::Receiver<Signal>,
+) -> io::Result<ExitStatus> {
+    let pid = engine.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    loop {
+        tokio::select! {
+            status = engine.wait() => return status,
+            Some(signal) = signals.recv() => {
+                if let Some(pid) = pid {
+                    pass_on(signal, pid);
+                }
+            }
+        }
+    }
+}
+
+fn pass_on(signal: Signal, engine: Pid) {
+    if signal == Signal::TSTP {
+        let _ = kill_process(engine, Signal::STOP);
+        let _ = kill_process(getpid(), Signal::STOP);
+    } else {
+        // Not reaped before `wait` returns, so the number is still the engine's.
+        let _ = kill_process(engine, signal);
+    }
+}
+
+/// Waits for the work's end; true if somebody asks for the end earlier.
+async fn impatient(work: impl Future, signals: &mut mpsc::Receiver<Signal>) -> bool {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            _ = &mut work => return false,
+            Some(signal) = signals.recv() => {
+                if matches!(signal, Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) {
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// Receives the signals that are passed on, but for those that were ignored when this process
+/// began: `nohup` and `&` in a script mean that.
+fn listen() -> mpsc::Receiver<Signal> {
+    let (sender, receiver) = mpsc::channel(16);
+    let ignored = ignored();
+    for one in FORWARDED.into_iter().chain([Signal::TSTP, Signal::CONT]) {
+        let number = one.as_raw();
+        if ignored & (1 << (number - 1)) != 0 {
+            continue;
+        }
+        let Ok(mut stream) = signal(SignalKind::from_raw(number)) else {
+            continue;
+        };
+        let sender = sender.clone();
+        task::spawn(async move {
+            while stream.recv().await.is_some() && sender.send(one).await.is_ok() {}
+        });
+    }
+    receiver
+}
+
+/// The set of ignored signals as the kernel shows it, one bit for each.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn code(status: ExitStatus) -> i32 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        (None, signal) => 128 + signal.unwrap_or(0),
+    }
+}
+
+/// Cancels [`orphaned`] at the guardian's end, from a thread that does nothing else.
+fn watch(guardian: Pid) {
+    let token = orphaned();
+    let watcher = thread::Builder::new().name("lifeline".to_owned());
+    // Without a thread the run goes on unguarded, which is better than none.
+    let _ = watcher.spawn(move || {
+        while getppid() == Some(guardian) {
+            wait_a_while(guardian);
+        }
+        token.cancel();
+    });
+}
+
+/// Waits for the end of a process, or for a moment where the system cannot say it.
+fn wait_a_while(process: Pid) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            event::{PollFd, PollFlags, poll},
+            process::{PidfdFlags, pidfd_open},
+        };
+        if let Ok(handle) = pidfd_open(process, PidfdFlags::empty())
+            // The parent may have ended, and its number been given away, before it was opened.
+            && getppid() == Some(process)
+        {
+            let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], None);
+        }
+    }
+    // Also gives the kernel time to say who the new parent is.
+    thread::sleep(Duration::from_millis(if cfg!(target_os = "linux") {
+        5
+    } else {
+        100
+    }));
+    let _ = process;
+}

@@ -1,0 +1,301 @@
+//! Looks at processes through `/proc`.
+
+use super::super::{MARKER, group::leaders};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpgrp, getpid, kill_process,
+    kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
+};
+use std::{collections::BTreeMap, fs};
+
+/// A process by its number and the time of its start, which no later process shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Process {
+    pid: i32,
+    started: u64,
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stat {
+    process: Process,
+    state: u8,
+    parent: i32,
+    group: i32,
+}
+
+impl Stat {
+    fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
+    /// Zombies wait for their parent only.
+    fn is_alive(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// The result of a search.
+pub(crate) struct Found {
+    pub(super) alive: Vec<Process>,
+    /// False if a process ended during the search: it may have started another one unseen.
+    pub(super) settled: bool,
+}
+
+/// What a search saw on its way.
+struct Seen {
+    stats: Vec<Stat>,
+    vanished: bool,
+    leader: i32,
+}
+
+impl Seen {
+    /// Whether no process had just ended: none vanished, and there is no fresh zombie, but for the
+    /// leader and for children that other code of this process will reap.
+    fn settled(&self) -> bool {
+        let own = getpgrp().as_raw_pid();
+        let fresh = |stat: &Stat| {
+            !stat.is_alive()
+                && stat.parent == getpid().as_raw_pid()
+                && stat.group != own
+                && stat.pid() != self.leader
+        };
+        !self.vanished && !self.stats.iter().any(fresh)
+    }
+}
+
+pub(super) fn become_subreaper() {
+    // Fails only on kernels before 3.4, where there is no such thing.
+    let _ = set_child_subreaper(Some(getpid()));
+}
+
+/// All living descendants of this process.
+pub(super) fn descendants() -> Found {
+    let seen = below(getpid().as_raw_pid(), |_| true);
+    Found {
+        settled: seen.settled(),
+        alive: alive(seen.stats, None),
+    }
+}
+
+/// The living members of a leader's group, the processes with the marker, and all below these;
+/// without the leader.
+pub(super) fn tree(leader: Pid, marker: &str) -> Found {
+    let leader = leader.as_raw_pid();
+    let entry = format!("{MARKER}={marker}");
+    let marked = |pid| !marker.is_empty() && carries(pid, &entry);
+    let seen = candidates(leader);
+    let settled = seen.settled();
+    let (mut inside, mut others): (Vec<_>, Vec<_>) = seen
+        .stats
+        .into_iter()
+        .filter(|stat| stat.pid() != getpid().as_raw_pid())
+        .partition(|stat| stat.group == leader || marked(stat.pid()));
+    let mut next = 0;
+    while let Some(parent) = inside.get(next).map(Stat::pid) {
+        inside.extend(others.extract_if(.., |stat| stat.parent == parent));
+        next += 1;
+    }
+    Found {
+        alive: alive(inside, Some(leader)),
+        settled,
+    }
+}
+
+fn alive(stats: Vec<Stat>, leader: Option<i32>) -> Vec<Process> {
+    stats
+        .into_iter()
+        .filter(|stat| Some(stat.pid()) != leader && stat.is_alive())
+        .map(|stat| stat.process)
+        .collect()
+}
+
+pub(super) fn group_has_others(leader: Pid) -> bool {
+    let leader = leader.as_raw_pid();
+    candidates(leader)
+        .stats
+        .iter()
+        .any(|stat| stat.group == leader && stat.pid() != leader && stat.is_alive())
+}
+
+/// Kills exactly this process, or nobody, and with it its group: a process that forks and ends
+/// quicker than it can be found cannot run from a signal to its group.
+pub(super) fn kill(process: Process) {
+    if let Some(now) = signal(process, Signal::KILL)
+        && now.group != getpgrp().as_raw_pid()
+        && !leaders().contains(&now.group)
+        && let Some(group) = Pid::from_raw(now.group)
+    {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Asks exactly this process, or nobody, to end. A stopped process gets the signal when it goes on.
+pub(super) fn ask(process: Process) {
+    signal(process, Signal::TERM);
+    signal(process, Signal::CONT);
+}
+
+/// Signals a process if it still is the same, and returns what it is now.
+fn signal(process: Process, signal: Signal) -> Option<Stat> {
+    let pid = Pid::from_raw(process.pid)?;
+    let handle = pidfd_open(pid, PidfdFlags::empty());
+    let now = stat(process.pid).filter(|now| now.process == process)?;
+    // The other way is for old kernels and for a process without free file descriptors.
+    let _ = match handle {
+        Ok(handle) => pidfd_send_signal(handle, signal),
+        Err(_) => kill_process(pid, signal),
+    };
+    Some(now)
+}
+
+pub(super) fn reap_orphans() {
+    let own = getpgrp().as_raw_pid();
+    let leaders = leaders();
+    for pid in children(getpid().as_raw_pid()) {
+        if let Some(stat) = stat(pid)
+            && let Some(id) = Pid::from_raw(pid)
+            && !stat.is_alive()
+            && stat.group != own
+            && !leaders.contains(&pid)
+        {
+            let _ = waitid(
+                WaitId::Pid(id),
+                WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+            );
+        }
+    }
+}
+
+/// Everything that may belong to a leader. With a sub-reaper that is this process's own tree without
+/// the trees of other leaders: an orphan is a child of this process, never of another leader.
+fn candidates(leader: i32) -> Seen {
+    if !matches!(child_subreaper(), Ok(Some(_))) {
+        // On a whole machine something always vanishes: that says nothing here.
+        return Seen {
+            stats: everything(),
+            vanished: false,
+            leader,
+        };
+    }
+    let others = leaders().clone();
+    let seen = below(getpid().as_raw_pid(), |pid| {
+        pid == leader || !others.contains(&pid)
+    });
+    Seen { leader, ..seen }
+}
+
+/// All processes below one, without those that `enter` refuses and their trees.
+fn below(root: i32, enter: impl Fn(i32) -> bool) -> Seen {
+    let mut found = BTreeMap::new();
+    let mut vanished = false;
+    let mut queue = children(root);
+    while let Some(pid) = queue.pop() {
+        if !enter(pid) || found.contains_key(&pid) {
+            continue;
+        }
+        match stat(pid) {
+            Some(stat) => {
+                found.insert(pid, stat);
+                queue.extend(children(pid));
+            }
+            None => vanished = true,
+        }
+    }
+    Seen {
+        stats: found.into_values().collect(),
+        vanished,
+        leader: 0,
+    }
+}
+
+/// The children of all threads of a process.
+fn children(parent: i32) -> Vec<i32> {
+    let mut all = Vec::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else {
+        return all;
+    };
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => all.extend(text.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
+            // A kernel without this file: the long way.
+            Err(_) if parent == getpid().as_raw_pid() || thread.path().exists() => {
+                let every = everything().into_iter();
+                return every
+                    .filter(|stat| stat.parent == parent)
+                    .map(|stat| stat.pid())
+                    .collect();
+            }
+            Err(_) => {}
+        }
+    }
+    all
+}
+
+fn everything() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .collect()
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads the fields after the name, which is in parentheses and may hold anything.
+fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
+    let name_end = text.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(&text[name_end + 1..]).ok()?;
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    Some(Stat {
+        process: Process {
+            pid,
+            started: fields.get(19)?.parse().ok()?,
+        },
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+    })
+}
+
+/// Whether a process was started with this entry in its environment.
+fn carries(pid: i32, entry: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
+        text.split(|&byte| byte == 0)
+            .any(|one| one == entry.as_bytes())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name_is() {
+        let line = b"42 (a) R 1 (b) S 7 8 9 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
+        assert_eq!(
+            parse(42, line),
+            Some(Stat {
+                process: Process {
+                    pid: 42,
+                    started: 12345
+                },
+                state: b'S',
+                parent: 7,
+                group: 8,
+            })
+        );
+        assert_eq!(parse(42, b"42 (a"), None);
+    }
+
+    #[test]
+    fn this_process_is_found_by_its_own_stat() {
+        let own = stat(getpid().as_raw_pid()).unwrap();
+        assert_eq!(own.group, getpgrp().as_raw_pid());
+        assert!(own.is_alive());
+    }
+}
