@@ -1,0 +1,186 @@
+//! Files of the workspace by pattern: found without following links, opened beneath the folder, copied with their modes.
+//! What a job made is not trusted: a link that it planted leads nowhere.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+/// Patterns such as `dist/**`, `coverage.xml`, `!**/*.tmp`, relative to a folder.
+#[derive(Debug)]
+pub struct Patterns {
+    wanted: GlobSet,
+    unwanted: GlobSet,
+    /// Where to look: the part of each pattern before its first wildcard.
+    roots: Vec<PathBuf>,
+}
+
+impl Patterns {
+    /// Reads patterns. One that names a folder means everything in it.
+    ///
+    /// # Errors
+    /// The pattern that cannot be read; a checked pipeline has none.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
+        let (mut wanted, mut unwanted) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        let mut roots = Vec::new();
+        for pattern in patterns {
+            let (set, pattern) = match pattern.strip_prefix('!') {
+                Some(rest) => (&mut unwanted, rest),
+                None => {
+                    roots.push(literal_prefix(pattern));
+                    (&mut wanted, pattern)
+                }
+            };
+            let bare = pattern.trim_end_matches('/').trim_start_matches("./");
+            if bare == "." {
+                set.add(glob("**")?);
+                continue;
+            }
+            set.add(glob(bare)?);
+            set.add(glob(&format!("{bare}/**"))?);
+        }
+        Ok(Self {
+            wanted: wanted.build()?,
+            unwanted: unwanted.build()?,
+            roots,
+        })
+    }
+
+    /// The files and links that match, relative to `folder`, sorted. Folders are walked, never links.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn find(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut open: Vec<PathBuf> = self.roots.clone();
+        open.sort();
+        open.dedup();
+        while let Some(relative) = open.pop() {
+            let full = folder.join(&relative);
+            let meta = match fs::symlink_metadata(&full) {
+                Ok(meta) => meta,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            if meta.is_dir() {
+                if relative.file_name().is_some_and(|n| n == ".pipe" || n == ".git") {
+                    continue;
+                }
+                for entry in fs::read_dir(&full)? {
+                    open.push(relative.join(entry?.file_name()));
+                }
+            } else if self.wanted.is_match(&relative) && !self.unwanted.is_match(&relative) {
+                found.push(relative);
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+fn literal_prefix(pattern: &str) -> PathBuf {
+    let literal = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+    pattern.split('/').take_while(literal).filter(|p| !p.is_empty() && *p != ".").collect()
+}
+
+/// Copies files, with their modes and links, from one folder to another. Nothing outside of either is touched.
+///
+/// # Errors
+/// The file that could not be copied, and why.
+pub fn copy(from: &Path, to: &Path, files: &[PathBuf]) -> Result<(), String> {
+    fs::create_dir_all(to).map_err(|e| format!("{}: {e}", to.display()))?;
+    let source = open_dir(from).map_err(|e| format!("{}: {e}", from.display()))?;
+    let target = open_dir(to).map_err(|e| format!("{}: {e}", to.display()))?;
+    for file in files {
+        copy_one(&source, &target, from, file).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn copy_one(source: &OwnedFd, target: &OwnedFd, from: &Path, file: &Path) -> io::Result<()> {
+    let meta = fs::symlink_metadata(from.join(file))?;
+    let folder = beneath_dir(target, file.parent().unwrap_or(Path::new("")))?;
+    let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    match rustix::fs::unlinkat(&folder, name, rustix::fs::AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(e) => return Err(e.into()),
+    }
+    if meta.is_symlink() {
+        let to = fs::read_link(from.join(file))?;
+        if leads_out(file, &to) {
+            return Err(io::Error::other("this link leads out of the folder, and is not followed"));
+        }
+        return Ok(rustix::fs::symlinkat(&to, &folder, name)?);
+    }
+    if !meta.is_file() {
+        return Err(io::Error::other("this is neither a file nor a link"));
+    }
+    let mut reader = File::from(open_beneath(source, file, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?);
+    // Only the bits that a user's own file has: a job does not get to make a set-user-id file elsewhere.
+    let mode = Mode::from_raw_mode(meta.permissions().mode() & 0o777);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut writer = File::from(rustix::fs::openat(&folder, name, flags, mode)?);
+    io::copy(&mut reader, &mut writer)?;
+    writer.set_permissions(fs::Permissions::from_mode(mode.as_raw_mode()))
+}
+
+/// Whether a link at `file` points above the folder, or is absolute.
+fn leads_out(file: &Path, to: &Path) -> bool {
+    let mut depth = file.components().count().saturating_sub(1);
+    for part in to.components() {
+        match part {
+            std::path::Component::Normal(_) => depth += 1,
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return true,
+        }
+    }
+    false
+}
+
+fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The folder `relative` beneath another one, made where it is missing; a link on the way is refused.
+fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
+    let mut at = root.try_clone()?;
+    for part in relative.components() {
+        let name = part.as_os_str();
+        match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        at = open_beneath(&at, Path::new(name), OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())?;
+    }
+    Ok(at)
+}
+
+/// Opens a path beneath a folder; no link on the way, nor at the end, is followed.
+fn open_beneath(root: impl AsFd, relative: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(&root, relative, flags, mode, resolve) {
+        // Old kernels and some sandboxes have no openat2: every component is opened by itself.
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+            let mut at = rustix::io::dup(root.as_fd())?;
+            let parts: Vec<_> = relative.components().collect();
+            for part in &parts[..parts.len().saturating_sub(1)] {
+                let folder = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                at = rustix::fs::openat(&at, part.as_os_str(), folder, Mode::empty())?;
+            }
+            let last = parts.last().ok_or(io::ErrorKind::InvalidInput)?;
+            Ok(rustix::fs::openat(&at, last.as_os_str(), flags, mode)?)
+        }
+        opened => Ok(opened?),
+    }
+}

@@ -1,0 +1,180 @@
+//! The journal of a run: a header line, then one line for each event, appended and never changed.
+//!
+//! A line is `CHECKSUM NUMBER MILLISECONDS JSON`: the first sixteen hex digits of the BLAKE3 hash of the rest, the
+//! line's number from 0, the time since the run began. What follows a line that does not fit is not believed: a torn
+//! end is what a crash leaves. A reader refuses a format that is newer than it knows.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::run::event::Event;
+use crate::world::Context;
+
+/// The format that this version writes.
+pub const FORMAT: u32 = 1;
+
+/// The first line: what the run is about, enough to plan it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// The journal's format.
+    pub format: u32,
+    /// The version of the program that wrote it.
+    pub version: String,
+    /// When the run began, in UTC, RFC 3339.
+    pub began: String,
+    /// The pipeline file, relative to the folder that holds `.pipe`.
+    pub file: String,
+    /// The BLAKE3 hash of all its texts, includes too.
+    pub definition: String,
+    /// The event, the commit and so on.
+    pub context: Context,
+    /// The names that were asked for.
+    pub names: Vec<String>,
+    /// The parameters' values.
+    pub params: IndexMap<String, String>,
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    number: u64,
+    line: Vec<u8>,
+}
+
+impl Journal {
+    /// Begins a journal with its header, durably. The file stays locked while the run lives.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(path: &Path, header: &Header) -> std::io::Result<Self> {
+        let file = File::options().append(true).create_new(true).open(path)?;
+        file.lock()?;
+        let mut journal = Self {
+            file,
+            number: 0,
+            line: Vec::new(),
+        };
+        journal.line(0, header)?;
+        journal.sync()?;
+        Ok(journal)
+    }
+
+    /// Appends an event. `Output` is not recorded: the logs have it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn append(&mut self, at: u64, event: &Event) -> std::io::Result<()> {
+        match event {
+            Event::Output { .. } => Ok(()),
+            _ => self.line(at, event),
+        }
+    }
+
+    /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn sync(&mut self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn line(&mut self, at: u64, content: &impl Serialize) -> std::io::Result<()> {
+        self.line.clear();
+        write!(self.line, "{} {at} ", self.number)?;
+        serde_json::to_writer(&mut self.line, content)?;
+        let checksum = checksum(&self.line);
+        let mut whole = checksum.into_bytes();
+        whole.push(b' ');
+        whole.append(&mut self.line);
+        whole.push(b'\n');
+        self.number += 1;
+        // One write for one line: two writers never mix, and a torn line is torn at its end.
+        self.file.write_all(&whole)
+    }
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..16].to_owned()
+}
+
+/// What could be read of a journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// What the run was about.
+    pub header: Header,
+    /// Its events with their times.
+    pub events: Vec<(u64, Event)>,
+    /// How many bytes at the end are not believed; 0 for a journal that ends well.
+    pub torn: usize,
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// When the file cannot be read, has no sound header, or a format that is newer.
+pub fn read(path: &Path) -> Result<Reading, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut rest = bytes.as_slice();
+    let broken = || format!("{}: this is not a journal", path.display());
+    let (_, first) = next(&mut rest, 0).ok_or_else(broken)?;
+    let header: Header = match serde_json::from_slice(first) {
+        Ok(header) => header,
+        Err(_) => return Err(too_new(path, first).unwrap_or_else(broken)),
+    };
+    if header.format > FORMAT {
+        return Err(too_new(path, first).unwrap_or_else(broken));
+    }
+    let mut events = Vec::new();
+    for number in 1.. {
+        let before = rest;
+        let Some((at, json)) = next(&mut rest, number) else { break };
+        let Ok(event) = serde_json::from_slice(json) else {
+            rest = before;
+            break;
+        };
+        events.push((at, event));
+    }
+    Ok(Reading {
+        header,
+        events,
+        torn: rest.len(),
+    })
+}
+
+fn too_new(path: &Path, header: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let format = serde_json::from_slice::<Format>(header).ok()?.format;
+    (format > FORMAT).then(|| {
+        format!(
+            "{}: the journal has format {format}, and this version of pipe reads up to {FORMAT}; use a newer pipe",
+            path.display()
+        )
+    })
+}
+
+/// Takes the next line if it is sound: its time and its JSON.
+fn next<'a>(rest: &mut &'a [u8], number: u64) -> Option<(u64, &'a [u8])> {
+    let end = rest.iter().position(|b| *b == b'\n')?;
+    let (line, after) = (&rest[..end], &rest[end + 1..]);
+    let (sum, content) = (line.get(..16)?, line.get(17..)?);
+    if sum != checksum(content).as_bytes() {
+        return None;
+    }
+    let mut parts = content.splitn(3, |b| *b == b' ');
+    let mut number_of = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+    let (found, at) = (number_of()?, number_of()?);
+    if found != number {
+        return None;
+    }
+    *rest = after;
+    Some((at, parts.next()?))
+}

@@ -1,0 +1,160 @@
+//! The runs of a checkout: numbered folders, their states, and how many are kept.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::journal::{self, Header, Journal, Reading};
+use crate::run::event::Event;
+use crate::run::outcome::RunOutcome;
+
+/// How many runs are kept.
+const KEPT: u64 = 100;
+
+/// The `.pipe` folder of a checkout.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    folder: PathBuf,
+}
+
+/// The folder of one run.
+#[derive(Debug)]
+pub struct RunDir {
+    /// Its number.
+    pub id: u64,
+    /// The folder.
+    pub path: PathBuf,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Its number.
+    pub id: u64,
+    /// Its journal.
+    pub reading: Reading,
+    /// How it ended; `None` while it runs, or when it was interrupted.
+    pub outcome: Option<RunOutcome>,
+    /// Whether its process still lives.
+    pub alive: bool,
+}
+
+impl Runs {
+    /// The runs of the checkout in this folder.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        Self {
+            folder: root.join(".pipe"),
+        }
+    }
+
+    /// The `.pipe` folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes the next free number, makes its folder and begins its journal. Several runs may do so at once.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn begin(&self, header: &Header) -> io::Result<(RunDir, Journal)> {
+        let runs = self.folder.join("runs");
+        fs::create_dir_all(&runs)?;
+        // The folder holds what belongs to this machine only; git need not see it.
+        let ignore = self.folder.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n")?;
+        }
+        let mut id = self.ids().last().copied().unwrap_or(0) + 1;
+        let path = loop {
+            let path = runs.join(id.to_string());
+            match fs::create_dir(&path) {
+                Ok(()) => break path,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => id += 1,
+                Err(e) => return Err(e),
+            }
+        };
+        fs::create_dir(path.join("logs"))?;
+        let journal = Journal::create(&path.join("journal"), header)?;
+        self.trim(id);
+        Ok((RunDir { id, path }, journal))
+    }
+
+    /// The numbers of all runs, oldest first.
+    #[must_use]
+    pub fn ids(&self) -> Vec<u64> {
+        let entries = fs::read_dir(self.folder.join("runs")).into_iter().flatten().flatten();
+        let mut ids: Vec<u64> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The folder of a run.
+    #[must_use]
+    pub fn dir(&self, id: u64) -> RunDir {
+        RunDir {
+            id,
+            path: self.folder.join("runs").join(id.to_string()),
+        }
+    }
+
+    /// What a run came to.
+    ///
+    /// # Errors
+    /// When there is no such run, or its journal cannot be read.
+    pub fn summary(&self, id: u64) -> Result<Summary, String> {
+        let dir = self.dir(id);
+        let path = dir.path.join("journal");
+        let reading = journal::read(&path)?;
+        let outcome = reading.events.iter().rev().find_map(|(_, e)| match e {
+            Event::RunEnded { outcome, .. } => Some(*outcome),
+            _ => None,
+        });
+        Ok(Summary {
+            id,
+            reading,
+            outcome,
+            alive: outcome.is_none() && is_locked(&path),
+        })
+    }
+
+    /// Removes old runs that are over.
+    fn trim(&self, newest: u64) {
+        for id in self.ids() {
+            if id + KEPT > newest {
+                break;
+            }
+            let dir = self.dir(id).path;
+            if !is_locked(&dir.join("journal")) {
+                // What cannot be removed now is tried again by the next run.
+                let _ = fs::remove_dir_all(dir);
+            }
+        }
+    }
+}
+
+impl RunDir {
+    /// The log of a step, by its full name.
+    #[must_use]
+    pub fn log(&self, step: &str) -> PathBuf {
+        self.path.join("logs").join(log_name(step))
+    }
+}
+
+/// A journal is locked while its run lives.
+fn is_locked(journal: &Path) -> bool {
+    let locked = |f: File| matches!(f.try_lock_shared(), Err(fs::TryLockError::WouldBlock));
+    File::open(journal).is_ok_and(locked)
+}
+
+/// A file name for a step: readable, and different for different steps.
+fn log_name(step: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let mut name: String = step.chars().take(60).map(safe).collect();
+    if name != step {
+        name.push('-');
+        name.push_str(&blake3::hash(step.as_bytes()).to_hex()[..8]);
+    }
+    name + ".log"
+}

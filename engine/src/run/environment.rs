@@ -1,0 +1,109 @@
+//! What a job sees of the world: a short list of variables from outside, what the file declares, what pipe adds.
+
+use std::ffi::OsString;
+
+use indexmap::IndexMap;
+
+/// A variable that every job gets from the environment of `pipe`, if it is set there.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its name; a `*` at the end stands for anything.
+    pub name: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// The whole list. The reference prints it.
+pub const PASSED: &[Passed] = &[
+    passed("PATH", "to find programs"),
+    passed("HOME", "where programs keep their settings"),
+    passed("USER", "who runs it"),
+    passed("LOGNAME", "who runs it"),
+    passed("TMPDIR", "where temporary files go"),
+    passed("TZ", "the time zone"),
+    passed("LANG", "the language of messages"),
+    passed("LC_*", "the language of messages"),
+    passed("XDG_*", "where programs keep settings and caches"),
+    passed("SSL_CERT_FILE", "trusted certificates"),
+    passed("SSL_CERT_DIR", "trusted certificates"),
+    passed("http_proxy", "the way to the network"),
+    passed("https_proxy", "the way to the network"),
+    passed("no_proxy", "the way to the network"),
+    passed("all_proxy", "the way to the network"),
+    passed("HTTP_PROXY", "the way to the network"),
+    passed("HTTPS_PROXY", "the way to the network"),
+    passed("NO_PROXY", "the way to the network"),
+    passed("ALL_PROXY", "the way to the network"),
+    passed("CARGO_HOME", "where the toolchain lives"),
+    passed("RUSTUP_HOME", "where the toolchain lives"),
+    passed("RUSTUP_TOOLCHAIN", "where the toolchain lives"),
+    passed("GOPATH", "where the toolchain lives"),
+    passed("GOROOT", "where the toolchain lives"),
+    passed("JAVA_HOME", "where the toolchain lives"),
+    passed("NVM_DIR", "where the toolchain lives"),
+    passed("PYENV_ROOT", "where the toolchain lives"),
+    passed("VIRTUAL_ENV", "where the toolchain lives"),
+];
+
+const fn passed(name: &'static str, why: &'static str) -> Passed {
+    Passed { name, why }
+}
+
+/// A variable that pipe sets in every job.
+#[derive(Debug)]
+pub struct Given {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub what: &'static str,
+}
+
+/// The whole list. The reference prints it.
+pub const GIVEN: &[Given] = &[
+    given("CI", "`true`, as in every CI"),
+    given("PIPE", "`true`"),
+    given("PIPE_RUN_ID", "the run's number in this checkout"),
+    given("PIPE_STAGE", "the stage's name"),
+    given("PIPE_STEP", "the step's name, with the leg of its matrix"),
+    given("PIPE_ATTEMPT", "the try, from 1"),
+    given("PIPE_WORKSPACE", "the pipeline's folder, absolute"),
+    given("PIPE_OUTPUT", "a file to which `name=value` lines are appended: the step's outputs"),
+    given("PIPE_EVENT", "`push`, `pull-request`, `tag`, `schedule` or `manual`"),
+    given("PIPE_SHA", "the commit, if there is one"),
+    given("PIPE_BRANCH", "the branch, if there is one"),
+    given("PIPE_TAG", "the tag, if the run is for one"),
+    given("MATRIX_…", "the leg's value on each axis, the axis in capitals"),
+];
+
+const fn given(name: &'static str, what: &'static str) -> Given {
+    Given { name, what }
+}
+
+/// Variables in order; a later one of the same name wins.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(IndexMap<OsString, OsString>);
+
+impl Environment {
+    /// What `outer` has of the list, and of the names in `also`.
+    pub fn passed(outer: impl Iterator<Item = (OsString, OsString)>, also: &[String]) -> Self {
+        let wanted = |name: &str| {
+            let listed = PASSED.iter().any(|p| match p.name.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == p.name,
+            });
+            listed || also.iter().any(|a| a == name)
+        };
+        Self(outer.filter(|(name, _)| name.to_str().is_some_and(wanted)).collect())
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn vars(&self) -> Vec<(OsString, OsString)> {
+        self.0.iter().map(|(n, v)| (n.clone(), v.clone())).collect()
+    }
+}

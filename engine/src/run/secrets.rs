@@ -1,0 +1,137 @@
+//! The values of the secrets that the steps of a run may see. They are never printed, written or passed as arguments.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use dsl::model::{SecretSource, StepKind};
+use indexmap::IndexMap;
+use secrecy::SecretString;
+
+use super::super::plan::Plan;
+
+/// The largest secret that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// Values by name.
+pub type Secrets = IndexMap<String, SecretString>;
+
+/// A secret without a value: which, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the secret {name} has no value: {why}")]
+pub struct NoSecret {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+    /// The remedy.
+    pub help: String,
+}
+
+/// Reads the secrets that the steps of this plan name, before any of them begins.
+///
+/// # Errors
+/// Every secret that has no value.
+pub fn resolve(
+    plan: &Plan,
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secrets, Vec<NoSecret>> {
+    let mut values = Secrets::new();
+    let mut errors = Vec::new();
+    for (_, step) in plan.steps() {
+        let names = match &plan.definition(step).kind {
+            StepKind::Job(job) => &job.secrets,
+            _ => continue,
+        };
+        for name in names {
+            if values.contains_key(&name.value) || errors.iter().any(|e: &NoSecret| e.name == name.value) {
+                continue;
+            }
+            let Some(secret) = plan.pipeline.secrets.get(&name.value) else { continue };
+            match read(&secret.source, root, env) {
+                Ok(value) => {
+                    values.insert(name.value.clone(), value);
+                }
+                Err((why, help)) => errors.push(NoSecret {
+                    name: name.value.clone(),
+                    why,
+                    help,
+                }),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(values) } else { Err(errors) }
+}
+
+fn read(
+    source: &SecretSource,
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<SecretString, (String, String)> {
+    match source {
+        SecretSource::Env(name) => match env(name) {
+            Some(value) if !value.is_empty() => Ok(value.into()),
+            Some(_) => Err((
+                format!("the variable {name} is empty"),
+                format!("set it, for example from your CI's secret store: `{name}=… pipe run`"),
+            )),
+            None => Err((
+                format!("the variable {name} is not set"),
+                format!("set it, for example from your CI's secret store: `{name}=… pipe run`"),
+            )),
+        },
+        SecretSource::File(path) => {
+            let full = expand(path, root, env);
+            let help = "check the path and who may read it".to_owned();
+            from_file(&full).map_err(|e| (format!("{}: {e}", full.display()), help))
+        }
+        SecretSource::Command(text) => {
+            let help = format!("run it by hand to see why: `{text}`");
+            from_command(text, root).map_err(|e| (e, help))
+        }
+    }
+}
+
+fn expand(path: &str, root: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    match (path.strip_prefix("~/"), env("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => root.join(path),
+    }
+}
+
+fn from_file(path: &Path) -> Result<SecretString, String> {
+    let meta = std::fs::metadata(path).map_err(|e| e.to_string())?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err("this is no regular file of at most 1 MiB".into());
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    if text.is_empty() {
+        return Err("the file is empty".into());
+    }
+    Ok(text.into())
+}
+
+fn from_command(text: &str, root: &Path) -> Result<SecretString, String> {
+    let child = Command::new("sh")
+        .args(["-eu", "-c", text])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(|e| format!("its command cannot be started: {e}"))?;
+    let mut out = String::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(LARGEST).read_to_string(&mut out).map_err(|e| format!("its command printed no text: {e}"))?;
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    if !status.success() {
+        return Err(format!("its command failed: {status}"));
+    }
+    let value = out.strip_suffix('\n').unwrap_or(&out);
+    if value.is_empty() {
+        return Err("its command printed nothing".into());
+    }
+    Ok(value.into())
+}

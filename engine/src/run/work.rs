@@ -1,0 +1,386 @@
+//! One step's work on this machine: its commands with retries, its clean-up, what it hands on. Knows no graph.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsl::model::{Command, Retry, Shell};
+use dsl::units::show_duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::capture::Capture;
+use super::environment::Environment;
+use super::outcome::Failure;
+use crate::files::{self, Patterns};
+use crate::output::{Masker, OuterCi};
+use crate::process::{self, Exit, Spec, Stop};
+
+/// How long clean-up and undo may take where nothing is said.
+const CLEAN_UP: Duration = Duration::from_secs(600);
+/// The largest file of outputs that is read.
+const LARGEST_OUTPUT: u64 = 1 << 20;
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    /// The step's full name.
+    pub(super) name: Arc<str>,
+    pub(super) commands: Vec<Command>,
+    pub(super) always: Vec<Command>,
+    pub(super) shell: Option<Shell>,
+    pub(super) workdir: Option<String>,
+    pub(super) env: Environment,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retry: Option<Retry>,
+    /// Patterns of files that must be there afterwards.
+    pub(super) outputs: Vec<String>,
+    /// Artifacts to keep: the name and the patterns.
+    pub(super) artifacts: Vec<(String, Vec<String>)>,
+    /// Artifacts to put in place: where they are kept and where they go.
+    pub(super) takes: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Where it is done, and who listens.
+#[derive(Clone)]
+pub(super) struct Site {
+    /// The pipeline's folder.
+    pub(super) root: PathBuf,
+    /// Where this step's artifacts are kept; `None` where nothing can be kept.
+    pub(super) artifacts: Option<PathBuf>,
+    /// The log of this step.
+    pub(super) log: Option<PathBuf>,
+    /// A folder for files that live as long as the run.
+    pub(super) scratch: PathBuf,
+    pub(super) masker: Arc<Masker>,
+    pub(super) outer: OuterCi,
+    pub(super) grace: Duration,
+    /// Asks the step to end.
+    pub(super) cancel: CancellationToken,
+    /// Ends it at once.
+    pub(super) kill: CancellationToken,
+    pub(super) news: mpsc::Sender<News>,
+    /// The vertex, for the listener.
+    pub(super) vertex: u32,
+}
+
+/// What a step tells while it works.
+#[derive(Debug)]
+pub(super) enum News {
+    Lines { vertex: u32, lines: Vec<String> },
+    Retry { vertex: u32, attempt: u32, failure: Failure, wait: Duration },
+    Warning { text: String },
+    Done { vertex: u32, done: Done },
+    Undone { vertex: u32, done: Done },
+}
+
+/// How the work ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) result: Result<(), NotDone>,
+    pub(super) attempts: u32,
+    pub(super) outputs: BTreeMap<String, String>,
+}
+
+/// Why the work did not succeed.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    Failed(Failure),
+    Cancelled,
+}
+
+impl From<Failure> for NotDone {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Does the work: artifacts in place, the commands with retries, clean-up, artifacts and outputs kept.
+pub(super) async fn work(work: &Work, site: &Site) -> Done {
+    let capture = Capture::start(site);
+    let mut attempt = 0;
+    let mut result = prepare(work, site).map_err(NotDone::Failed);
+    let mut outputs = BTreeMap::new();
+    while result.is_ok() {
+        attempt += 1;
+        result = tried(work, site, &capture, attempt).await.map(|found| outputs = found);
+        let (Err(NotDone::Failed(failure)), Some(retry)) = (&result, &work.retry) else { break };
+        let Some(wait) = next_try(retry, attempt, failure) else { break };
+        let failure = failure.clone();
+        let _ = site.news.send(News::Retry { vertex: site.vertex, attempt, failure, wait }).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => result = Ok(()),
+            () = site.cancel.cancelled() => result = Err(NotDone::Cancelled),
+        }
+    }
+    if let Err(failure) = clean_up(work, site, &capture).await
+        && result.is_ok()
+    {
+        result = Err(failure);
+    }
+    for text in capture.finish().await {
+        let _ = site.news.send(News::Warning { text }).await;
+    }
+    Done { result, attempts: attempt.max(1), outputs }
+}
+
+/// Runs the commands of a rollback: not stopped by the first signal, with a time of their own.
+pub(super) async fn undo(work: &Work, site: &Site) -> Done {
+    let capture = Capture::start(site);
+    let never = CancellationToken::new();
+    let deadline = Instant::now() + work.timeout.unwrap_or(CLEAN_UP);
+    let result = commands(work, &work.commands, site, &capture, &never, Some(deadline), 1, None).await;
+    for text in capture.finish().await {
+        let _ = site.news.send(News::Warning { text }).await;
+    }
+    Done { result, attempts: 1, outputs: BTreeMap::new() }
+}
+
+fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> {
+    let wanted = retry.on_exit.is_empty() || failure.exit.is_some_and(|code| retry.on_exit.contains(&code));
+    let doubled = retry.backoff.saturating_mul(1 << (attempt - 1).min(16));
+    (wanted && attempt <= retry.count).then(|| doubled.min(Duration::from_secs(3600)))
+}
+
+fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
+    for (kept, into) in &work.takes {
+        let put = || -> Result<(), String> {
+            let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
+            let found = all.find(kept).map_err(|e| e.to_string())?;
+            files::copy(kept, into, &found)
+        };
+        put().map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
+    }
+    let folder = site.root.join(work.workdir.as_deref().unwrap_or("."));
+    match (folder.canonicalize(), site.root.canonicalize()) {
+        (Ok(folder), Ok(root)) if !folder.starts_with(&root) => Err(Failure::new(format!(
+            "its workdir {} leads out of the pipeline's folder",
+            work.workdir.as_deref().unwrap_or(".")
+        ))
+        .help("remove the link, or name a folder of the repository")),
+        _ => Ok(()),
+    }
+}
+
+/// One try: the commands, then what they had to make.
+async fn tried(
+    work: &Work,
+    site: &Site,
+    capture: &Capture,
+    attempt: u32,
+) -> Result<BTreeMap<String, String>, NotDone> {
+    let deadline = work.timeout.map(|t| Instant::now() + t);
+    let outputs = site.scratch.join(format!("output-{}-{attempt}", site.vertex));
+    std::fs::write(&outputs, "").map_err(|e| {
+        Failure::new(format!("its file for outputs cannot be made: {e}")).help("is the disk full?")
+    })?;
+    commands(work, &work.commands, site, capture, &site.cancel, deadline, attempt, Some(&outputs)).await?;
+    for pattern in &work.outputs {
+        made(pattern, &site.root)?;
+    }
+    for (name, patterns) in &work.artifacts {
+        keep(name, patterns, site)?;
+    }
+    Ok(read_outputs(&outputs)?)
+}
+
+/// The clean-up of a step: its own time, not stopped by the first signal.
+async fn clean_up(work: &Work, site: &Site, capture: &Capture) -> Result<(), NotDone> {
+    if work.always.is_empty() || site.kill.is_cancelled() {
+        return Ok(());
+    }
+    let never = CancellationToken::new();
+    let limit = if site.cancel.is_cancelled() { site.grace } else { CLEAN_UP };
+    let deadline = Some(Instant::now() + limit);
+    let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
+    done.map_err(|e| match e {
+        NotDone::Failed(mut failure) => {
+            failure.what = format!("clean-up failed: {}", failure.what);
+            NotDone::Failed(failure)
+        }
+        NotDone::Cancelled => NotDone::Cancelled,
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of it differs between a try, a clean-up and an undo")]
+async fn commands(
+    work: &Work,
+    list: &[Command],
+    site: &Site,
+    capture: &Capture,
+    cancel: &CancellationToken,
+    deadline: Option<Instant>,
+    attempt: u32,
+    outputs: Option<&Path>,
+) -> Result<(), NotDone> {
+    for command in list {
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let spec = spec(work, command, site, attempt, outputs);
+        let ended = process::run(&spec, left, site.grace, cancel, &site.kill, capture.sender()).await;
+        capture.settle().await;
+        if ended.leaked > 0 {
+            let text = format!("{} left {} running, ended now", work.name, processes(ended.leaked));
+            let _ = site.news.send(News::Warning { text }).await;
+        }
+        let failure = match (ended.stopped, ended.exit) {
+            (Some(Stop::Cancelled | Stop::Killed), _) => return Err(NotDone::Cancelled),
+            (Some(Stop::TimedOut), _) => timed_out(work, deadline),
+            (None, Exit::Code(0)) => continue,
+            (None, Exit::Code(code)) => Failure {
+                exit: Some(code),
+                ..Failure::new(format!("exit {code}"))
+            }
+            .help_for(code),
+            (None, Exit::Signal(signal)) => signalled(signal),
+            (None, Exit::NotStarted(why)) => Failure::new(why.to_string()).help(why.remedy()),
+        };
+        return Err(NotDone::Failed(Failure {
+            command: Some(command.title()),
+            ..failure
+        }));
+    }
+    Ok(())
+}
+
+impl Failure {
+    /// What is known about an exit code that shells use.
+    fn help_for(self, code: i32) -> Self {
+        match code {
+            126 => self.help("126: a command in it cannot be executed; is it `chmod +x`?"),
+            127 => self.help("127: a command in it was not found; a job gets PATH and little else of your environment"),
+            _ => self,
+        }
+    }
+}
+
+fn timed_out(work: &Work, deadline: Option<Instant>) -> Failure {
+    let limit = match (work.timeout, deadline) {
+        (Some(limit), Some(_)) => show_duration(limit),
+        _ => "its time".to_owned(),
+    };
+    Failure::new(format!("timed out after {limit}")).help("raise its `timeout`, or find out what it waits for")
+}
+
+fn signalled(signal: i32) -> Failure {
+    let (name, help) = match signal {
+        9 => ("SIGKILL", Some("somebody killed it; often the system, because memory was short")),
+        11 => ("SIGSEGV", Some("it crashed")),
+        6 => ("SIGABRT", Some("it aborted itself")),
+        15 => ("SIGTERM", Some("somebody asked it to end")),
+        13 => ("SIGPIPE", None),
+        2 => ("SIGINT", None),
+        _ => ("", None),
+    };
+    let name = if name.is_empty() { format!("signal {signal}") } else { format!("signal {signal} ({name})") };
+    let failure = Failure::new(format!("ended by {name}"));
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+fn processes(count: usize) -> String {
+    if count == 1 { "a process".to_owned() } else { format!("{count} processes") }
+}
+
+fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Option<&Path>) -> Spec {
+    let mut env = work.env.clone();
+    env.set("PIPE_ATTEMPT", attempt.to_string());
+    if let Some(outputs) = outputs {
+        env.set("PIPE_OUTPUT", outputs.as_os_str());
+    }
+    let (program, args) = argv(command, work.shell.as_ref());
+    Spec {
+        program,
+        args,
+        cwd: match &work.workdir {
+            Some(folder) => site.root.join(folder),
+            None => site.root.clone(),
+        },
+        env: env.vars(),
+        marker: format!("{}-{}-{}", std::process::id(), site.scratch.display(), site.vertex),
+    }
+}
+
+/// The program and its arguments. Shell text is one argument, so that no value is ever part of another text.
+fn argv(command: &Command, shell: Option<&Shell>) -> (OsString, Vec<OsString>) {
+    let text = match command {
+        Command::Exec(words) => {
+            let args = words[1..].iter().map(|w| OsString::from(&w.value)).collect();
+            return (OsString::from(&words[0].value), args);
+        }
+        Command::Shell(text) => OsString::from(&text.value),
+    };
+    let program = shell.map_or("bash", |s| s.program.value.as_str());
+    let mut args: Vec<OsString> = match shell {
+        Some(shell) if !shell.args.is_empty() => shell.args.iter().map(OsString::from).collect(),
+        _ => match program.rsplit('/').next() {
+            Some("bash" | "zsh" | "ksh") => vec!["-euo".into(), "pipefail".into(), "-c".into()],
+            Some("sh" | "dash" | "ash") => vec!["-eu".into(), "-c".into()],
+            _ => vec!["-c".into()],
+        },
+    };
+    args.push(text);
+    (program.into(), args)
+}
+
+/// Whether a declared output is there.
+fn made(pattern: &str, root: &Path) -> Result<(), Failure> {
+    if pattern.starts_with('!') {
+        return Ok(());
+    }
+    let find = || Patterns::new([pattern]).map_err(|e| e.to_string())?.find(root).map_err(|e| e.to_string());
+    match find() {
+        Ok(found) if found.is_empty() => Err(Failure::new(format!("it did not make its output {pattern}"))
+            .help("make it, or take it out of `outputs`")),
+        Ok(_) => Ok(()),
+        Err(why) => Err(Failure::new(format!("its output {pattern} cannot be looked for: {why}"))),
+    }
+}
+
+fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), Failure> {
+    let Some(folder) = &site.artifacts else {
+        return Err(Failure::new(format!("the artifact {name} cannot be kept: the folder .pipe cannot be written")));
+    };
+    let failed = |why: String| Failure::new(format!("the artifact {name} cannot be kept: {why}"));
+    let patterns = Patterns::new(patterns.iter().map(String::as_str)).map_err(|e| failed(e.to_string()))?;
+    let found = patterns.find(&site.root).map_err(|e| failed(e.to_string()))?;
+    if found.is_empty() {
+        return Err(failed("none of its files is there".into()).help("make them, or mend the artifact's paths"));
+    }
+    let to = folder.join(name);
+    // A retry keeps what its own try made, not what an earlier one left.
+    if to.exists() {
+        std::fs::remove_dir_all(&to).map_err(|e| failed(e.to_string()))?;
+    }
+    files::copy(&site.root, &to, &found).map_err(failed)
+}
+
+/// The `name=value` lines of an outputs file.
+fn read_outputs(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let wrong = |why: String| Failure::new(format!("its outputs cannot be read: {why}"));
+    let meta = std::fs::symlink_metadata(path).map_err(|e| wrong(e.to_string()))?;
+    if !meta.is_file() || meta.len() > LARGEST_OUTPUT {
+        return Err(wrong("the file `$PIPE_OUTPUT` is no regular file of at most 1 MiB".into())
+            .help("append short `name=value` lines; larger things belong into an artifact"));
+    }
+    let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let mut outputs = BTreeMap::new();
+    for line in String::from_utf8_lossy(&text).lines().filter(|l| !l.trim().is_empty()) {
+        match line.split_once('=') {
+            Some((name, value)) if dsl::units::name(name).is_ok() => {
+                outputs.insert(name.to_owned(), value.to_owned());
+            }
+            _ => {
+                let shown: String = line.chars().take(60).collect();
+                return Err(wrong(format!("the line {shown:?} is not `name=value`"))
+                    .help("write `echo \"version=1.2\" >> \"$PIPE_OUTPUT\"`"));
+            }
+        }
+    }
+    Ok(outputs)
+}
+
