@@ -131,8 +131,11 @@ pub async fn run(
     wind_down(&leader, &mut pump, &mut stopper).await;
     drain(&mut pump, QUIET, &stopper).await;
     let leaked = leader.kill_leftovers().await;
-    // Nobody writes any more: what is left in the pipe is read to its end.
-    drain(&mut pump, QUIET, &stopper).await;
+    // Nobody writes any more: what is left in the pipe is read to its end. But a receiver that had
+    // its time and did not take a chunk does not get it twice.
+    if !(stopper.was_asked() && pump.is_sending()) {
+        drain(&mut pump, QUIET, &stopper).await;
+    }
     let exit = leader.reap();
     sweep::reap_orphans();
     Ended {
@@ -196,7 +199,7 @@ async fn wind_down(leader: &Leader, pump: &mut Pump, stopper: &mut Stopper<'_>) 
 /// run is cancelled, for then even a receiver that hangs must not hold it.
 async fn drain(pump: &mut Pump, quiet: Duration, stopper: &Stopper<'_>) {
     let mut end = Instant::now() + DRAIN;
-    let mut asked = stopper.stopped.is_some();
+    let mut asked = stopper.was_asked();
     while !pump.ended() {
         let sending = pump.is_sending();
         let now = Instant::now();

@@ -105,6 +105,11 @@ impl<'a> Stopper<'a> {
         matches!(self.stage, Stage::Asked(_))
     }
 
+    /// Whether it was stopped, or would be if it had not ended by itself.
+    pub(super) fn was_asked(&self) -> bool {
+        self.stopped.is_some() || self.kill.is_cancelled() || self.cancel.is_cancelled()
+    }
+
     /// Waits until the caller wants the end, now or earlier.
     pub(super) async fn asked(&self) {
         tokio::select! {

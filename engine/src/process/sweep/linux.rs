@@ -44,23 +44,7 @@ pub(crate) struct Found {
 /// What a search saw on its way.
 struct Seen {
     stats: Vec<Stat>,
-    vanished: bool,
-    leader: i32,
-}
-
-impl Seen {
-    /// Whether no process had just ended: none vanished, and there is no fresh zombie, but for the
-    /// leader and for children that other code of this process will reap.
-    fn settled(&self) -> bool {
-        let own = getpgrp().as_raw_pid();
-        let fresh = |stat: &Stat| {
-            !stat.is_alive()
-                && stat.parent == getpid().as_raw_pid()
-                && stat.group != own
-                && stat.pid() != self.leader
-        };
-        !self.vanished && !self.stats.iter().any(fresh)
-    }
+    settled: bool,
 }
 
 pub(super) fn become_subreaper() {
@@ -72,8 +56,8 @@ pub(super) fn become_subreaper() {
 pub(super) fn descendants() -> Found {
     let seen = below(getpid().as_raw_pid(), |_| true);
     Found {
-        settled: seen.settled(),
         alive: alive(seen.stats, None),
+        settled: seen.settled,
     }
 }
 
@@ -84,7 +68,6 @@ pub(super) fn tree(leader: Pid, marker: &str) -> Found {
     let entry = format!("{MARKER}={marker}");
     let marked = |pid| !marker.is_empty() && carries(pid, &entry);
     let seen = candidates(leader);
-    let settled = seen.settled();
     let (mut inside, mut others): (Vec<_>, Vec<_>) = seen
         .stats
         .into_iter()
@@ -97,7 +80,7 @@ pub(super) fn tree(leader: Pid, marker: &str) -> Found {
     }
     Found {
         alive: alive(inside, Some(leader)),
-        settled,
+        settled: seen.settled,
     }
 }
 
@@ -173,21 +156,19 @@ fn candidates(leader: i32) -> Seen {
         // On a whole machine something always vanishes: that says nothing here.
         return Seen {
             stats: everything(),
-            vanished: false,
-            leader,
+            settled: true,
         };
     }
     let others = leaders().clone();
-    let seen = below(getpid().as_raw_pid(), |pid| {
+    below(getpid().as_raw_pid(), |pid| {
         pid == leader || !others.contains(&pid)
-    });
-    Seen { leader, ..seen }
+    })
 }
 
 /// All processes below one, without those that `enter` refuses and their trees.
 fn below(root: i32, enter: impl Fn(i32) -> bool) -> Seen {
     let mut found = BTreeMap::new();
-    let mut vanished = false;
+    let mut settled = true;
     let mut queue = children(root);
     while let Some(pid) = queue.pop() {
         if !enter(pid) || found.contains_key(&pid) {
@@ -198,14 +179,20 @@ fn below(root: i32, enter: impl Fn(i32) -> bool) -> Seen {
                 found.insert(pid, stat);
                 queue.extend(children(pid));
             }
-            None => vanished = true,
+            None => settled = false,
         }
     }
-    Seen {
-        stats: found.into_values().collect(),
-        vanished,
-        leader: 0,
-    }
+    let stats: Vec<_> = found.into_values().collect();
+    let settled = settled && !stats.iter().any(is_ended_orphan);
+    Seen { stats, settled }
+}
+
+/// Whether a process has ended and only [`reap_orphans`] will take notice of it.
+fn is_ended_orphan(stat: &Stat) -> bool {
+    !stat.is_alive()
+        && stat.parent == getpid().as_raw_pid()
+        && stat.group != getpgrp().as_raw_pid()
+        && !leaders().contains(&stat.pid())
 }
 
 /// The children of all threads of a process.
