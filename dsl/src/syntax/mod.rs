@@ -1,3 +1,15 @@
 //! Text to a tree of nodes with spans. The only part of the crate that knows there is a KDL library.
 
 pub mod tree;
+
+mod braces;
+mod chars;
+mod entries;
+mod finding;
+mod lexer;
+mod outline;
+mod parse;
+mod prescan;
+mod words;
+
+pub use parse::parse;
