@@ -6,10 +6,12 @@ mod braces;
 mod chars;
 mod entries;
 mod finding;
+mod format;
 mod lexer;
 mod outline;
 mod parse;
 mod prescan;
 mod words;
 
+pub use format::format;
 pub use parse::parse;

@@ -2,8 +2,10 @@
 
 mod examples;
 mod faults;
+mod format;
 mod hostile;
 mod mistakes;
+mod slips;
 mod trees;
 mod values;
 
