@@ -1,8 +1,17 @@
 //! Text to a tree of nodes with spans. The only part of the crate that knows there is a KDL library.
 
 pub mod tree;
-pub(crate) fn parse(
-    _: &crate::source::Source,
-) -> (Vec<tree::Node>, Vec<crate::diagnostic::Diagnostic>) {
-    (vec![], vec![])
-}
+
+mod braces;
+mod chars;
+mod entries;
+mod finding;
+mod format;
+mod lexer;
+mod outline;
+mod parse;
+mod prescan;
+mod words;
+
+pub use format::format;
+pub use parse::parse;
