@@ -67,7 +67,10 @@ impl Patterns {
                 Err(e) => return Err(e),
             };
             if meta.is_dir() {
-                if relative.file_name().is_some_and(|n| n == ".pipe" || n == ".git") {
+                if relative
+                    .file_name()
+                    .is_some_and(|n| n == ".pipe" || n == ".git")
+                {
                     continue;
                 }
                 for entry in fs::read_dir(&full)? {
@@ -89,7 +92,11 @@ fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
 
 fn literal_prefix(pattern: &str) -> PathBuf {
     let literal = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
-    pattern.split('/').take_while(literal).filter(|p| !p.is_empty() && *p != ".").collect()
+    pattern
+        .split('/')
+        .take_while(literal)
+        .filter(|p| !p.is_empty() && *p != ".")
+        .collect()
 }
 
 /// Copies files, with their modes and links, from one folder to another. Nothing outside of either is touched.
@@ -117,14 +124,21 @@ fn copy_one(source: &OwnedFd, target: &OwnedFd, from: &Path, file: &Path) -> io:
     if meta.is_symlink() {
         let to = fs::read_link(from.join(file))?;
         if leads_out(file, &to) {
-            return Err(io::Error::other("this link leads out of the folder, and is not followed"));
+            return Err(io::Error::other(
+                "this link leads out of the folder, and is not followed",
+            ));
         }
         return Ok(rustix::fs::symlinkat(&to, &folder, name)?);
     }
     if !meta.is_file() {
         return Err(io::Error::other("this is neither a file nor a link"));
     }
-    let mut reader = File::from(open_beneath(source, file, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?);
+    let mut reader = File::from(open_beneath(
+        source,
+        file,
+        OFlags::RDONLY | OFlags::NONBLOCK,
+        Mode::empty(),
+    )?);
     // Only the bits that a user's own file has: a job does not get to make a set-user-id file elsewhere.
     let mode = Mode::from_raw_mode(meta.permissions().mode() & 0o777);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -148,7 +162,11 @@ fn leads_out(file: &Path, to: &Path) -> bool {
 }
 
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(rustix::fs::open(
+        path,
+        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
 }
 
 /// The folder `relative` beneath another one, made where it is missing; a link on the way is refused.
@@ -160,13 +178,23 @@ fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
-        at = open_beneath(&at, Path::new(name), OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())?;
+        at = open_beneath(
+            &at,
+            Path::new(name),
+            OFlags::DIRECTORY | OFlags::RDONLY,
+            Mode::empty(),
+        )?;
     }
     Ok(at)
 }
 
 /// Opens a path beneath a folder; no link on the way, nor at the end, is followed.
-fn open_beneath(root: impl AsFd, relative: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+fn open_beneath(
+    root: impl AsFd,
+    relative: &Path,
+    flags: OFlags,
+    mode: Mode,
+) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match rustix::fs::openat2(&root, relative, flags, mode, resolve) {
@@ -175,7 +203,8 @@ fn open_beneath(root: impl AsFd, relative: &Path, flags: OFlags, mode: Mode) -> 
             let mut at = rustix::io::dup(root.as_fd())?;
             let parts: Vec<_> = relative.components().collect();
             for part in &parts[..parts.len().saturating_sub(1)] {
-                let folder = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let folder =
+                    OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
                 at = rustix::fs::openat(&at, part.as_os_str(), folder, Mode::empty())?;
             }
             let last = parts.last().ok_or(io::ErrorKind::InvalidInput)?;

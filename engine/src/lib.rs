@@ -1,8 +1,10 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
+pub mod files;
 pub mod output;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod world;

@@ -216,3 +216,14 @@ pub enum SecretSource {
     /// A command that prints it.
     Command(String),
 }
+
+impl Pipeline {
+    /// Whether some condition asks which files changed.
+    #[must_use]
+    pub fn asks_for_paths(&self) -> bool {
+        let stages = self.stages.iter().map(|s| &s.selection);
+        let all = stages.chain(self.steps.iter().map(|s| &s.selection));
+        all.flat_map(|s| s.when.iter().chain(&s.unless))
+            .any(|c| !c.paths.is_empty())
+    }
+}

@@ -43,6 +43,19 @@ pub struct Step {
 }
 
 impl Step {
+    /// The step whose output the reference at this place names.
+    #[must_use]
+    pub fn maker_of_output(&self, at: Span) -> Option<StepId> {
+        let edge = self
+            .waits
+            .iter()
+            .find(|w| w.kind == WaitKind::Reference && w.span == at)?;
+        match edge.target {
+            WaitTarget::Step(id) => Some(id),
+            WaitTarget::Stage(_) => None,
+        }
+    }
+
     /// The job, if it is one.
     #[must_use]
     pub fn job(&self) -> Option<&Job> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
-use dsl::expr::Template;
+use dsl::expr::{Missing, Template};
 use dsl::model::{Leg, Pipeline, Step, StepId};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -167,6 +167,27 @@ impl Plan {
         let mut short = self.steps().filter(|(_, s)| s.label == name);
         full.or_else(|| short.next().filter(|_| short.next().is_none()))
             .map(|(id, _)| id)
+    }
+
+    /// The text of the run's concurrency group; `None` without one.
+    ///
+    /// # Errors
+    /// A reference in it that has no value.
+    pub fn concurrency_group(&self) -> Result<Option<String>, Missing> {
+        let Some(concurrency) = &self.pipeline.concurrency else {
+            return Ok(None);
+        };
+        let group = &concurrency.group.value;
+        let filled = fill(
+            group,
+            &self.pipeline,
+            &self.request,
+            &Leg::new(),
+            &[],
+            &values::Before,
+        );
+        let filled = filled.map_err(|mut missing| missing.remove(0))?;
+        Ok(Some(filled.known().unwrap_or_else(|| filled.to_string())))
     }
 
     /// Steps that this version cannot run, with what they are.

@@ -2,6 +2,7 @@
 
 use dsl::expr::{Expr, Lookup, Missing, Ref, Template};
 use dsl::model::{Leg, Pipeline, VersionScheme};
+use dsl::source::Span;
 
 use super::Request;
 
@@ -9,11 +10,11 @@ use super::Request;
 pub trait RunFacts {
     /// The run's id.
     fn run_id(&self) -> Option<String>;
-    /// An output of a step, by the step's name as written in the reference.
+    /// The output that the reference at this place names; `None` while nobody knows.
     ///
     /// # Errors
     /// Why there is none, as a sentence part.
-    fn output(&self, step: &str, name: &str) -> Option<Result<String, String>>;
+    fn output(&self, at: Span, name: &str) -> Option<Result<String, String>>;
 }
 
 /// Before the run nothing of it is known.
@@ -24,7 +25,7 @@ impl RunFacts for Before {
         None
     }
 
-    fn output(&self, _: &str, _: &str) -> Option<Result<String, String>> {
+    fn output(&self, _: Span, _: &str) -> Option<Result<String, String>> {
         None
     }
 }
@@ -79,7 +80,7 @@ fn lookup(
                 .map_or(Lookup::Later, Lookup::Value),
             None => Lookup::Later,
         },
-        Ref::Output { step, name } => match facts.output(step, name) {
+        Ref::Output { name, .. } => match facts.output(expr.span, name) {
             None => Lookup::Later,
             Some(Ok(value)) => Lookup::Value(value),
             Some(Err(why)) => Lookup::Unset(why),

@@ -133,7 +133,9 @@ pub fn read(path: &Path) -> Result<Reading, String> {
     let mut events = Vec::new();
     for number in 1.. {
         let before = rest;
-        let Some((at, json)) = next(&mut rest, number) else { break };
+        let Some((at, json)) = next(&mut rest, number) else {
+            break;
+        };
         let Ok(event) = serde_json::from_slice(json) else {
             rest = before;
             break;

@@ -33,7 +33,11 @@ impl LogFile {
     /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) {
         let room = usize::try_from(LOG_LIMIT.saturating_sub(self.written)).unwrap_or(usize::MAX);
-        let fits = if self.trouble.is_some() { 0 } else { bytes.len().min(room) };
+        let fits = if self.trouble.is_some() {
+            0
+        } else {
+            bytes.len().min(room)
+        };
         self.missing += (bytes.len() - fits) as u64;
         if fits == 0 {
             return;
@@ -55,7 +59,12 @@ impl LogFile {
             let _ = self.append(note.as_bytes());
         }
         let path = self.path.display();
-        self.trouble.map(|why| format!("the log {path} is not complete: {why}; {} bytes are missing", self.missing))
+        self.trouble.map(|why| {
+            format!(
+                "the log {path} is not complete: {why}; {} bytes are missing",
+                self.missing
+            )
+        })
     }
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {

@@ -84,8 +84,13 @@ impl Runs {
     /// The numbers of all runs, oldest first.
     #[must_use]
     pub fn ids(&self) -> Vec<u64> {
-        let entries = fs::read_dir(self.folder.join("runs")).into_iter().flatten().flatten();
-        let mut ids: Vec<u64> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+        let entries = fs::read_dir(self.folder.join("runs"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut ids: Vec<u64> = entries
+            .filter_map(|e| e.file_name().to_str()?.parse().ok())
+            .collect();
         ids.sort_unstable();
         ids
     }
@@ -150,7 +155,13 @@ fn is_locked(journal: &Path) -> bool {
 
 /// A file name for a step: readable, and different for different steps.
 fn log_name(step: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let safe = |c: char| {
+        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
+            c
+        } else {
+            '-'
+        }
+    };
     let mut name: String = step.chars().take(60).map(safe).collect();
     if name != step {
         name.push('-');

@@ -1,7 +1,6 @@
 //! A step's output on its way: masked bytes into its log, clean lines to whoever listens.
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use super::work::{News, Site};
 use crate::output::{Chain, Sink};
@@ -11,63 +10,12 @@ use crate::record::LogFile;
 /// Lines that are told at once at most.
 const LINES_AT_ONCE: usize = 256;
 
-/// Takes the output of all commands of a step.
+/// Takes the output of a step's commands, one after the other.
 pub(super) struct Capture {
-    to: mpsc::Sender<Parcel>,
-    chunks: mpsc::Sender<Chunk>,
-    forward: JoinHandle<()>,
-    writer: JoinHandle<Option<String>>,
+    split: Split,
 }
 
-enum Parcel {
-    Chunk(Chunk),
-    /// Everything before this has been written and told.
-    Settle(oneshot::Sender<()>),
-}
-
-impl Capture {
-    /// Starts to take output. Few parcels are in flight: whoever cannot be told holds the step back.
-    pub(super) fn start(site: &Site) -> Self {
-        let (to, parcels) = mpsc::channel(4);
-        let (chunks, mut from) = mpsc::channel(4);
-        let forward_to = to.clone();
-        let forward = tokio::spawn(async move {
-            while let Some(chunk) = from.recv().await {
-                if forward_to.send(Parcel::Chunk(chunk)).await.is_err() {
-                    break;
-                }
-            }
-        });
-        let writer = tokio::spawn(write(site.clone(), parcels));
-        Self { to, chunks, forward, writer }
-    }
-
-    /// Where a process sends what it writes.
-    pub(super) fn sender(&self) -> mpsc::Sender<Chunk> {
-        self.chunks.clone()
-    }
-
-    /// Waits until all that was sent so far is in the log.
-    pub(super) async fn settle(&self) {
-        // The forwarder is in line before this parcel only for what it has taken already.
-        while self.chunks.capacity() < self.chunks.max_capacity() {
-            tokio::task::yield_now().await;
-        }
-        let (done, settled) = oneshot::channel();
-        if self.to.send(Parcel::Settle(done)).await.is_ok() {
-            let _ = settled.await;
-        }
-    }
-
-    /// Ends it; gives what went wrong with the log.
-    pub(super) async fn finish(self) -> Option<String> {
-        drop(self.chunks);
-        let _ = self.forward.await;
-        drop(self.to);
-        self.writer.await.unwrap_or_else(|e| Some(format!("its output was lost: {e}")))
-    }
-}
-
+/// Where the two products of the writer chain go.
 struct Split {
     log: Option<LogFile>,
     lines: Vec<String>,
@@ -85,47 +33,50 @@ impl Sink for Split {
     }
 }
 
-async fn write(site: Site, mut parcels: mpsc::Receiver<Parcel>) -> Option<String> {
-    let mut split = Split {
-        log: site.log.clone().map(LogFile::at),
-        lines: Vec::new(),
-    };
-    let mut out = Chain::new(&site.masker, site.outer);
-    let mut err = Chain::new(&site.masker, site.outer);
-    while let Some(parcel) = parcels.recv().await {
-        match parcel {
-            Parcel::Chunk(Chunk { stream: Stream::Stdout, bytes }) => out.feed(&bytes, &mut split),
-            Parcel::Chunk(Chunk { stream: Stream::Stderr, bytes }) => err.feed(&bytes, &mut split),
-            Parcel::Settle(done) => {
-                for chain in [&mut out, &mut err] {
-                    let whole = std::mem::replace(chain, Chain::new(&site.masker, site.outer));
-                    finish(whole, &mut split);
-                }
-                tell(&site, &mut split).await;
-                let _ = done.send(());
-            }
+impl Capture {
+    /// Begins with the step's log, which is made when there is something to write.
+    pub(super) fn new(site: &Site) -> Self {
+        Self {
+            split: Split {
+                log: site.log.clone().map(LogFile::at),
+                lines: Vec::new(),
+            },
         }
-        tell(&site, &mut split).await;
     }
-    finish(out, &mut split);
-    finish(err, &mut split);
-    tell(&site, &mut split).await;
-    split.log.and_then(LogFile::finish)
-}
 
-fn finish(mut chain: Chain, split: &mut Split) {
-    chain.finish(split);
-}
+    /// Takes all output of one command. Whoever cannot be told holds the command back.
+    pub(super) async fn take(&mut self, site: &Site, mut chunks: mpsc::Receiver<Chunk>) {
+        let mut out = Chain::new(&site.masker, site.outer);
+        let mut err = Chain::new(&site.masker, site.outer);
+        while let Some(chunk) = chunks.recv().await {
+            let chain = match chunk.stream {
+                Stream::Stdout => &mut out,
+                Stream::Stderr => &mut err,
+            };
+            chain.feed(&chunk.bytes, &mut self.split);
+            self.tell(site).await;
+        }
+        out.finish(&mut self.split);
+        err.finish(&mut self.split);
+        self.tell(site).await;
+    }
 
-async fn tell(site: &Site, split: &mut Split) {
-    let lines = std::mem::take(&mut split.lines);
-    for part in lines.chunks(LINES_AT_ONCE) {
-        let news = News::Lines {
-            vertex: site.vertex,
-            lines: part.to_vec(),
-        };
-        if site.news.send(news).await.is_err() {
-            return;
+    /// Ends the log; gives what went wrong with it.
+    pub(super) fn finish(self) -> Option<String> {
+        self.split.log.and_then(LogFile::finish)
+    }
+
+    async fn tell(&mut self, site: &Site) {
+        let mut lines = std::mem::take(&mut self.split.lines);
+        while !lines.is_empty() {
+            let rest = lines.split_off(lines.len().min(LINES_AT_ONCE));
+            let news = News::Lines {
+                vertex: site.vertex,
+                lines: std::mem::replace(&mut lines, rest),
+            };
+            if site.news.send(news).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -67,12 +67,21 @@ pub const GIVEN: &[Given] = &[
     given("PIPE_STEP", "the step's name, with the leg of its matrix"),
     given("PIPE_ATTEMPT", "the try, from 1"),
     given("PIPE_WORKSPACE", "the pipeline's folder, absolute"),
-    given("PIPE_OUTPUT", "a file to which `name=value` lines are appended: the step's outputs"),
-    given("PIPE_EVENT", "`push`, `pull-request`, `tag`, `schedule` or `manual`"),
+    given(
+        "PIPE_OUTPUT",
+        "a file to which `name=value` lines are appended: the step's outputs",
+    ),
+    given(
+        "PIPE_EVENT",
+        "`push`, `pull-request`, `tag`, `schedule` or `manual`",
+    ),
     given("PIPE_SHA", "the commit, if there is one"),
     given("PIPE_BRANCH", "the branch, if there is one"),
     given("PIPE_TAG", "the tag, if the run is for one"),
-    given("MATRIX_…", "the leg's value on each axis, the axis in capitals"),
+    given(
+        "MATRIX_…",
+        "the leg's value on each axis, the axis in capitals",
+    ),
 ];
 
 const fn given(name: &'static str, what: &'static str) -> Given {
@@ -93,7 +102,11 @@ impl Environment {
             });
             listed || also.iter().any(|a| a == name)
         };
-        Self(outer.filter(|(name, _)| name.to_str().is_some_and(wanted)).collect())
+        Self(
+            outer
+                .filter(|(name, _)| name.to_str().is_some_and(wanted))
+                .collect(),
+        )
     }
 
     /// Sets a variable.

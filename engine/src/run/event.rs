@@ -12,7 +12,11 @@ pub type StepName = Arc<str>;
 
 /// Something that happened. Times are milliseconds since the run began, unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "event",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Event {
     /// The run begins.
     RunStarted {

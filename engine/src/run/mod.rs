@@ -1,3 +1,14 @@
-//! A run: from a plan to its outcome. Knows nothing of the terminal.
+//! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod capture;
+pub mod concurrency;
+mod dispatch;
+pub mod environment;
+pub mod event;
+pub mod outcome;
+mod prepare;
 pub mod schedule;
+pub mod secrets;
+mod work;
+
+pub use dispatch::{Options, run};

@@ -45,10 +45,14 @@ pub fn resolve(
             _ => continue,
         };
         for name in names {
-            if values.contains_key(&name.value) || errors.iter().any(|e: &NoSecret| e.name == name.value) {
+            if values.contains_key(&name.value)
+                || errors.iter().any(|e: &NoSecret| e.name == name.value)
+            {
                 continue;
             }
-            let Some(secret) = plan.pipeline.secrets.get(&name.value) else { continue };
+            let Some(secret) = plan.pipeline.secrets.get(&name.value) else {
+                continue;
+            };
             match read(&secret.source, root, env) {
                 Ok(value) => {
                     values.insert(name.value.clone(), value);
@@ -61,7 +65,11 @@ pub fn resolve(
             }
         }
     }
-    if errors.is_empty() { Ok(values) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(values)
+    } else {
+        Err(errors)
+    }
 }
 
 fn read(
@@ -123,7 +131,9 @@ fn from_command(text: &str, root: &Path) -> Result<SecretString, String> {
     let mut child = child.map_err(|e| format!("its command cannot be started: {e}"))?;
     let mut out = String::new();
     if let Some(pipe) = child.stdout.take() {
-        pipe.take(LARGEST).read_to_string(&mut out).map_err(|e| format!("its command printed no text: {e}"))?;
+        pipe.take(LARGEST)
+            .read_to_string(&mut out)
+            .map_err(|e| format!("its command printed no text: {e}"))?;
     }
     let status = child.wait().map_err(|e| e.to_string())?;
     if !status.success() {

@@ -70,11 +70,27 @@ pub(super) struct Site {
 /// What a step tells while it works.
 #[derive(Debug)]
 pub(super) enum News {
-    Lines { vertex: u32, lines: Vec<String> },
-    Retry { vertex: u32, attempt: u32, failure: Failure, wait: Duration },
-    Warning { text: String },
-    Done { vertex: u32, done: Done },
-    Undone { vertex: u32, done: Done },
+    Lines {
+        vertex: u32,
+        lines: Vec<String>,
+    },
+    Retry {
+        vertex: u32,
+        attempt: u32,
+        failure: Failure,
+        wait: Duration,
+    },
+    Warning {
+        text: String,
+    },
+    Done {
+        vertex: u32,
+        done: Done,
+    },
+    Undone {
+        vertex: u32,
+        done: Done,
+    },
 }
 
 /// How the work ended.
@@ -100,47 +116,82 @@ impl From<Failure> for NotDone {
 
 /// Does the work: artifacts in place, the commands with retries, clean-up, artifacts and outputs kept.
 pub(super) async fn work(work: &Work, site: &Site) -> Done {
-    let capture = Capture::start(site);
+    let mut capture = Capture::new(site);
     let mut attempt = 0;
     let mut result = prepare(work, site).map_err(NotDone::Failed);
     let mut outputs = BTreeMap::new();
     while result.is_ok() {
         attempt += 1;
-        result = tried(work, site, &capture, attempt).await.map(|found| outputs = found);
-        let (Err(NotDone::Failed(failure)), Some(retry)) = (&result, &work.retry) else { break };
-        let Some(wait) = next_try(retry, attempt, failure) else { break };
+        result = tried(work, site, &mut capture, attempt)
+            .await
+            .map(|found| outputs = found);
+        let (Err(NotDone::Failed(failure)), Some(retry)) = (&result, &work.retry) else {
+            break;
+        };
+        let Some(wait) = next_try(retry, attempt, failure) else {
+            break;
+        };
         let failure = failure.clone();
-        let _ = site.news.send(News::Retry { vertex: site.vertex, attempt, failure, wait }).await;
+        let _ = site
+            .news
+            .send(News::Retry {
+                vertex: site.vertex,
+                attempt,
+                failure,
+                wait,
+            })
+            .await;
         tokio::select! {
             () = tokio::time::sleep(wait) => result = Ok(()),
             () = site.cancel.cancelled() => result = Err(NotDone::Cancelled),
         }
     }
-    if let Err(failure) = clean_up(work, site, &capture).await
+    if let Err(failure) = clean_up(work, site, &mut capture).await
         && result.is_ok()
     {
         result = Err(failure);
     }
-    for text in capture.finish().await {
+    if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }
-    Done { result, attempts: attempt.max(1), outputs }
+    Done {
+        result,
+        attempts: attempt.max(1),
+        outputs,
+    }
 }
 
 /// Runs the commands of a rollback: not stopped by the first signal, with a time of their own.
 pub(super) async fn undo(work: &Work, site: &Site) -> Done {
-    let capture = Capture::start(site);
+    let mut capture = Capture::new(site);
     let never = CancellationToken::new();
     let deadline = Instant::now() + work.timeout.unwrap_or(CLEAN_UP);
-    let result = commands(work, &work.commands, site, &capture, &never, Some(deadline), 1, None).await;
-    for text in capture.finish().await {
+    let result = commands(
+        work,
+        &work.commands,
+        site,
+        &mut capture,
+        &never,
+        Some(deadline),
+        1,
+        None,
+    )
+    .await;
+    if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }
-    Done { result, attempts: 1, outputs: BTreeMap::new() }
+    Done {
+        result,
+        attempts: 1,
+        outputs: BTreeMap::new(),
+    }
 }
 
 fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> {
-    let wanted = retry.on_exit.is_empty() || failure.exit.is_some_and(|code| retry.on_exit.contains(&code));
+    let wanted = retry.on_exit.is_empty()
+        || failure
+            .exit
+            .is_some_and(|code| retry.on_exit.contains(&code));
     let doubled = retry.backoff.saturating_mul(1 << (attempt - 1).min(16));
     (wanted && attempt <= retry.count).then(|| doubled.min(Duration::from_secs(3600)))
 }
@@ -152,7 +203,8 @@ fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
             let found = all.find(kept).map_err(|e| e.to_string())?;
             files::copy(kept, into, &found)
         };
-        put().map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
+        put()
+            .map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
     }
     let folder = site.root.join(work.workdir.as_deref().unwrap_or("."));
     match (folder.canonicalize(), site.root.canonicalize()) {
@@ -169,15 +221,27 @@ fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
 async fn tried(
     work: &Work,
     site: &Site,
-    capture: &Capture,
+    capture: &mut Capture,
     attempt: u32,
 ) -> Result<BTreeMap<String, String>, NotDone> {
     let deadline = work.timeout.map(|t| Instant::now() + t);
-    let outputs = site.scratch.join(format!("output-{}-{attempt}", site.vertex));
+    let outputs = site
+        .scratch
+        .join(format!("output-{}-{attempt}", site.vertex));
     std::fs::write(&outputs, "").map_err(|e| {
         Failure::new(format!("its file for outputs cannot be made: {e}")).help("is the disk full?")
     })?;
-    commands(work, &work.commands, site, capture, &site.cancel, deadline, attempt, Some(&outputs)).await?;
+    commands(
+        work,
+        &work.commands,
+        site,
+        capture,
+        &site.cancel,
+        deadline,
+        attempt,
+        Some(&outputs),
+    )
+    .await?;
     for pattern in &work.outputs {
         made(pattern, &site.root)?;
     }
@@ -188,12 +252,16 @@ async fn tried(
 }
 
 /// The clean-up of a step: its own time, not stopped by the first signal.
-async fn clean_up(work: &Work, site: &Site, capture: &Capture) -> Result<(), NotDone> {
+async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(), NotDone> {
     if work.always.is_empty() || site.kill.is_cancelled() {
         return Ok(());
     }
     let never = CancellationToken::new();
-    let limit = if site.cancel.is_cancelled() { site.grace } else { CLEAN_UP };
+    let limit = if site.cancel.is_cancelled() {
+        site.grace
+    } else {
+        CLEAN_UP
+    };
     let deadline = Some(Instant::now() + limit);
     let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
     done.map_err(|e| match e {
@@ -205,12 +273,15 @@ async fn clean_up(work: &Work, site: &Site, capture: &Capture) -> Result<(), Not
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of it differs between a try, a clean-up and an undo")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all of it differs between a try, a clean-up and an undo"
+)]
 async fn commands(
     work: &Work,
     list: &[Command],
     site: &Site,
-    capture: &Capture,
+    capture: &mut Capture,
     cancel: &CancellationToken,
     deadline: Option<Instant>,
     attempt: u32,
@@ -219,10 +290,17 @@ async fn commands(
     for command in list {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let spec = spec(work, command, site, attempt, outputs);
-        let ended = process::run(&spec, left, site.grace, cancel, &site.kill, capture.sender()).await;
-        capture.settle().await;
+        let (output, chunks) = mpsc::channel(4);
+        let (ended, ()) = tokio::join!(
+            process::run(&spec, left, site.grace, cancel, &site.kill, output),
+            capture.take(site, chunks)
+        );
         if ended.leaked > 0 {
-            let text = format!("{} left {} running, ended now", work.name, processes(ended.leaked));
+            let text = format!(
+                "{} left {} running, ended now",
+                work.name,
+                processes(ended.leaked)
+            );
             let _ = site.news.send(News::Warning { text }).await;
         }
         let failure = match (ended.stopped, ended.exit) {
@@ -261,12 +339,16 @@ fn timed_out(work: &Work, deadline: Option<Instant>) -> Failure {
         (Some(limit), Some(_)) => show_duration(limit),
         _ => "its time".to_owned(),
     };
-    Failure::new(format!("timed out after {limit}")).help("raise its `timeout`, or find out what it waits for")
+    Failure::new(format!("timed out after {limit}"))
+        .help("raise its `timeout`, or find out what it waits for")
 }
 
 fn signalled(signal: i32) -> Failure {
     let (name, help) = match signal {
-        9 => ("SIGKILL", Some("somebody killed it; often the system, because memory was short")),
+        9 => (
+            "SIGKILL",
+            Some("somebody killed it; often the system, because memory was short"),
+        ),
         11 => ("SIGSEGV", Some("it crashed")),
         6 => ("SIGABRT", Some("it aborted itself")),
         15 => ("SIGTERM", Some("somebody asked it to end")),
@@ -274,7 +356,11 @@ fn signalled(signal: i32) -> Failure {
         2 => ("SIGINT", None),
         _ => ("", None),
     };
-    let name = if name.is_empty() { format!("signal {signal}") } else { format!("signal {signal} ({name})") };
+    let name = if name.is_empty() {
+        format!("signal {signal}")
+    } else {
+        format!("signal {signal} ({name})")
+    };
     let failure = Failure::new(format!("ended by {name}"));
     match help {
         Some(help) => failure.help(help),
@@ -283,7 +369,11 @@ fn signalled(signal: i32) -> Failure {
 }
 
 fn processes(count: usize) -> String {
-    if count == 1 { "a process".to_owned() } else { format!("{count} processes") }
+    if count == 1 {
+        "a process".to_owned()
+    } else {
+        format!("{count} processes")
+    }
 }
 
 fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Option<&Path>) -> Spec {
@@ -301,7 +391,12 @@ fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Opti
             None => site.root.clone(),
         },
         env: env.vars(),
-        marker: format!("{}-{}-{}", std::process::id(), site.scratch.display(), site.vertex),
+        marker: format!(
+            "{}-{}-{}",
+            std::process::id(),
+            site.scratch.display(),
+            site.vertex
+        ),
     }
 }
 
@@ -309,7 +404,10 @@ fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Opti
 fn argv(command: &Command, shell: Option<&Shell>) -> (OsString, Vec<OsString>) {
     let text = match command {
         Command::Exec(words) => {
-            let args = words[1..].iter().map(|w| OsString::from(&w.value)).collect();
+            let args = words[1..]
+                .iter()
+                .map(|w| OsString::from(&w.value))
+                .collect();
             return (OsString::from(&words[0].value), args);
         }
         Command::Shell(text) => OsString::from(&text.value),
@@ -332,24 +430,39 @@ fn made(pattern: &str, root: &Path) -> Result<(), Failure> {
     if pattern.starts_with('!') {
         return Ok(());
     }
-    let find = || Patterns::new([pattern]).map_err(|e| e.to_string())?.find(root).map_err(|e| e.to_string());
+    let find = || {
+        Patterns::new([pattern])
+            .map_err(|e| e.to_string())?
+            .find(root)
+            .map_err(|e| e.to_string())
+    };
     match find() {
-        Ok(found) if found.is_empty() => Err(Failure::new(format!("it did not make its output {pattern}"))
-            .help("make it, or take it out of `outputs`")),
+        Ok(found) if found.is_empty() => Err(Failure::new(format!(
+            "it did not make its output {pattern}"
+        ))
+        .help("make it, or take it out of `outputs`")),
         Ok(_) => Ok(()),
-        Err(why) => Err(Failure::new(format!("its output {pattern} cannot be looked for: {why}"))),
+        Err(why) => Err(Failure::new(format!(
+            "its output {pattern} cannot be looked for: {why}"
+        ))),
     }
 }
 
 fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), Failure> {
     let Some(folder) = &site.artifacts else {
-        return Err(Failure::new(format!("the artifact {name} cannot be kept: the folder .pipe cannot be written")));
+        return Err(Failure::new(format!(
+            "the artifact {name} cannot be kept: the folder .pipe cannot be written"
+        )));
     };
     let failed = |why: String| Failure::new(format!("the artifact {name} cannot be kept: {why}"));
-    let patterns = Patterns::new(patterns.iter().map(String::as_str)).map_err(|e| failed(e.to_string()))?;
-    let found = patterns.find(&site.root).map_err(|e| failed(e.to_string()))?;
+    let patterns =
+        Patterns::new(patterns.iter().map(String::as_str)).map_err(|e| failed(e.to_string()))?;
+    let found = patterns
+        .find(&site.root)
+        .map_err(|e| failed(e.to_string()))?;
     if found.is_empty() {
-        return Err(failed("none of its files is there".into()).help("make them, or mend the artifact's paths"));
+        return Err(failed("none of its files is there".into())
+            .help("make them, or mend the artifact's paths"));
     }
     let to = folder.join(name);
     // A retry keeps what its own try made, not what an earlier one left.
@@ -364,12 +477,17 @@ fn read_outputs(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let wrong = |why: String| Failure::new(format!("its outputs cannot be read: {why}"));
     let meta = std::fs::symlink_metadata(path).map_err(|e| wrong(e.to_string()))?;
     if !meta.is_file() || meta.len() > LARGEST_OUTPUT {
-        return Err(wrong("the file `$PIPE_OUTPUT` is no regular file of at most 1 MiB".into())
-            .help("append short `name=value` lines; larger things belong into an artifact"));
+        return Err(
+            wrong("the file `$PIPE_OUTPUT` is no regular file of at most 1 MiB".into())
+                .help("append short `name=value` lines; larger things belong into an artifact"),
+        );
     }
     let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     let mut outputs = BTreeMap::new();
-    for line in String::from_utf8_lossy(&text).lines().filter(|l| !l.trim().is_empty()) {
+    for line in String::from_utf8_lossy(&text)
+        .lines()
+        .filter(|l| !l.trim().is_empty())
+    {
         match line.split_once('=') {
             Some((name, value)) if dsl::units::name(name).is_ok() => {
                 outputs.insert(name.to_owned(), value.to_owned());
@@ -383,4 +501,3 @@ fn read_outputs(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     }
     Ok(outputs)
 }
-

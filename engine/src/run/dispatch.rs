@@ -1,0 +1,640 @@
+//! The loop of a run: steps, signals and time on the one side, the schedule core and the subscribers on the other.
+//! The only place that talks to all of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dsl::model::StepId;
+use dsl::source::Span;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, StepName, Subscriber};
+use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::schedule::{self, Command, Core, State, StepResult};
+use super::work::{self, Done, News, NotDone, Site, Work};
+use super::{prepare, secrets::Secrets};
+use crate::output::{Masker, OuterCi};
+use crate::plan::{Plan, RunFacts, VertexId};
+use crate::process::guardian;
+use crate::record::{Journal, RunDir};
+
+/// How often subscribers are told that time goes on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How a plan is run.
+pub struct Options {
+    /// The pipeline's folder.
+    pub root: PathBuf,
+    /// Steps that run at once at most.
+    pub jobs: u32,
+    /// Whether the first failure stops everything.
+    pub fail_fast: bool,
+    /// How long a step that is asked to end may take.
+    pub grace: Duration,
+    /// The values of the secrets that the steps name.
+    pub secrets: Secrets,
+    /// What masks them.
+    pub masker: Arc<Masker>,
+    /// The CI in which this runs, if it takes commands from output.
+    pub outer: OuterCi,
+    /// Where the run is recorded; `None` where nothing can be written.
+    pub record: Option<(RunDir, Journal)>,
+    /// A folder for files that live as long as the run.
+    pub scratch: PathBuf,
+    /// Cancels the run from outside, with the reason.
+    pub cancel: CancellationToken,
+}
+
+impl Options {
+    /// The usual grace.
+    pub const GRACE: Duration = Duration::from_secs(10);
+}
+
+/// Runs a plan to its end.
+pub async fn run(
+    plan: &Plan,
+    options: Options,
+    subscribers: &mut [Box<dyn Subscriber>],
+) -> RunOutcome {
+    let (news, inbox) = mpsc::channel(64);
+    let mut dispatch = Dispatch::new(plan, options, subscribers, news);
+    dispatch.begin();
+    let outcome = dispatch.until_the_end(inbox).await;
+    dispatch.emit(&Event::RunEnded {
+        outcome,
+        elapsed: dispatch.now(),
+    });
+    dispatch.sync();
+    outcome
+}
+
+/// What is known of a step that has begun.
+struct Begun {
+    at: Instant,
+    attempts: u32,
+    failure: Option<Failure>,
+    outputs: BTreeMap<String, String>,
+    cancel: CancellationToken,
+}
+
+struct Dispatch<'a> {
+    plan: &'a Plan,
+    options: Options,
+    run_id: u64,
+    journal: Option<Journal>,
+    dir: Option<RunDir>,
+    subscribers: &'a mut [Box<dyn Subscriber>],
+    core: Core,
+    names: Vec<StepName>,
+    begun: BTreeMap<u32, Begun>,
+    outputs: BTreeMap<u32, BTreeMap<String, String>>,
+    undo_began: BTreeMap<u32, Instant>,
+    tasks: JoinSet<()>,
+    news: mpsc::Sender<News>,
+    masker: Arc<Masker>,
+    kill: CancellationToken,
+    began: Instant,
+    finished: bool,
+    failed: bool,
+    undone: bool,
+    undo_lost: bool,
+    cancelled_by: Option<i32>,
+}
+
+/// What the signals do: first ask, then kill, then leave.
+struct Signals {
+    int: Signal,
+    term: Signal,
+    hup: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// The next one: its number and its name.
+    async fn next(&mut self) -> (i32, &'static str) {
+        tokio::select! {
+            _ = self.int.recv() => (2, "SIGINT"),
+            _ = self.term.recv() => (15, "SIGTERM"),
+            _ = self.hup.recv() => (1, "SIGHUP"),
+            _ = self.quit.recv() => (3, "SIGQUIT"),
+        }
+    }
+}
+
+impl<'a> Dispatch<'a> {
+    fn new(
+        plan: &'a Plan,
+        mut options: Options,
+        subscribers: &'a mut [Box<dyn Subscriber>],
+        news: mpsc::Sender<News>,
+    ) -> Self {
+        let (dir, journal) = options
+            .record
+            .take()
+            .map_or((None, None), |(d, j)| (Some(d), Some(j)));
+        let (graph, limits) = prepare::graph(plan, &options);
+        let core = Core::new(graph, &limits);
+        let names = plan.graph.node_indices().map(|v| match plan.step(v) {
+            Some(step) => StepName::from(step.name.as_str()),
+            None => StepName::from(""),
+        });
+        Self {
+            plan,
+            run_id: dir.as_ref().map_or(0, |d| d.id),
+            names: names.collect(),
+            masker: Arc::clone(&options.masker),
+            options,
+            journal,
+            dir,
+            subscribers,
+            core,
+            begun: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            undo_began: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            news,
+            kill: CancellationToken::new(),
+            began: Instant::now(),
+            finished: false,
+            failed: false,
+            undone: false,
+            undo_lost: false,
+            cancelled_by: None,
+        }
+    }
+
+    fn begin(&mut self) {
+        let context = &self.plan.request.context;
+        let event = Event::RunStarted {
+            run: self.run_id,
+            pipeline: self.plan.pipeline.name.clone(),
+            trigger: context.event.name().to_owned(),
+            at: context
+                .git
+                .tag
+                .clone()
+                .or_else(|| context.git.branch.clone()),
+            sha: context.git.sha.clone(),
+            steps: self
+                .plan
+                .steps()
+                .map(|(id, _)| self.name(id.index()))
+                .collect(),
+        };
+        self.emit(&event);
+    }
+
+    async fn until_the_end(&mut self, mut inbox: mpsc::Receiver<News>) -> RunOutcome {
+        let mut signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(e) => {
+                self.warn(format!("signals cannot be handled: {e}"));
+                return RunOutcome::NeedsAttention;
+            }
+        };
+        let orphaned = guardian::orphaned();
+        let outside = self.options.cancel.clone();
+        let commands = self.core.start();
+        self.obey(commands);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        while !self.finished {
+            tokio::select! {
+                biased;
+                (number, name) = signals.next() => {
+                    if self.signalled(number, name) {
+                        return RunOutcome::Cancelled { signal: number };
+                    }
+                }
+                () = orphaned.cancelled(), if self.cancelled_by.is_none() => {
+                    self.signalled(9, "its guardian was killed");
+                }
+                () = outside.cancelled(), if self.cancelled_by.is_none() => {
+                    self.signalled(15, "a newer run of its concurrency group");
+                }
+                Some(message) = inbox.recv() => self.hear(message),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.joined(ended),
+                _ = tick.tick() => self.subscribers.iter_mut().for_each(|s| s.tick()),
+            }
+        }
+        self.outcome()
+    }
+
+    /// A task that panicked would leave its step running for ever.
+    fn joined(&mut self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(e) = ended {
+            self.warn(format!("pipe has a bug, please report it: {e}"));
+            self.undo_lost = true;
+            self.finished = true;
+        }
+    }
+
+    fn outcome(&self) -> RunOutcome {
+        match self.cancelled_by {
+            _ if self.undo_lost => RunOutcome::NeedsAttention,
+            Some(signal) => RunOutcome::Cancelled { signal },
+            None if self.undone && self.failed => RunOutcome::RolledBack,
+            None if self.failed => RunOutcome::Failed,
+            None => RunOutcome::Passed,
+        }
+    }
+
+    /// Whether to leave at once.
+    fn signalled(&mut self, number: i32, why: &str) -> bool {
+        if self.kill.is_cancelled() {
+            return true;
+        }
+        if self.cancelled_by.is_some() {
+            self.emit(&Event::Killing);
+            self.kill.cancel();
+            let commands = self.core.on_event(schedule::Event::Kill);
+            self.obey(commands);
+            return false;
+        }
+        self.cancelled_by = Some(number);
+        let running: Vec<StepName> = self
+            .begun
+            .keys()
+            .filter(|v| self.is_running(**v))
+            .map(|v| self.name(*v as usize))
+            .collect();
+        self.emit(&Event::Cancelling {
+            why: why.to_owned(),
+            running,
+        });
+        let commands = self.core.on_event(schedule::Event::Cancel);
+        self.obey(commands);
+        false
+    }
+
+    fn is_running(&self, vertex: u32) -> bool {
+        matches!(
+            self.core.state(schedule::VertexId(vertex)),
+            State::Running | State::Stopping
+        )
+    }
+
+    fn hear(&mut self, message: News) {
+        match message {
+            News::Lines { vertex, lines } => {
+                let step = self.name(vertex as usize);
+                self.emit(&Event::Output { step, lines });
+            }
+            News::Retry {
+                vertex,
+                attempt,
+                failure,
+                wait,
+            } => {
+                let step = self.name(vertex as usize);
+                let wait = millis(wait);
+                let failure = self.masked(failure);
+                self.emit(&Event::Retry {
+                    step,
+                    attempt,
+                    failure,
+                    wait,
+                });
+            }
+            News::Warning { text } => self.warn(text),
+            News::Done { vertex, done } => self.done(vertex, done),
+            News::Undone { vertex, done } => self.undone(vertex, done),
+        }
+    }
+
+    fn done(&mut self, vertex: u32, done: Done) {
+        let Done {
+            result,
+            attempts,
+            outputs,
+        } = done;
+        let result = match result {
+            Ok(()) => StepResult::Passed { cached: false },
+            Err(NotDone::Cancelled) => StepResult::Cancelled,
+            Err(NotDone::Failed(failure)) => {
+                let failure = self.masked(failure);
+                if let Some(begun) = self.begun.get_mut(&vertex) {
+                    begun.failure = Some(failure);
+                }
+                StepResult::Failed
+            }
+        };
+        if let Some(begun) = self.begun.get_mut(&vertex) {
+            begun.attempts = attempts;
+            let mask = |v: String| self.masker.mask_str(&v).into_owned();
+            begun.outputs = outputs
+                .iter()
+                .map(|(n, v)| (n.clone(), mask(v.clone())))
+                .collect();
+        }
+        self.outputs.insert(vertex, outputs);
+        let v = schedule::VertexId(vertex);
+        let commands = self.core.on_event(schedule::Event::Finished { v, result });
+        self.obey(commands);
+    }
+
+    fn undone(&mut self, vertex: u32, done: Done) {
+        let outcome = match done.result {
+            Ok(()) => UndoOutcome::RolledBack,
+            Err(NotDone::Failed(failure)) => UndoOutcome::RollbackFailed {
+                failure: self.masked(failure),
+            },
+            Err(NotDone::Cancelled) => UndoOutcome::RollbackFailed {
+                failure: Failure::new("killed before it ended"),
+            },
+        };
+        let ok = outcome == UndoOutcome::RolledBack;
+        self.end_undo(vertex, outcome);
+        let v = schedule::VertexId(vertex);
+        let commands = self.core.on_event(schedule::Event::UndoFinished { v, ok });
+        self.obey(commands);
+    }
+
+    fn end_undo(&mut self, vertex: u32, outcome: UndoOutcome) {
+        match outcome {
+            UndoOutcome::RolledBack => self.undone = true,
+            _ => self.undo_lost = true,
+        }
+        let elapsed = self
+            .undo_began
+            .get(&vertex)
+            .map_or(0, |at| millis(at.elapsed()));
+        let step = self.name(vertex as usize);
+        self.emit(&Event::UndoEnded {
+            step,
+            outcome,
+            elapsed,
+        });
+        self.sync();
+    }
+
+    /// Does what the core says. A step that cannot even begin is heard of like one that ran.
+    fn obey(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Start(v) => self.start(v.0),
+                Command::Stop(v) => {
+                    if let Some(begun) = self.begun.get(&v.0) {
+                        begun.cancel.cancel();
+                    }
+                }
+                Command::Undo(v) => self.undo(v.0),
+                Command::UndoDropped(v) => self.end_undo(v.0, UndoOutcome::Dropped),
+                Command::Settled { v, state } => self.settled(v.0, state),
+                Command::Finish => self.finished = true,
+            }
+        }
+    }
+
+    fn start(&mut self, vertex: u32) {
+        let cancel = CancellationToken::new();
+        self.begun.insert(
+            vertex,
+            Begun {
+                at: Instant::now(),
+                attempts: 0,
+                failure: None,
+                outputs: BTreeMap::new(),
+                cancel: cancel.clone(),
+            },
+        );
+        let step = self.name(vertex as usize);
+        let armed = self.arm(vertex, &step);
+        self.emit(&Event::StepStarted { step });
+        let work = armed.and_then(|()| self.work(vertex));
+        let site = self.site(vertex, cancel);
+        self.tasks.spawn(async move {
+            let done = match work {
+                Ok(work) => work::work(&work, &site).await,
+                Err(failure) => Done {
+                    result: Err(NotDone::Failed(failure)),
+                    attempts: 0,
+                    outputs: BTreeMap::new(),
+                },
+            };
+            let _ = site.news.send(News::Done { vertex, done }).await;
+        });
+    }
+
+    /// What can be undone is written down before it begins; what cannot be written down does not begin.
+    fn arm(&mut self, vertex: u32, step: &StepName) -> Result<(), Failure> {
+        let planned = self.plan.step(VertexId::new(vertex as usize));
+        if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
+            return Ok(());
+        }
+        let event = Event::Armed { step: step.clone() };
+        let written = match &mut self.journal {
+            Some(journal) => journal
+                .append(millis(self.began.elapsed()), &event)
+                .and_then(|()| journal.sync()),
+            None => Err(std::io::Error::other("the run has no journal")),
+        };
+        self.subscribers.iter_mut().for_each(|s| s.event(&event));
+        written.map_err(|e| {
+            Failure::new(format!(
+                "not begun, because its rollback could not be recorded: {e}"
+            ))
+            .help("make room on the disk, or make the folder .pipe writable; nothing was changed")
+        })
+    }
+
+    fn undo(&mut self, vertex: u32) {
+        let step = self.name(vertex as usize);
+        self.undo_began.insert(vertex, Instant::now());
+        self.emit(&Event::UndoStarted { step });
+        let work = self
+            .work(vertex)
+            .map(|work| prepare::undo(self.plan, vertex, work));
+        let site = self.site(vertex, CancellationToken::new());
+        self.tasks.spawn(async move {
+            let done = match work {
+                Ok(work) => work::undo(&work, &site).await,
+                Err(failure) => Done {
+                    result: Err(NotDone::Failed(failure)),
+                    attempts: 0,
+                    outputs: BTreeMap::new(),
+                },
+            };
+            let _ = site.news.send(News::Undone { vertex, done }).await;
+        });
+    }
+
+    fn settled(&mut self, vertex: u32, state: State) {
+        let Some(planned) = self.plan.step(VertexId::new(vertex as usize)) else {
+            return;
+        };
+        let definition = self.plan.definition(planned);
+        let begun = self.begun.get_mut(&vertex);
+        let failure = begun.as_ref().and_then(|b| b.failure.clone());
+        let failure = failure.unwrap_or_else(|| Failure::new("failed"));
+        let outcome = match state {
+            State::Passed { cached: true } => Outcome::Cached,
+            State::Passed { .. } => Outcome::Passed,
+            State::SoftFailed => Outcome::SoftFailed { failure },
+            State::Failed => Outcome::Failed { failure },
+            State::Skipped(reason) => prepare::skipped(self.plan, reason),
+            _ => Outcome::Cancelled,
+        };
+        self.failed |= matches!(outcome, Outcome::Failed { .. });
+        let (elapsed, attempts, outputs) = match begun {
+            Some(b) => (
+                millis(b.at.elapsed()),
+                b.attempts,
+                std::mem::take(&mut b.outputs),
+            ),
+            None => (0, 0, BTreeMap::new()),
+        };
+        let step = self.name(vertex as usize);
+        self.emit(&Event::StepEnded {
+            step,
+            outcome,
+            elapsed,
+            attempts,
+            outputs,
+        });
+        // What can be undone is known to have ended before anything builds on it.
+        if definition.rollback.is_some() {
+            self.sync();
+        }
+    }
+
+    fn work(&self, vertex: u32) -> Result<Work, Failure> {
+        let facts = Facts {
+            dispatch: self,
+            vertex,
+        };
+        prepare::work(
+            self.plan,
+            vertex,
+            &self.options,
+            self.run_id,
+            &facts,
+            self.artifacts_root(),
+        )
+    }
+
+    fn artifacts_root(&self) -> Option<PathBuf> {
+        self.dir.as_ref().map(|d| d.path.join("artifacts"))
+    }
+
+    fn site(&self, vertex: u32, cancel: CancellationToken) -> Site {
+        let name = self.name(vertex as usize);
+        Site {
+            root: self.options.root.clone(),
+            artifacts: self
+                .artifacts_root()
+                .map(|a| a.join(prepare::folder(self.plan, vertex))),
+            log: self.dir.as_ref().map(|d| d.log(&name)),
+            scratch: self.options.scratch.clone(),
+            masker: Arc::clone(&self.masker),
+            outer: self.options.outer,
+            grace: self.options.grace,
+            cancel,
+            kill: self.kill.clone(),
+            news: self.news.clone(),
+            vertex,
+        }
+    }
+
+    fn name(&self, vertex: usize) -> StepName {
+        self.names[vertex].clone()
+    }
+
+    fn masked(&self, failure: Failure) -> Failure {
+        let mask = |text: String| self.masker.mask_str(&text).into_owned();
+        Failure {
+            what: mask(failure.what),
+            command: failure.command.map(mask),
+            help: failure.help.map(mask),
+            exit: failure.exit,
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        let text = self.masker.mask_str(&text).into_owned();
+        self.emit(&Event::Warning { text });
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+
+    /// Records an event and tells it. A journal that cannot be written ends with one warning; the run goes on.
+    fn emit(&mut self, event: &Event) {
+        let at = self.now();
+        let trouble = self
+            .journal
+            .as_mut()
+            .and_then(|j| j.append(at, event).err());
+        self.subscribers.iter_mut().for_each(|s| s.event(event));
+        if let Some(e) = trouble {
+            self.journal = None;
+            let text = format!("the run is no longer recorded: {e}");
+            self.subscribers
+                .iter_mut()
+                .for_each(|s| s.event(&Event::Warning { text: text.clone() }));
+        }
+    }
+
+    fn sync(&mut self) {
+        if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
+            self.journal = None;
+            self.warn(format!("the run is no longer recorded: {e}"));
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the steps that ran so far have put out, as one of them sees it.
+struct Facts<'a> {
+    dispatch: &'a Dispatch<'a>,
+    vertex: u32,
+}
+
+impl RunFacts for Facts<'_> {
+    fn run_id(&self) -> Option<String> {
+        Some(self.dispatch.run_id.to_string())
+    }
+
+    fn output(&self, at: Span, name: &str) -> Option<Result<String, String>> {
+        let plan = self.dispatch.plan;
+        let own = plan.step(VertexId::new(self.vertex as usize))?;
+        let maker: StepId = plan.definition(own).maker_of_output(at)?;
+        let vertex = plan
+            .steps()
+            .find(|(_, s)| s.id == maker)
+            .map(|(v, _)| v.index());
+        let outputs = vertex.and_then(|v| self.dispatch.outputs.get(&u32::try_from(v).ok()?));
+        let value = outputs.and_then(|o| o.get(name));
+        Some(match (value, outputs) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(known)) if !known.is_empty() => {
+                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                Err(format!(
+                    "it was not put out; known are {}",
+                    known.join(", ")
+                ))
+            }
+            (None, _) => {
+                Err("that step put nothing out; it appends `name=value` to $PIPE_OUTPUT".into())
+            }
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! From a plan to what the schedule core and the workers need. Starts nothing.
+
+use std::path::PathBuf;
+
+use dsl::expr::Missing;
+use dsl::model::StepKind;
+use indexmap::IndexMap;
+use petgraph::visit::EdgeRef;
+use secrecy::ExposeSecret;
+
+use super::dispatch::Options;
+use super::environment::Environment;
+use super::outcome::{Failure, Outcome};
+use super::schedule::{
+    self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
+    VertexSpec,
+};
+use super::work::Work;
+use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
+
+/// The plan as the schedule core sees it.
+pub(super) fn graph(plan: &Plan, options: &Options) -> (Graph, Limits) {
+    let mut locks: IndexMap<String, u32> = IndexMap::new();
+    let remaining = plan.remaining();
+    let vertices = plan
+        .graph
+        .node_indices()
+        .map(|v| vertex(plan, v, remaining[v.index()], &mut locks))
+        .collect();
+    let edges: Vec<EdgeSpec> = plan
+        .graph
+        .edge_references()
+        .map(|e| EdgeSpec {
+            from: id(e.source()),
+            to: id(e.target()),
+            kind: match e.weight() {
+                Edge::Needs | Edge::Reference | Edge::Order => EdgeKind::Needs,
+                Edge::After => EdgeKind::After,
+                Edge::OnFailure => EdgeKind::OnFailure,
+            },
+        })
+        .collect();
+    let groups = plan.stages.iter().map(|s| GroupSpec {
+        undo_on_failure: s.undo_on_failure,
+    });
+    let graph = Graph::new(vertices, &edges, groups.collect()).expect("a plan is a sound graph");
+    let limits = Limits {
+        jobs: options.jobs,
+        cpu: std::thread::available_parallelism()
+            .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+        memory: memory(),
+        lock_slots: locks.values().copied().collect(),
+        fail_fast: options.fail_fast,
+    };
+    (graph, limits)
+}
+
+fn id(vertex: VertexId) -> schedule::VertexId {
+    schedule::VertexId(u32::try_from(vertex.index()).unwrap_or(u32::MAX))
+}
+
+fn vertex(
+    plan: &Plan,
+    v: VertexId,
+    priority: u64,
+    locks: &mut IndexMap<String, u32>,
+) -> VertexSpec {
+    let gate = VertexSpec {
+        kind: Kind::Gate,
+        priority,
+        ..VertexSpec::default()
+    };
+    let Vertex::Step(planned) = &plan.graph[v] else {
+        return gate;
+    };
+    let step = plan.definition(planned);
+    let resources = step.job().map(|j| j.resources).unwrap_or_default();
+    let held = step.locks.iter().map(|lock| {
+        let entry = locks.entry(lock.name.value.clone());
+        let at = entry.index();
+        entry.or_insert(lock.slots);
+        LockId(u32::try_from(at).unwrap_or(u32::MAX))
+    });
+    VertexSpec {
+        kind: Kind::Step,
+        group: Some(GroupId(u32::try_from(planned.stage).unwrap_or(u32::MAX))),
+        priority,
+        // A job that says nothing is bounded by the number of jobs alone.
+        cpu: resources.cpu,
+        memory: resources.memory,
+        locks: held.collect(),
+        allow_failure: step.allow_failure,
+        undo: step.rollback.is_some(),
+    }
+}
+
+/// The machine's main memory, in bytes.
+fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit).max(1))
+}
+
+/// A step's commands, with every value put in.
+///
+/// # Errors
+/// A value that is missing although the step begins.
+pub(super) fn work(
+    plan: &Plan,
+    vertex: u32,
+    options: &Options,
+    run_id: u64,
+    facts: &dyn RunFacts,
+    artifacts: Option<PathBuf>,
+) -> Result<Work, Failure> {
+    let planned = plan
+        .step(VertexId::new(vertex as usize))
+        .expect("only steps are started");
+    let step = plan.definition(planned);
+    let StepKind::Job(job) = &step.kind else {
+        return Err(Failure::new(format!(
+            "this version of pipe does not run `{}`",
+            step.kind.verb()
+        )));
+    };
+    let pipeline = &plan.pipeline;
+    let also: Vec<String> = pipeline
+        .pass_env
+        .iter()
+        .chain(&job.pass_env)
+        .map(|n| n.value.clone())
+        .collect();
+    let mut env = Environment::passed(std::env::vars_os(), &also);
+    let mut known = Vec::new();
+    for (name, template) in &planned.env {
+        let filled = plan::fill(
+            template,
+            pipeline,
+            &plan.request,
+            &planned.leg,
+            &known,
+            facts,
+        );
+        let filled = filled.map_err(|missing| no_value(&missing[0]))?;
+        let value = filled
+            .known()
+            .ok_or_else(|| Failure::new(format!("the variable {name} has no value yet")))?;
+        if value.contains('\0') {
+            return Err(Failure::new(format!(
+                "the variable {name} has a NUL byte in its value"
+            )));
+        }
+        env.set(name, value);
+        known.push((name.clone(), filled));
+    }
+    for secret in &job.secrets {
+        if let Some(value) = options.secrets.get(&secret.value) {
+            env.set(&secret.value, value.expose_secret());
+        }
+    }
+    given(plan, planned, options, run_id, &mut env);
+    let texts = |list: &[dsl::source::Spanned<String>]| {
+        list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
+    };
+    let takes = job.takes.iter().filter_map(|take| {
+        let maker = pipeline.step(take.step?);
+        let stage = &pipeline.stage(maker.stage).name.value;
+        let kept = artifacts
+            .as_ref()?
+            .join(stage)
+            .join(&maker.name.value)
+            .join(&take.name.value);
+        let into = match &take.into {
+            Some(into) => options.root.join(&into.value),
+            None => options.root.clone(),
+        };
+        Some((kept, into))
+    });
+    Ok(Work {
+        name: planned.name.as_str().into(),
+        commands: job.run.clone(),
+        always: step.always.clone(),
+        shell: job.shell.clone().or_else(|| pipeline.shell.clone()),
+        workdir: job.workdir.as_ref().map(|w| w.value.clone()),
+        timeout: step.timeout.or(pipeline.timeout),
+        retry: step.retry.clone(),
+        outputs: texts(&job.outputs),
+        artifacts: job
+            .artifacts
+            .iter()
+            .map(|a| (a.name.value.clone(), texts(&a.paths)))
+            .collect(),
+        takes: takes.collect(),
+        env,
+    })
+}
+
+/// The same step's undo.
+pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
+    let planned = plan
+        .step(VertexId::new(vertex as usize))
+        .expect("only steps are undone");
+    let rollback = plan.definition(planned).rollback.clone();
+    let (commands, timeout) = rollback.map_or((Vec::new(), None), |r| (r.run, r.timeout));
+    Work {
+        commands,
+        timeout,
+        always: Vec::new(),
+        ..work
+    }
+}
+
+/// Where a step's artifacts are kept: `stage/step`. Legs share it, as they share the name of the artifact.
+pub(super) fn folder(plan: &Plan, vertex: u32) -> PathBuf {
+    let planned = plan
+        .step(VertexId::new(vertex as usize))
+        .expect("only steps make artifacts");
+    let step = plan.definition(planned);
+    PathBuf::from(&plan.stages[planned.stage].name).join(&step.name.value)
+}
+
+fn no_value(missing: &Missing) -> Failure {
+    Failure::new(format!(
+        "`${{{}}}` has no value: {}",
+        missing.name, missing.why
+    ))
+    .help(format!(
+        "put it out there, or write `${{{}.default('…')}}`",
+        missing.name
+    ))
+}
+
+fn given(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    options: &Options,
+    run_id: u64,
+    env: &mut Environment,
+) {
+    let context = &plan.request.context;
+    env.set("CI", "true");
+    env.set("PIPE", "true");
+    env.set("PIPE_RUN_ID", run_id.to_string());
+    env.set("PIPE_STAGE", &plan.stages[planned.stage].name);
+    env.set("PIPE_STEP", &planned.label);
+    env.set("PIPE_WORKSPACE", &options.root);
+    env.set("PIPE_EVENT", context.event.name());
+    let names = [
+        ("PIPE_SHA", &context.git.sha),
+        ("PIPE_BRANCH", &context.git.branch),
+        ("PIPE_TAG", &context.git.tag),
+    ];
+    for (name, value) in names {
+        if let Some(value) = value {
+            env.set(name, value);
+        }
+    }
+}
+
+/// Why the core skipped a step, in words.
+pub(super) fn skipped(plan: &Plan, reason: SkipReason) -> Outcome {
+    let name = |v: schedule::VertexId| match &plan.graph[VertexId::new(v.0 as usize)] {
+        Vertex::Step(step) => step.label.clone(),
+        Vertex::Begin(stage) | Vertex::End(stage) => format!("stage {}", plan.stages[*stage].name),
+        Vertex::Legs(id) => plan.pipeline.step(*id).name.value.clone(),
+    };
+    let (reason, blocked) = match reason {
+        SkipReason::NeedFailed(v) => (format!("{} failed", name(v)), true),
+        SkipReason::NeedCancelled(v) => (format!("{} was cancelled", name(v)), true),
+        SkipReason::NeedSkipped(v) => (format!("{} was skipped", name(v)), true),
+        SkipReason::NotTriggered => ("nothing failed that it waits for".to_owned(), false),
+        SkipReason::FailFast => (
+            "another step failed, and --fail-fast stops the run".to_owned(),
+            true,
+        ),
+        SkipReason::GroupUndoing => (
+            "another step failed, and the stage is undone".to_owned(),
+            true,
+        ),
+        SkipReason::RunCancelled => ("the run was cancelled".to_owned(), true),
+    };
+    Outcome::Skipped { reason, blocked }
+}

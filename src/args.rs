@@ -1,0 +1,356 @@
+//! The command line. The comments here are the help that users read.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::world::Event;
+
+/// Runs CI/CD pipelines from one declarative file, the same on a laptop and in any CI.
+///
+/// Without a command it shows the pipeline of this folder and what can be done with it.
+#[derive(Debug, Parser)]
+#[command(name = "pipe", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 a step failed, 2 the file or the command line is wrong, 3 the machine \
+failed, 4 waiting for an approval, 5 refused, 6 failed and rolled back, 7 needs attention, 128+n ended by signal n."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The pipeline file [default: pipeline.kdl in this folder or the nearest one above]
+    #[arg(short, long, global = true, env = "PIPE_FILE", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Work in this folder.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// When to use colours.
+    #[arg(
+        long,
+        global = true,
+        env = "PIPE_COLOR",
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub color: Color,
+    /// Say more about what pipe itself does.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What pipe can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the pipeline, or some steps or stages and what they need.
+    Run(RunArgs),
+    /// Show what a run would do, and why; change nothing.
+    Plan(PlanArgs),
+    /// Check the file: all mistakes at once.
+    Check(CheckArgs),
+    /// Draw the pipeline.
+    Graph(GraphArgs),
+    /// Explain a code (E201), or a word of the language (job.cache).
+    Explain(ExplainArgs),
+    /// Format the file; never touches strings, numbers or comments.
+    Fmt(FmtArgs),
+    /// List stages, steps, parameters and secrets.
+    List(ListArgs),
+    /// Show what a run's steps wrote.
+    Logs(LogsArgs),
+    /// List the runs of this checkout.
+    Runs(RunsArgs),
+    /// Write a first pipeline.kdl that fits this project.
+    Init(InitArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a run is about: from the CI's environment and git, unless a flag says otherwise.
+#[derive(Debug, Args, Default)]
+pub struct About {
+    /// Plan as if this had happened: push, pull-request, tag, schedule, manual.
+    #[arg(long, value_name = "EVENT", value_parser = event)]
+    pub event: Option<Event>,
+    /// Plan as if on this branch.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub branch: Option<String>,
+    /// Plan as if this tag had been pushed.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub tag: Option<String>,
+    /// The branch into which the pull request goes.
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub into: Option<String>,
+    /// The pull request's number.
+    #[arg(long, value_name = "N")]
+    pub pr: Option<u64>,
+    /// The commit that `when paths=` compares with.
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    pub base: Option<String>,
+    /// Give a parameter a value.
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = pair, allow_hyphen_values = true)]
+    pub params: Vec<(String, String)>,
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    text.parse::<Event>().map_err(|e| e.to_string())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// `pipe run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Steps or stages to run, with what they need, whatever the event [default: what the event selects]
+    pub names: Vec<String>,
+    /// What the run is about.
+    #[command(flatten)]
+    pub about: About,
+    /// How many steps run at once [default: the number of processors]
+    #[arg(short, long, env = "PIPE_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
+    /// Stop everything at the first failure.
+    #[arg(long, conflicts_with = "keep_going")]
+    pub fail_fast: bool,
+    /// Run everything that does not depend on what failed; this is the default.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Show the plan and run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before steps that change the outside world.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How to show the run.
+    #[arg(
+        long,
+        env = "PIPE_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    pub format: RunFormat,
+    /// Show everything that the steps write, as it comes, on a terminal too.
+    #[arg(long)]
+    pub output: bool,
+}
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunFormat {
+    /// What fits where it runs.
+    Auto,
+    /// A view that moves, for a terminal.
+    Live,
+    /// Lines with the step's name in front.
+    Plain,
+    /// Groups, annotations and the job summary of GitHub Actions.
+    Github,
+    /// The sections of GitLab CI.
+    Gitlab,
+    /// One JSON object a line for each event.
+    Json,
+}
+
+/// `pipe plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Steps or stages, with what they need [default: what the event selects]
+    pub names: Vec<String>,
+    /// What the run would be about.
+    #[command(flatten)]
+    pub about: About,
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// For a person or for a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HumanOrJson {
+    /// For a person.
+    Human,
+    /// For a program.
+    Json,
+}
+
+/// `pipe check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// How to show the findings [default: github under GitHub Actions, otherwise human]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<CheckFormat>,
+    /// Warnings fail the check as well.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// With the lines of the file.
+    Human,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// `pipe graph`
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Steps or stages, with what they need [default: everything, whatever the event]
+    pub names: Vec<String>,
+    /// Draw only what this event selects.
+    #[command(flatten)]
+    pub about: About,
+    /// The format [default: text on a terminal, otherwise mermaid]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<GraphFormat>,
+    /// The direction of a Mermaid or DOT graph.
+    #[arg(long, default_value = "TD", value_name = "DIR", ignore_case = true)]
+    pub direction: Direction,
+    /// Draw less: the legs of a matrix as one, or each stage as one.
+    #[arg(long, value_name = "WHAT")]
+    pub collapse: Option<Collapse>,
+    /// Colour it with what came of a run: its number, or `latest`.
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Put the Mermaid graph between `<!-- pipe graph -->` and `<!-- /pipe graph -->` of this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub into: Option<PathBuf>,
+    /// With --into: change nothing, fail if the file is not up to date.
+    #[arg(long, requires = "into")]
+    pub check: bool,
+}
+
+/// The format of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Mermaid, which forges draw.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+    /// For a program.
+    Json,
+    /// A tree for the terminal.
+    Text,
+}
+
+/// The direction of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// From top to bottom.
+    Td,
+    /// From left to right.
+    Lr,
+}
+
+/// What is drawn as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Collapse {
+    /// The legs of a matrix.
+    Matrix,
+    /// The steps of a stage.
+    Stage,
+}
+
+/// `pipe explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A code such as E201, or a word of the language such as job or job.cache [default: the whole list]
+    pub subject: Option<String>,
+}
+
+/// `pipe fmt`
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Files to format; `-` is standard input [default: the pipeline file and what it includes]
+    pub files: Vec<PathBuf>,
+    /// Change nothing, fail if a file is not formatted.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `pipe list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The run's number, or `latest`; and a step [default: the latest run, all its steps]
+    #[arg(value_name = "RUN|STEP", num_args = 0..=2)]
+    pub what: Vec<String>,
+    /// Only steps that failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// The bytes as they were written (secrets are still masked).
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `pipe runs`
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// How many, newest first.
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+    pub number: usize,
+    /// How to show them.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Also write the workflow that runs it in this CI.
+    #[arg(long, value_name = "CI")]
+    pub ci: Option<CiFile>,
+    /// Overwrite a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Print the pipeline, write nothing.
+    #[arg(long)]
+    pub stdout: bool,
+}
+
+/// A CI for which a workflow can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CiFile {
+    /// .github/workflows/pipe.yml
+    Github,
+    /// .gitlab-ci.yml
+    Gitlab,
+}

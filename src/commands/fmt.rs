@@ -1,0 +1,105 @@
+//! `pipe fmt`: one form for every file.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use dsl::source::SourceMap;
+use engine::run::outcome::exit;
+
+use crate::args::{FmtArgs, Global};
+use crate::failed::Failed;
+use crate::project::{self, Project};
+use crate::ui::out::Out;
+
+/// Formats files, or says which are not formatted.
+///
+/// # Errors
+/// When a file cannot be read, written or understood.
+pub fn run(global: &Global, args: &FmtArgs, out: &Out) -> Result<i32, Failed> {
+    if args.files.iter().any(|f| f.as_os_str() == "-") {
+        return standard_input(args, out);
+    }
+    let files = if args.files.is_empty() {
+        of_project(global)?
+    } else {
+        args.files.clone()
+    };
+    let mut status = exit::OK;
+    for file in &files {
+        let text = std::fs::read_to_string(file).map_err(|e| unreadable(file, &e))?;
+        let formatted = format(&file.display().to_string(), &text, out)?;
+        if formatted == text {
+            continue;
+        }
+        if args.check {
+            out.line(&format!("{} is not formatted", file.display()));
+            status = exit::FAILED;
+        } else {
+            replace(file, &formatted)?;
+            out.line(&format!("formatted {}", file.display()));
+        }
+    }
+    if status != exit::OK {
+        out.hint("`pipe fmt` formats it");
+    }
+    Ok(status)
+}
+
+fn standard_input(args: &FmtArgs, out: &Out) -> Result<i32, Failed> {
+    let mut text = String::new();
+    let limit = dsl::MAX_FILE + 1;
+    std::io::stdin()
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|e| unreadable(Path::new("-"), &e))?;
+    let formatted = format("standard input", &text, out)?;
+    if args.check {
+        return Ok(if formatted == text {
+            exit::OK
+        } else {
+            exit::FAILED
+        });
+    }
+    out.text(&formatted);
+    Ok(exit::OK)
+}
+
+/// The root file and what it includes from this repository.
+fn of_project(global: &Global) -> Result<Vec<PathBuf>, Failed> {
+    let project = Project::open(global)?;
+    let own = project
+        .loaded
+        .sources
+        .iter()
+        .filter(|s| !s.name.starts_with("std/"));
+    Ok(own.map(|s| project.root.join(&s.name)).collect())
+}
+
+fn format(name: &str, text: &str, out: &Out) -> Result<String, Failed> {
+    let mut sources = SourceMap::default();
+    let id = sources.add(name, text);
+    dsl::syntax::format(sources.get(id)).map_err(|findings| {
+        out.report(&project::human(&findings, &sources, out));
+        Failed::told(exit::USAGE)
+    })
+}
+
+/// The new text takes the old one's place at once, or not at all.
+fn replace(file: &Path, text: &str) -> Result<(), Failed> {
+    let write = || -> std::io::Result<()> {
+        let file = file.canonicalize()?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let mut new = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut new, text.as_bytes())?;
+        new.as_file()
+            .set_permissions(file.metadata()?.permissions())?;
+        new.as_file().sync_all()?;
+        new.persist(&file)?;
+        Ok(())
+    };
+    write().map_err(|e| Failed::machine(format!("{} cannot be written: {e}", file.display())))
+}
+
+fn unreadable(file: &Path, why: &std::io::Error) -> Failed {
+    Failed::usage(format!("{} cannot be read: {why}", file.display()))
+}

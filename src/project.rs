@@ -1,0 +1,234 @@
+//! The pipeline of this folder: found, read, checked; and what a run of it would be about.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsl::Loaded;
+use dsl::model::Pipeline;
+use dsl::render;
+use engine::plan::{Plan, PlanError, Request};
+use engine::record::Runs;
+use engine::run::event::Event;
+use engine::run::outcome::exit;
+use engine::world::{self, Changed, Flags, Git, changed_paths};
+use indexmap::IndexMap;
+
+use crate::args::{About, Global};
+use crate::failed::Failed;
+use crate::ui::out::Out;
+
+/// The name that is looked for.
+pub const FILE: &str = "pipeline.kdl";
+
+/// A pipeline on disk.
+pub struct Project {
+    /// The folder of the file, absolute.
+    pub root: PathBuf,
+    /// The file's name in it.
+    pub file: String,
+    /// What the file means.
+    pub loaded: Loaded,
+}
+
+impl Project {
+    /// Finds and reads the pipeline; mistakes in it are in `loaded`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(global: &Global) -> Result<Self, Failed> {
+        let path = find(global)?;
+        let loaded = dsl::load_file(&path).map_err(|why| {
+            let shown = path.display();
+            Failed::usage(format!("{shown} cannot be read: {why}"))
+                .hint("`--file` names another file; `pipe init` writes one")
+        })?;
+        let file = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(Self { root, file, loaded })
+    }
+
+    /// Like `open`, and without errors in the file; findings are told.
+    ///
+    /// # Errors
+    /// When there is no such pipeline.
+    pub fn open_sound(global: &Global, out: &Out) -> Result<Self, Failed> {
+        let project = Self::open(global)?;
+        if project.loaded.has_errors() {
+            out.report(&project.findings(out));
+            return Err(Failed::told(exit::USAGE));
+        }
+        Ok(project)
+    }
+
+    /// The findings for a person.
+    #[must_use]
+    pub fn findings(&self, out: &Out) -> String {
+        human(&self.loaded.diagnostics, &self.loaded.sources, out)
+    }
+
+    /// The pipeline, to be shared.
+    #[must_use]
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::new(self.loaded.pipeline.clone())
+    }
+
+    /// The runs of this checkout.
+    #[must_use]
+    pub fn runs(&self) -> Runs {
+        Runs::of(&self.root)
+    }
+
+    /// What a run would be about.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    pub fn request(&self, about: &About, names: &[String], out: &Out) -> Result<Request, Failed> {
+        let env = |name: &str| std::env::var(name).ok();
+        let flags = Flags {
+            event: about.event,
+            branch: about.branch.clone(),
+            tag: about.tag.clone(),
+            into: about.into.clone(),
+            pr: about.pr,
+            sha: None,
+            base: about.base.clone(),
+        };
+        let (context, notes) = world::context(&self.root, &env, &flags)
+            .map_err(|e| Failed::usage(e.to_string()).hint(e.remedy()))?;
+        notes.iter().for_each(|note| tracing::debug!("{note}"));
+        if !context.trusted {
+            out.warning("this run is not trusted (a fork, or an unknown event): no secrets, no changes outside");
+        }
+        let asks_paths = self.loaded.pipeline.asks_for_paths();
+        let changed = if asks_paths && names.is_empty() {
+            changed_paths(&Git::new(&self.root, &env), &context)
+        } else {
+            Changed::Unknown("nothing asks for it".to_owned())
+        };
+        if let (true, Changed::Unknown(why)) = (asks_paths && names.is_empty(), &changed) {
+            out.warning(&format!(
+                "changed files are not known, so every `paths` condition holds: {why}"
+            ));
+        }
+        let mut params = IndexMap::new();
+        for (name, value) in &about.params {
+            if params.insert(name.clone(), value.clone()).is_some() {
+                return Err(Failed::usage(format!(
+                    "the parameter `{name}` is given twice"
+                )));
+            }
+        }
+        Ok(Request {
+            context,
+            names: names.to_vec(),
+            params,
+            changed,
+            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        })
+    }
+
+    /// The plan of a run.
+    ///
+    /// # Errors
+    /// When the request does not fit, or values are missing; findings are told.
+    pub fn plan(&self, request: Request, out: &Out) -> Result<Plan, Failed> {
+        let durations = self.durations();
+        let expected = |step: &str| durations.get(step).copied();
+        engine::plan::plan(&self.pipeline(), request, &expected).map_err(|e| match e {
+            PlanError::Request(errors) => {
+                let mut failed = Failed::told(exit::USAGE);
+                for error in errors {
+                    failed = failed.and(error.message, Some(error.help));
+                }
+                failed
+            }
+            PlanError::Findings(findings) => {
+                out.report(&human(&findings, &self.loaded.sources, out));
+                Failed::told(exit::USAGE)
+            }
+        })
+    }
+
+    /// How long the steps took in the last run that passed them.
+    fn durations(&self) -> IndexMap<String, Duration> {
+        let runs = self.runs();
+        let last = runs
+            .ids()
+            .into_iter()
+            .rev()
+            .take(3)
+            .filter_map(|id| runs.summary(id).ok());
+        let mut known = IndexMap::new();
+        for summary in last {
+            for (_, event) in summary.reading.events {
+                if let Event::StepEnded {
+                    step,
+                    outcome,
+                    elapsed,
+                    ..
+                } = event
+                    && outcome == engine::run::outcome::Outcome::Passed
+                {
+                    known
+                        .entry(step.to_string())
+                        .or_insert(Duration::from_millis(elapsed));
+                }
+            }
+        }
+        known
+    }
+}
+
+/// Findings for a person, as wide as the terminal.
+#[must_use]
+pub fn human(
+    findings: &[dsl::diagnostic::Diagnostic],
+    sources: &dsl::source::SourceMap,
+    out: &Out,
+) -> String {
+    let style = render::Style {
+        color: out.color,
+        links: false,
+        width: out.width.min(120),
+        unicode: out.unicode,
+    };
+    render::human(findings, sources, &style)
+}
+
+/// The file that was named, or the nearest one from here upwards.
+fn find(global: &Global) -> Result<PathBuf, Failed> {
+    let here = match &global.directory {
+        Some(dir) => dir
+            .canonicalize()
+            .map_err(|e| Failed::usage(format!("the folder {}: {e}", dir.display())))?,
+        None => std::env::current_dir()
+            .map_err(|e| Failed::machine(format!("the current folder: {e}")))?,
+    };
+    if let Some(file) = &global.file {
+        let path = here.join(file);
+        return if path.exists() {
+            path.canonicalize()
+                .map_err(|e| Failed::usage(format!("{}: {e}", path.display())))
+        } else {
+            Err(
+                Failed::usage(format!("there is no file {}", file.display()))
+                    .hint("`pipe init` writes a first pipeline"),
+            )
+        };
+    }
+    let found = here
+        .ancestors()
+        .map(|dir| dir.join(FILE))
+        .find(|path| path.symlink_metadata().is_ok());
+    found.ok_or_else(|| {
+        Failed::usage(format!(
+            "there is no {FILE} in {} or above it",
+            here.display()
+        ))
+        .hint("`pipe init` writes a first one; `--file` names another")
+    })
+}

@@ -1,0 +1,398 @@
+//! What all views of a run have in common: its head, the line of an ended step, and its end with every failure whole.
+
+use engine::plan::Plan;
+use engine::report::{Report, StepReport};
+use engine::run::event::Event;
+use engine::run::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use indexmap::IndexMap;
+
+use super::Reporting;
+use super::out::Out;
+use super::words::{BAD, CAREFUL, DIM, GOOD, STRONG, count, counts, cut, paint, style, time};
+use crate::commands::about;
+
+/// How many failures are shown whole.
+const SHOWN: usize = 10;
+
+/// The state of the run, and what its steps are called.
+pub struct Ending {
+    /// What has happened so far.
+    pub report: Report,
+    steps: IndexMap<String, StepWords>,
+    critical: Vec<String>,
+    about: String,
+    out: Out,
+}
+
+/// How a step is called.
+struct StepWords {
+    /// Short, where that is unique in the run.
+    label: String,
+    /// `pipeline.kdl:14`
+    place: String,
+    file: String,
+    line: usize,
+    /// What `pipe run` and `pipe logs` call it.
+    key: String,
+}
+
+impl Ending {
+    /// Looks the names up.
+    #[must_use]
+    pub fn new(reporting: &Reporting<'_>, out: &Out) -> Self {
+        let (plan, sources) = (reporting.plan, &reporting.project.loaded.sources);
+        let mut labels: IndexMap<&str, usize> = IndexMap::new();
+        plan.steps()
+            .for_each(|(_, s)| *labels.entry(&s.label).or_default() += 1);
+        let words = |step: &engine::plan::PlannedStep| {
+            let definition = plan.definition(step);
+            let span = definition.span;
+            StepWords {
+                label: if labels[step.label.as_str()] == 1 {
+                    step.label.clone()
+                } else {
+                    step.name.clone()
+                },
+                place: sources.place(span),
+                file: sources.get(span.source).name.clone(),
+                line: sources.get(span.source).line_column(span.start).0,
+                key: key(plan, step, &labels),
+            }
+        };
+        Self {
+            report: Report::default(),
+            steps: plan
+                .steps()
+                .map(|(_, s)| (s.name.clone(), words(s)))
+                .collect(),
+            critical: plan
+                .critical_path()
+                .into_iter()
+                .filter_map(|v| Some(plan.step(v)?.name.clone()))
+                .collect(),
+            about: about(plan),
+            out: out.clone(),
+        }
+    }
+
+    /// The short name of a step.
+    #[must_use]
+    pub fn label<'n>(&'n self, step: &'n str) -> &'n str {
+        self.steps.get(step).map_or(step, |w| &w.label)
+    }
+
+    /// The file and line of a step.
+    #[must_use]
+    pub fn place(&self, step: &str) -> Option<(&str, usize)> {
+        self.steps.get(step).map(|w| (w.file.as_str(), w.line))
+    }
+
+    /// The width that labels are filled up to.
+    #[must_use]
+    pub fn label_width(&self) -> usize {
+        self.steps
+            .values()
+            .map(|w| w.label.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(30)
+    }
+
+    /// ` pipe 0.1.0  run 7  push on main 1a2b3c4  12 steps`
+    #[must_use]
+    pub fn head(&self) -> String {
+        let run = if self.report.run == 0 {
+            String::new()
+        } else {
+            format!("  run {}", self.report.run)
+        };
+        format!(
+            " {} {}{run}  {}  {}",
+            paint(STRONG, "pipe"),
+            env!("CARGO_PKG_VERSION"),
+            self.about,
+            count(self.report.steps.len(), "step")
+        )
+    }
+
+    /// The line of an event that every view shows; `None` for what only some show.
+    #[must_use]
+    pub fn line(&self, event: &Event) -> Option<String> {
+        let state = |word: &str, style, step: &str, rest: &str| {
+            let label = self.label(step);
+            let width = self.out.width;
+            let text = cut(&format!("{label}  {rest}"), width.saturating_sub(14));
+            Some(format!(
+                " {} {}",
+                paint(style, &format!("{word:>11}")),
+                text
+            ))
+        };
+        match event {
+            Event::StepEnded {
+                step,
+                outcome,
+                elapsed,
+                attempts,
+                ..
+            } => {
+                let tries = if *attempts > 1 {
+                    format!("  after {attempts} tries")
+                } else {
+                    String::new()
+                };
+                let rest = match outcome {
+                    Outcome::Skipped { reason, .. } => reason.clone(),
+                    outcome => match outcome.failure() {
+                        Some(failure) => format!("{}  {}{tries}", time(*elapsed), failure.what),
+                        None => format!("{}{tries}", time(*elapsed)),
+                    },
+                };
+                state(outcome.word(), style(outcome), step, &rest)
+            }
+            Event::Retry {
+                step,
+                failure,
+                wait,
+                ..
+            } => state(
+                "retry",
+                CAREFUL,
+                step,
+                &format!("{}; again in {}", failure.what, time(*wait)),
+            ),
+            Event::UndoStarted { step } => state("undoing", CAREFUL, step, ""),
+            Event::UndoEnded {
+                step,
+                outcome,
+                elapsed,
+            } => match outcome {
+                UndoOutcome::RolledBack => state("rolled back", GOOD, step, &time(*elapsed)),
+                UndoOutcome::RollbackFailed { failure } => {
+                    state("NOT undone", BAD, step, &failure.what)
+                }
+                UndoOutcome::Dropped => state("NOT undone", BAD, step, "the run was killed before"),
+            },
+            Event::Cancelling { why, running } => {
+                let names: Vec<&str> = running.iter().map(|s| self.label(s)).collect();
+                let what = if names.is_empty() {
+                    "nothing is running".to_owned()
+                } else {
+                    format!("stopping {}", names.join(", "))
+                };
+                let again = "once more kills";
+                Some(paint(
+                    CAREFUL,
+                    &cut(
+                        &format!(" cancelled by {why}: {what} ({again})"),
+                        self.out.width,
+                    ),
+                ))
+            }
+            Event::Killing => Some(paint(BAD, " killing what still runs")),
+            Event::Warning { text } => Some(format!(
+                " {} {text}",
+                paint(CAREFUL, &format!("{:>11}", "warning"))
+            )),
+            _ => None,
+        }
+    }
+
+    /// Everything that is said when a run is over: failures whole, then the summary.
+    #[must_use]
+    pub fn end(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let failed: Vec<(&str, &StepReport)> = self.failed().collect();
+        for (name, step) in failed.iter().take(SHOWN) {
+            lines.extend(self.failure(name, step));
+        }
+        if failed.len() > SHOWN {
+            lines.push(paint(
+                DIM,
+                &format!(" and {} more failures", failed.len() - SHOWN),
+            ));
+        }
+        lines.extend(self.undo_trouble());
+        lines.push(String::new());
+        lines.push(self.verdict());
+        lines.extend(self.next());
+        lines
+    }
+
+    /// The steps that failed and were not allowed to, in file order.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &StepReport)> {
+        let steps = self.report.steps.iter().map(|(n, s)| (&**n, s));
+        steps.filter(|(_, s)| matches!(s.outcome, Some(Outcome::Failed { .. })))
+    }
+
+    fn failure(&self, name: &str, step: &StepReport) -> Vec<String> {
+        let Some(failure) = step.outcome.as_ref().and_then(Outcome::failure) else {
+            return Vec::new();
+        };
+        let mut lines = vec![String::new()];
+        let command = failure
+            .command
+            .as_ref()
+            .map(|c| format!(" · {c}"))
+            .unwrap_or_default();
+        lines.push(self.rule(&format!("── {}{command} ", self.label(name))));
+        lines.extend(step.tail.iter().cloned());
+        let shown = step.tail.len() as u64;
+        let of = match (shown, step.lines) {
+            (_, 0) => "it wrote nothing".to_owned(),
+            (shown, all) if shown == all => {
+                count(usize::try_from(all).unwrap_or(usize::MAX), "line")
+            }
+            (shown, all) => format!("last {shown} of {all} lines"),
+        };
+        lines.push(self.rule(&format!("── {of} ")));
+        lines.push(format!(
+            " {} {}",
+            paint(BAD, &failure.what),
+            paint(DIM, &self.defined(name))
+        ));
+        lines.extend(
+            failure
+                .help
+                .iter()
+                .map(|h| format!(" {} {h}", paint(CAREFUL, "hint"))),
+        );
+        lines
+    }
+
+    fn defined(&self, name: &str) -> String {
+        self.steps
+            .get(name)
+            .map(|w| format!("  defined at {}", w.place))
+            .unwrap_or_default()
+    }
+
+    fn rule(&self, text: &str) -> String {
+        let text = cut(text, self.out.width.saturating_sub(2));
+        let rest = self.out.width.min(78).saturating_sub(text.chars().count());
+        paint(DIM, &format!("{text}{}", "─".repeat(rest)))
+    }
+
+    /// What is left in which state when an undo did not work.
+    fn undo_trouble(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (step, outcome) in &self.report.undos {
+            let failure: Option<&Failure> = match outcome {
+                Some(UndoOutcome::RollbackFailed { failure }) => Some(failure),
+                _ => None,
+            };
+            if matches!(outcome, Some(UndoOutcome::RolledBack)) {
+                continue;
+            }
+            let why = failure.map_or("it could not begin".to_owned(), |f| f.what.clone());
+            let done = self
+                .report
+                .steps
+                .get(step)
+                .and_then(|s| s.outcome.as_ref())
+                .map_or("begun", Outcome::word);
+            lines.push(format!(
+                " {} {} ({done}) is not undone: {why}{}",
+                paint(BAD, "attention"),
+                self.label(step),
+                failure
+                    .and_then(|f| f.command.as_ref())
+                    .map(|c| format!("; undo it by hand: {c}"))
+                    .unwrap_or_default()
+            ));
+        }
+        lines
+    }
+
+    fn verdict(&self) -> String {
+        let report = &self.report;
+        let outcome = report.outcome.unwrap_or(RunOutcome::NeedsAttention);
+        let all = report.steps.len();
+        let numbers = report.counts();
+        let took = time(report.elapsed);
+        let style = match outcome {
+            RunOutcome::Passed => GOOD,
+            RunOutcome::Cancelled { .. } => CAREFUL,
+            _ => BAD,
+        };
+        let what = match outcome {
+            RunOutcome::Passed => format!("{} in {took}", count(all, "step")),
+            RunOutcome::Cancelled { .. } => format!("after {took}"),
+            _ => format!(
+                "{} of {} in {took}",
+                numbers.failed.max(1),
+                count(all, "step")
+            ),
+        };
+        let word = if outcome == RunOutcome::Passed {
+            "ok"
+        } else {
+            outcome.word()
+        };
+        let mut text = format!(" {}  {what} · {}", paint(style, word), counts(&numbers));
+        if outcome == RunOutcome::Passed && self.critical.len() > 1 {
+            let path: Vec<&str> = self
+                .critical
+                .iter()
+                .take(5)
+                .map(|s| self.label(s))
+                .collect();
+            let more = if self.critical.len() > 5 {
+                " → …"
+            } else {
+                ""
+            };
+            text += &paint(DIM, &format!(" · longest path {}{more}", path.join(" → ")));
+        }
+        text
+    }
+
+    /// The commands that help now.
+    fn next(&self) -> Vec<String> {
+        let Some((name, _)) = self.failed().next() else {
+            return Vec::new();
+        };
+        let Some(words) = self.steps.get(name) else {
+            return Vec::new();
+        };
+        let key = quoted(&words.key);
+        let mut lines = Vec::new();
+        if self.report.run != 0 {
+            lines.push(format!(
+                "   {:<10} pipe logs {} {key}",
+                "see all", self.report.run
+            ));
+        }
+        lines.push(format!("   {:<10} pipe run {key}", "again"));
+        lines
+    }
+}
+
+/// What `pipe run` calls a step: short where only one has the name.
+fn key(plan: &Plan, step: &engine::plan::PlannedStep, labels: &IndexMap<&str, usize>) -> String {
+    let own = &plan.definition(step).name.value;
+    let unique = plan
+        .pipeline
+        .steps
+        .iter()
+        .filter(|s| s.name.value == *own)
+        .count()
+        == 1;
+    let stage = plan.pipeline.stages.iter().any(|s| s.name.value == *own);
+    debug_assert!(labels.contains_key(step.label.as_str()));
+    if unique && !stage {
+        own.clone()
+    } else {
+        plan.pipeline.full_name(step.id)
+    }
+}
+
+/// A name fit to be pasted into a shell.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,136 @@
+//! Standard output and error. A pipe that somebody closed ends the output, not the program; colours go only where
+//! they are wanted.
+
+use std::cell::Cell;
+use std::io::{IsTerminal, Write};
+use std::rc::Rc;
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::args::Color;
+
+/// Where output goes, and what it may look like.
+#[derive(Debug, Clone)]
+pub struct Out {
+    /// Whether standard output is a terminal.
+    pub terminal: bool,
+    /// Whether colours are wanted on standard output.
+    pub color: bool,
+    /// Columns.
+    pub width: usize,
+    /// Whether characters beyond ASCII can be shown.
+    pub unicode: bool,
+    closed: Rc<Cell<bool>>,
+    trouble: Rc<Cell<bool>>,
+}
+
+impl Out {
+    /// Looks at the terminal and the environment.
+    #[must_use]
+    pub fn new(color: Color) -> Self {
+        let choice = match color {
+            Color::Auto => AutoStream::choice(&std::io::stdout()),
+            Color::Always => ColorChoice::AlwaysAnsi,
+            Color::Never => ColorChoice::Never,
+        };
+        let terminal = std::io::stdout().is_terminal();
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+        let ascii = locale.is_some_and(|l| l == "C" || l == "POSIX");
+        Self {
+            terminal,
+            color: choice != ColorChoice::Never,
+            width: width(terminal),
+            unicode: !(terminal && ascii),
+            closed: Rc::default(),
+            trouble: Rc::default(),
+        }
+    }
+
+    /// Writes text and a line end to standard output.
+    pub fn line(&self, text: &str) {
+        self.text(&format!("{text}\n"));
+    }
+
+    /// Writes text to standard output; its colours are taken out where none are wanted.
+    pub fn text(&self, text: &str) {
+        let shown = self.painted(text);
+        self.bytes(shown.as_bytes());
+    }
+
+    /// Writes bytes to standard output as they are.
+    pub fn bytes(&self, bytes: &[u8]) {
+        if self.closed.get() {
+            return;
+        }
+        let mut out = std::io::stdout().lock();
+        if let Err(e) = out.write_all(bytes).and_then(|()| out.flush()) {
+            self.closed.set(true);
+            if e.kind() != std::io::ErrorKind::BrokenPipe {
+                self.trouble.set(true);
+                self.error(&format!("standard output cannot be written: {e}"));
+            }
+        }
+    }
+
+    /// The text with its colours, or without.
+    #[must_use]
+    pub fn painted(&self, text: &str) -> String {
+        if self.color {
+            text.to_owned()
+        } else {
+            anstream::adapter::strip_str(text).to_string()
+        }
+    }
+
+    /// Tells a mistake on standard error.
+    pub fn error(&self, text: &str) {
+        self.problem("error", text);
+    }
+
+    /// Tells something that may matter on standard error.
+    pub fn warning(&self, text: &str) {
+        self.problem("warning", text);
+    }
+
+    /// Tells what to do, behind an error.
+    pub fn hint(&self, text: &str) {
+        self.problem("hint", text);
+    }
+
+    /// Writes text to standard error as it is.
+    pub fn report(&self, text: &str) {
+        // There is nobody left to tell when this fails.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Whether standard output failed in another way than being closed.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.trouble.get()
+    }
+
+    fn problem(&self, word: &str, text: &str) {
+        let clean: String = text.chars().flat_map(visible).collect();
+        self.report(&format!("{word}: {clean}\n"));
+    }
+}
+
+/// A control character becomes its escape, so that nothing in a message moves the cursor.
+fn visible(c: char) -> Vec<char> {
+    match c {
+        '\n' | '\t' => vec![c],
+        c if c.is_control() => c.escape_default().collect(),
+        c => vec![c],
+    }
+}
+
+fn width(terminal: bool) -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        (terminal && size.ws_col > 0).then_some(usize::from(size.ws_col))
+    };
+    told.or_else(asked).unwrap_or(100).clamp(40, 300)
+}

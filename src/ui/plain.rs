@@ -1,0 +1,57 @@
+//! A run as lines: the step's name in front of what it writes, in the order in which it comes.
+
+use engine::run::event::{Event, Subscriber};
+
+use super::Reporting;
+use super::ending::Ending;
+use super::out::Out;
+use super::words::{DIM, pad, paint};
+
+/// The view for logs, files and pipes.
+pub struct Plain {
+    ending: Ending,
+    width: usize,
+    out: Out,
+}
+
+impl Plain {
+    /// The view.
+    #[must_use]
+    pub fn new(ending: Ending, _: &Reporting<'_>, out: &Out) -> Self {
+        Self {
+            width: ending.label_width(),
+            ending,
+            out: out.clone(),
+        }
+    }
+}
+
+impl Subscriber for Plain {
+    fn event(&mut self, event: &Event) {
+        self.ending.report.event(event);
+        match event {
+            Event::RunStarted { .. } => self.out.line(&self.ending.head()),
+            Event::Output { step, lines } => {
+                let prefix = paint(
+                    DIM,
+                    &format!("{} |", pad(self.ending.label(step), self.width)),
+                );
+                let text: String = lines
+                    .iter()
+                    .map(|line| format!("{prefix} {line}\n"))
+                    .collect();
+                self.out.text(&text);
+            }
+            Event::RunEnded { .. } => self
+                .ending
+                .end()
+                .iter()
+                .for_each(|line| self.out.line(line)),
+            event => {
+                if let Some(line) = self.ending.line(event) {
+                    self.out.line(&line);
+                }
+            }
+        }
+    }
+}
