@@ -1,1 +1,6 @@
-//! stub
+//! Tests from outside: the binary, files, signals. One file for each subject.
+
+mod support;
+
+mod commands;
+mod runs;
