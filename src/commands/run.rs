@@ -116,7 +116,7 @@ fn carry_out(project: &Project, plan: &Plan, args: &RunArgs, out: &Out) -> Resul
         root: project.root.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         fail_fast: args.fail_fast,
-        grace: Options::GRACE,
+        grace: args.grace,
         secrets,
         masker: Arc::new(masker),
         outer: outer_ci(plan),

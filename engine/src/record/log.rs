@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+use rustix::fs::OFlags;
 
 /// How many bytes of one step's output are kept.
 pub const LOG_LIMIT: u64 = 256 << 20;
@@ -69,7 +72,14 @@ impl LogFile {
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(File::options().append(true).create(true).open(&self.path)?);
+            self.file = Some(
+                File::options()
+                    .append(true)
+                    .create(true)
+                    // A job that reaches this folder could put a link or a pipe there.
+                    .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+                    .open(&self.path)?,
+            );
         }
         match &mut self.file {
             Some(file) => file.write_all(bytes),

@@ -10,6 +10,8 @@ use crate::run::outcome::RunOutcome;
 
 /// How many runs are kept.
 const KEPT: u64 = 100;
+/// The largest number that a run can have; a folder with a larger one is not ours.
+const LAST: u64 = 999_999_999;
 
 /// The `.pipe` folder of a checkout.
 #[derive(Debug, Clone)]
@@ -75,8 +77,12 @@ impl Runs {
                 Err(e) => return Err(e),
             }
         };
-        fs::create_dir(path.join("logs"))?;
-        let journal = Journal::create(&path.join("journal"), header)?;
+        let begun = begin(&path, header);
+        if begun.is_err() {
+            // Half a run is none: it would only puzzle whoever lists them.
+            let _ = fs::remove_dir_all(&path);
+        }
+        let journal = begun?;
         self.trim(id);
         Ok((RunDir { id, path }, journal))
     }
@@ -90,6 +96,7 @@ impl Runs {
             .flatten();
         let mut ids: Vec<u64> = entries
             .filter_map(|e| e.file_name().to_str()?.parse().ok())
+            .filter(|id| *id <= LAST)
             .collect();
         ids.sort_unstable();
         ids
@@ -145,6 +152,17 @@ impl RunDir {
     pub fn log(&self, step: &str) -> PathBuf {
         self.path.join("logs").join(log_name(step))
     }
+}
+
+/// The folders and the journal of a run, on the disk for good: also their names are.
+fn begin(path: &Path, header: &Header) -> io::Result<Journal> {
+    fs::create_dir(path.join("logs"))?;
+    let journal = Journal::create(&path.join("journal"), header)?;
+    File::open(path)?.sync_all()?;
+    if let Some(above) = path.parent() {
+        File::open(above)?.sync_all()?;
+    }
+    Ok(journal)
 }
 
 /// A journal is locked while its run lives.

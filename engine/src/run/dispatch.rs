@@ -437,10 +437,9 @@ impl<'a> Dispatch<'a> {
             return Ok(());
         }
         let event = Event::Armed { step: step.clone() };
+        let at = self.now();
         let written = match &mut self.journal {
-            Some(journal) => journal
-                .append(millis(self.began.elapsed()), &event)
-                .and_then(|()| journal.sync()),
+            Some(journal) => journal.append(at, &event).and_then(|()| journal.sync()),
             None => Err(std::io::Error::other("the run has no journal")),
         };
         self.subscribers.iter_mut().for_each(|s| s.event(&event));
@@ -537,7 +536,7 @@ impl<'a> Dispatch<'a> {
             root: self.options.root.clone(),
             artifacts: self
                 .artifacts_root()
-                .map(|a| a.join(prepare::folder(self.plan, vertex))),
+                .map(|root| (root, prepare::folder(self.plan, vertex))),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
             masker: Arc::clone(&self.masker),
