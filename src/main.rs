@@ -46,12 +46,15 @@ fn grace_of_a_run(cli: &Cli) -> Option<Duration> {
 
 /// Help goes to standard output and is no error; everything else is one.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when this cannot be written.
-    let _ = error.print();
-    code(if error.use_stderr() {
-        exit::USAGE
-    } else {
-        exit::OK
+    let printed = error.print();
+    code(match printed {
+        _ if error.use_stderr() => exit::USAGE,
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            let out = Out::new(args::Color::Never);
+            out.error(&format!("standard output cannot be written: {e}"));
+            exit::INFRASTRUCTURE
+        }
+        _ => exit::OK,
     })
 }
 
