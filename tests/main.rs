@@ -5,5 +5,11 @@ mod support;
 
 mod commands;
 mod runs;
+mod inputs;
+mod output;
 mod processes;
+mod refs;
+mod secrets;
 mod signals;
+mod state;
+mod steps;

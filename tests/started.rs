@@ -67,6 +67,13 @@ impl<'p> Started<'p> {
             stderr: self.project.filtered(&String::from_utf8_lossy(&out.stderr)),
         }
     }
+
+    /// Throws away what it prints, and waits for its end: its exit code.
+    pub fn drained(mut self) -> Option<i32> {
+        let mut out = self.child.stdout.take().unwrap();
+        let _ = std::io::copy(&mut out, &mut std::io::sink());
+        self.end().code
+    }
 }
 
 /// The numbers of a process's children.

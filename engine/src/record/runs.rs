@@ -1,12 +1,13 @@
 //! The runs of a checkout: numbered folders, their states, and how many are kept.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, Header, Journal, Reading};
-use crate::run::event::Event;
-use crate::run::outcome::RunOutcome;
+use crate::run::event::{Event, StepName};
+use crate::run::outcome::{Outcome, RunOutcome, UndoOutcome};
 
 /// How many runs are kept.
 const KEPT: u64 = 100;
@@ -151,6 +152,41 @@ impl RunDir {
     #[must_use]
     pub fn log(&self, step: &str) -> PathBuf {
         self.path.join("logs").join(log_name(step))
+    }
+}
+
+impl Summary {
+    /// Whether the run ended without a word: it was killed, or the machine was.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.outcome.is_none() && !self.alive
+    }
+
+    /// The steps that may have changed something, did not succeed as far as the journal knows, and were not undone.
+    #[must_use]
+    pub fn left_undone(&self) -> Vec<StepName> {
+        let mut left = BTreeSet::new();
+        for (_, event) in &self.reading.events {
+            match event {
+                Event::Armed { step } | Event::UndoStarted { step } => {
+                    left.insert(step.clone());
+                }
+                Event::StepEnded {
+                    step,
+                    outcome: Outcome::Passed | Outcome::SoftFailed { .. },
+                    ..
+                }
+                | Event::UndoEnded {
+                    step,
+                    outcome: UndoOutcome::RolledBack,
+                    ..
+                } => {
+                    left.remove(step);
+                }
+                _ => {}
+            }
+        }
+        left.into_iter().collect()
     }
 }
 

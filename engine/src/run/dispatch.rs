@@ -2,7 +2,7 @@
 //! The only place that talks to all of them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -534,9 +534,10 @@ impl<'a> Dispatch<'a> {
         let name = self.name(vertex as usize);
         Site {
             root: self.options.root.clone(),
-            artifacts: self
-                .artifacts_root()
-                .map(|root| (root, prepare::folder(self.plan, vertex))),
+            artifacts: self.dir.as_ref().map(|d| {
+                let own = prepare::folder(self.plan, vertex);
+                (d.path.clone(), Path::new("artifacts").join(own))
+            }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
             masker: Arc::clone(&self.masker),

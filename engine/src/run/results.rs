@@ -65,7 +65,6 @@ pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), F
             .help("make them, or mend the artifact's paths"));
     }
     let into = own.join(name);
-    std::fs::create_dir_all(root).map_err(|e| failed(e.to_string()))?;
     // A retry keeps what its own try made, not what an earlier one left.
     files::remove(root, &into).map_err(|e| failed(e.to_string()))?;
     files::copy(&site.root, root, &into, &found).map_err(failed)

@@ -48,7 +48,7 @@ pub(super) struct Work {
 pub(super) struct Site {
     /// The pipeline's folder.
     pub(super) root: PathBuf,
-    /// The folder of the run's artifacts, and the part of it for this step; `None` where nothing can be kept.
+    /// The folder of the run, and in it the one of this step's artifacts; `None` where nothing can be kept.
     pub(super) artifacts: Option<(PathBuf, PathBuf)>,
     /// The log of this step.
     pub(super) log: Option<PathBuf>,
