@@ -195,6 +195,20 @@ fn an_undo_has_a_time_of_its_own() {
 }
 
 #[test]
+fn a_step_that_never_began_is_not_undone() {
+    let (_, out) = run_with("stage t { job a { run no-such-program \"x\"; rollback { run \"log undo\" } } }", &[]);
+    let out = out.exits(1).stdout;
+    assert!(!out.contains("undoing"), "{out}");
+    let stages = r#"stage t rollback=reverse {
+        job a { run "log a"; rollback { run "log undo-a" } }
+        job b { needs a; env X="${a.outputs.x}"; run "log b"; rollback { run "log undo-b" } }
+    }"#;
+    assert_eq!(order(stages, 6), "a undo-a");
+    let later = "stage t { job a { run \"log a\" \n run no-such-program \"x\"; rollback { run \"log undo\" } } }";
+    assert_eq!(order(later, 6), "a undo");
+}
+
+#[test]
 fn a_clean_up_that_fails_fails_the_step() {
     let (project, out) = run_with("stage t { job a { run \"log a\"; always { run \"log always; exit 5\" } } }", &[]);
     let out = out.exits(1).stdout;

@@ -106,7 +106,8 @@ impl Sanitiser {
             self.characters(chunk.valid(), out);
             left -= chunk.valid().len() + chunk.invalid().len();
             let invalid = chunk.invalid();
-            let unfinished = || std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
+            let unfinished =
+                || std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
             if invalid.is_empty() {
                 continue;
             }

@@ -326,11 +326,12 @@ impl<'a> Dispatch<'a> {
             Ok(()) => StepResult::Passed { cached: false },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
             Err(NotDone::Failed(failure)) => {
-                let failure = self.masked(failure);
-                if let Some(begun) = self.begun.get_mut(&vertex) {
-                    begun.failure = Some(failure);
-                }
+                self.remember(vertex, failure);
                 StepResult::Failed
+            }
+            Err(NotDone::NotBegun(failure)) => {
+                self.remember(vertex, failure);
+                StepResult::NotBegun
             }
         };
         if let Some(begun) = self.begun.get_mut(&vertex) {
@@ -347,12 +348,21 @@ impl<'a> Dispatch<'a> {
         self.obey(commands);
     }
 
+    fn remember(&mut self, vertex: u32, failure: Failure) {
+        let failure = self.masked(failure);
+        if let Some(begun) = self.begun.get_mut(&vertex) {
+            begun.failure = Some(failure);
+        }
+    }
+
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
             Ok(()) => UndoOutcome::RolledBack,
-            Err(NotDone::Failed(failure)) => UndoOutcome::RollbackFailed {
-                failure: self.masked(failure),
-            },
+            Err(NotDone::Failed(failure) | NotDone::NotBegun(failure)) => {
+                UndoOutcome::RollbackFailed {
+                    failure: self.masked(failure),
+                }
+            }
             Err(NotDone::Cancelled) => UndoOutcome::RollbackFailed {
                 failure: Failure::new("killed before it ended"),
             },
@@ -421,7 +431,7 @@ impl<'a> Dispatch<'a> {
             let done = match work {
                 Ok(work) => work::work(&work, &site).await,
                 Err(failure) => Done {
-                    result: Err(NotDone::Failed(failure)),
+                    result: Err(NotDone::NotBegun(failure)),
                     attempts: 0,
                     outputs: BTreeMap::new(),
                 },
@@ -463,7 +473,7 @@ impl<'a> Dispatch<'a> {
             let done = match work {
                 Ok(work) => work::undo(&work, &site).await,
                 Err(failure) => Done {
-                    result: Err(NotDone::Failed(failure)),
+                    result: Err(NotDone::NotBegun(failure)),
                     attempts: 0,
                     outputs: BTreeMap::new(),
                 },

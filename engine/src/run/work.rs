@@ -104,7 +104,19 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) enum NotDone {
     Failed(Failure),
+    /// It failed before its first command ran.
+    NotBegun(Failure),
     Cancelled,
+}
+
+impl NotDone {
+    /// What is known when this is not the beginning.
+    fn later(self) -> Self {
+        match self {
+            Self::NotBegun(failure) => Self::Failed(failure),
+            other => other,
+        }
+    }
 }
 
 impl From<Failure> for NotDone {
@@ -118,13 +130,14 @@ pub(super) async fn work(work: &Work, site: &Site) -> Done {
     let mut capture = Capture::new(site);
     let mut attempt = 0;
     let deadline = work.timeout.map(|t| Instant::now() + t);
-    let mut result = prepare(work, site).map_err(NotDone::Failed);
+    let mut result = prepare(work, site).map_err(NotDone::NotBegun);
     let mut outputs = BTreeMap::new();
     while result.is_ok() {
         attempt += 1;
         result = tried(work, site, &mut capture, deadline, attempt)
             .await
-            .map(|found| outputs = found);
+            .map(|found| outputs = found)
+            .map_err(|e| if attempt > 1 { e.later() } else { e });
         let (Err(NotDone::Failed(failure)), Some(retry)) = (&result, &work.retry) else {
             break;
         };
@@ -240,7 +253,8 @@ async fn tried(
         .scratch
         .join(format!("output-{}-{attempt}", site.vertex));
     results::fresh(&outputs).map_err(|e| {
-        Failure::new(format!("its file for outputs cannot be made: {e}")).help("is the disk full?")
+        let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
+        NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
     commands(
         work,
@@ -275,12 +289,12 @@ async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(),
     };
     let deadline = Some(Instant::now() + limit);
     let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
-    done.map_err(|e| match e {
+    done.map_err(|e| match e.later() {
         NotDone::Failed(mut failure) => {
             failure.what = format!("clean-up failed: {}", failure.what);
             NotDone::Failed(failure)
         }
-        NotDone::Cancelled => NotDone::Cancelled,
+        other => other,
     })
 }
 
@@ -298,9 +312,21 @@ async fn commands(
     attempt: u32,
     outputs: Option<&Path>,
 ) -> Result<(), NotDone> {
-    for command in list {
+    for (at, command) in list.iter().enumerate() {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let spec = spec(work, command, site, attempt, outputs)?;
+        let not_started = |failure: Failure| {
+            let failure = Failure {
+                command: Some(command.title()),
+                ..failure
+            };
+            let not_begun = NotDone::NotBegun(failure);
+            if at == 0 {
+                not_begun
+            } else {
+                not_begun.later()
+            }
+        };
+        let spec = spec(work, command, site, attempt, outputs).map_err(not_started)?;
         let (output, chunks) = mpsc::channel(4);
         let (ended, ()) = tokio::join!(
             process::run(&spec, left, site.grace, cancel, &site.kill, output),
@@ -324,7 +350,11 @@ async fn commands(
             }
             .help_for(code),
             (None, Exit::Signal(signal)) => signalled(signal),
-            (None, Exit::NotStarted(why)) => Failure::new(why.to_string()).help(why.remedy()),
+            (None, Exit::NotStarted(why)) => {
+                return Err(not_started(
+                    Failure::new(why.to_string()).help(why.remedy()),
+                ));
+            }
         };
         return Err(NotDone::Failed(Failure {
             command: Some(command.title()),
