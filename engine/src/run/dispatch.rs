@@ -17,7 +17,7 @@ use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::work::{self, Done, News, NotDone, Site, Work};
-use super::{prepare, secrets::Secrets};
+use super::{asked, prepare, secrets::Secrets};
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, RunFacts, VertexId};
 use crate::process::guardian;
@@ -63,8 +63,11 @@ pub async fn run(
 ) -> RunOutcome {
     let (news, inbox) = mpsc::channel(64);
     let mut dispatch = Dispatch::new(plan, options, subscribers, news);
+    // Before anything is told: whoever is told may not come back soon.
+    let signals = Signals::listen();
+    asked::listen();
     dispatch.begin();
-    let outcome = dispatch.until_the_end(inbox).await;
+    let outcome = dispatch.until_the_end(signals, inbox).await;
     dispatch.emit(&Event::RunEnded {
         outcome,
         elapsed: dispatch.now(),
@@ -107,7 +110,7 @@ struct Dispatch<'a> {
 }
 
 /// What the signals do: first ask, then kill, then leave.
-struct Signals {
+pub(super) struct Signals {
     int: Signal,
     term: Signal,
     hup: Signal,
@@ -115,7 +118,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self {
             int: signal(SignalKind::interrupt())?,
             term: signal(SignalKind::terminate())?,
@@ -125,7 +128,7 @@ impl Signals {
     }
 
     /// The next one: its number and its name.
-    async fn next(&mut self) -> (i32, &'static str) {
+    pub(super) async fn next(&mut self) -> (i32, &'static str) {
         tokio::select! {
             _ = self.int.recv() => (2, "SIGINT"),
             _ = self.term.recv() => (15, "SIGTERM"),
@@ -198,8 +201,12 @@ impl<'a> Dispatch<'a> {
         self.emit(&event);
     }
 
-    async fn until_the_end(&mut self, mut inbox: mpsc::Receiver<News>) -> RunOutcome {
-        let mut signals = match Signals::listen() {
+    async fn until_the_end(
+        &mut self,
+        signals: std::io::Result<Signals>,
+        mut inbox: mpsc::Receiver<News>,
+    ) -> RunOutcome {
+        let mut signals = match signals {
             Ok(signals) => signals,
             Err(e) => {
                 self.warn(format!("signals cannot be handled: {e}"));

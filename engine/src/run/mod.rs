@@ -1,5 +1,6 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod asked;
 mod capture;
 pub mod concurrency;
 mod dispatch;
@@ -12,4 +13,5 @@ pub mod schedule;
 pub mod secrets;
 mod work;
 
+pub use asked::asked_to_end;
 pub use dispatch::{Options, run};
