@@ -11,9 +11,16 @@ fn run(job: &str) -> (Project, Output) {
     std::fs::create_dir(project.path("../outside")).unwrap();
     std::fs::write(project.path("../outside/keep"), "kept\n").unwrap();
     let out = project.pipe(&["run"]);
-    let outside: Vec<_> = std::fs::read_dir(project.path("../outside")).unwrap().flatten().map(|e| e.file_name()).collect();
+    let outside: Vec<_> = std::fs::read_dir(project.path("../outside"))
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
     assert_eq!(outside, ["keep"], "{}", out.stdout);
-    assert_eq!(std::fs::read_to_string(project.path("../outside/keep")).unwrap(), "kept\n");
+    assert_eq!(
+        std::fs::read_to_string(project.path("../outside/keep")).unwrap(),
+        "kept\n"
+    );
     (project, out)
 }
 
@@ -22,10 +29,19 @@ fn run(job: &str) -> (Project, Output) {
 fn failure(job: &str) -> String {
     let (_, out) = run(job);
     let out = out.exits(1).stdout;
-    let line = out.lines().find(|l| l.contains("   defined at ")).unwrap_or_else(|| panic!("no failure in\n{out}"));
-    let next = out.lines().skip_while(|l| *l != line).nth(1).unwrap_or_default();
+    let line = out
+        .lines()
+        .find(|l| l.contains("   defined at "))
+        .unwrap_or_else(|| panic!("no failure in\n{out}"));
+    let next = out
+        .lines()
+        .skip_while(|l| *l != line)
+        .nth(1)
+        .unwrap_or_default();
     let failure = line.split("   defined at ").next().unwrap_or_default();
-    format!("{}\n{}", failure.trim(), next.trim()).trim_end().to_owned()
+    format!("{}\n{}", failure.trim(), next.trim())
+        .trim_end()
+        .to_owned()
 }
 
 #[test]
@@ -49,7 +65,10 @@ fn a_path_out_of_the_folder_is_refused_where_it_stands() {
         for command in ["check", "run"] {
             let out = project.pipe(&[command]).exits(2);
             let all = out.stdout + &out.stderr;
-            assert!(all.contains("pipeline.kdl:5:") && all.contains(path), "{form} {path}\n{all}");
+            assert!(
+                all.contains("pipeline.kdl:5:") && all.contains(path),
+                "{form} {path}\n{all}"
+            );
         }
         assert!(!project.path("made").exists());
     }
@@ -82,7 +101,9 @@ fn an_output_that_a_job_links_to_the_outside_is_a_failure() {
 #[test]
 fn an_artifact_that_a_job_links_to_the_outside_is_not_kept() {
     assert_eq!(
-        failure("    job make { artifact site \"dist/**\"; run \"mkdir dist; ln -s /etc/passwd dist/x\" }"),
+        failure(
+            "    job make { artifact site \"dist/**\"; run \"mkdir dist; ln -s /etc/passwd dist/x\" }"
+        ),
         "the artifact site cannot be kept: dist/x: this link leads out of the folder, and is not followed"
     );
     assert_eq!(
@@ -98,7 +119,9 @@ fn a_pipe_or_a_socket_among_artifacts_is_a_failure_and_no_wait() {
         "the artifact site cannot be kept: dist/pipe: this is neither a file nor a link"
     );
     assert_eq!(
-        failure("    job make { artifact site \"null\"; run \"mknod null c 1 5 2>/dev/null || mkfifo null\" }"),
+        failure(
+            "    job make { artifact site \"null\"; run \"mknod null c 1 5 2>/dev/null || mkfifo null\" }"
+        ),
         "the artifact site cannot be kept: null: this is neither a file nor a link"
     );
 }
@@ -122,21 +145,69 @@ fn an_artifact_arrives_with_its_modes_and_links() {
         run "rm -rf dist; find got | sort > found"
     }"#);
     let _ = out.exits(0);
-    assert_eq!(lines(&project, "found"), ["got", "got/dist", "got/dist/a name", "got/dist/deep", "got/dist/deep/x", "got/dist/link", "got/dist/tool"]);
-    let mode = |name: &str| project.path(name).symlink_metadata().unwrap().permissions().mode() & 0o7777;
-    assert_eq!((mode("got/dist/tool"), mode("got/dist/deep/x")), (0o750, 0o755));
-    assert_eq!(std::fs::read_link(project.path("got/dist/link")).unwrap().to_str(), Some("deep/x"));
+    assert_eq!(
+        lines(&project, "found"),
+        [
+            "got",
+            "got/dist",
+            "got/dist/a name",
+            "got/dist/deep",
+            "got/dist/deep/x",
+            "got/dist/link",
+            "got/dist/tool"
+        ]
+    );
+    let mode = |name: &str| {
+        project
+            .path(name)
+            .symlink_metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
+    };
+    assert_eq!(
+        (mode("got/dist/tool"), mode("got/dist/deep/x")),
+        (0o750, 0o755)
+    );
+    assert_eq!(
+        std::fs::read_link(project.path("got/dist/link"))
+            .unwrap()
+            .to_str(),
+        Some("deep/x")
+    );
     assert_eq!(project.read("got/dist/a name"), "a b");
 }
 
 #[test]
+fn an_artifact_of_several_legs_has_what_every_leg_made() {
+    let (project, out) = run(r#"    job make {
+        matrix { part a b c d }
+        retry 1 backoff="10ms"
+        artifact parts "parts/*"
+        run "mkdir -p parts; echo $MATRIX_PART > parts/part-$MATRIX_PART; test $PIPE_ATTEMPT = 2"
+        always { run "rm parts/part-$MATRIX_PART" }
+        lock one-leg-after-the-other
+    }
+    job take { artifact parts from=make into="got"; run "cat got/parts/* > all" }"#);
+    let _ = out.exits(0);
+    assert_eq!(project.read("all"), "a\nb\nc\nd\n");
+}
+
+#[test]
 fn an_artifact_goes_through_no_link_that_a_job_has_planted() {
-    for plant in ["ln -s ../outside got", "mkdir got; ln -s ../../outside got/dist"] {
+    for plant in [
+        "ln -s ../outside got",
+        "mkdir got; ln -s ../../outside got/dist",
+    ] {
         let (_, out) = run(&format!(
             "    job make {{ artifact site \"dist/**\"; run \"mkdir dist; echo evil > dist/keep; {plant}\" }}\n    job take {{ artifact site from=make into=\"got\"; run \"true\" }}"
         ));
         let out = out.exits(1).stdout;
-        assert!(out.contains("an artifact could not be put in place"), "{plant}\n{out}");
+        assert!(
+            out.contains("an artifact could not be put in place"),
+            "{plant}\n{out}"
+        );
     }
     // A link in the place of a file is replaced, not written through.
     let (project, out) = run(
@@ -161,14 +232,20 @@ fn a_workdir_that_a_job_links_to_the_outside_is_a_failure() {
         "    job plant { run \"ln -s ../outside work\" }\n    job use { needs plant; workdir \"work\"; run \"touch here; touch \\\"$PIPE_WORKSPACE/ran\\\"\" }",
     );
     let out = out.exits(1).stdout;
-    assert!(out.contains("its workdir work leads out of the pipeline's folder"), "{out}");
+    assert!(
+        out.contains("its workdir work leads out of the pipeline's folder"),
+        "{out}"
+    );
     assert!(!project.path("ran").exists());
     // Between two commands of one job, too.
     let (_, out) = run(
         "    job make { run \"mkdir src\" }\n    job swap {\n        needs make\n        workdir \"src\"\n        run \"rmdir ../src; ln -s ../outside ../src\"\n        run \"touch here\"\n    }",
     );
     let out = out.exits(1).stdout;
-    assert!(out.contains("its workdir src leads out of the pipeline's folder"), "{out}");
+    assert!(
+        out.contains("its workdir src leads out of the pipeline's folder"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -181,14 +258,20 @@ fn outputs_that_cannot_be_read_are_a_failure_and_no_wait() {
         "rm $PIPE_OUTPUT; mkdir $PIPE_OUTPUT",
         "head -c 2M /dev/zero > $PIPE_OUTPUT",
     ] {
-        assert_eq!(failure(&format!("    job make {{ run \"{plant}\" }}")), strange, "{plant}");
+        assert_eq!(
+            failure(&format!("    job make {{ run \"{plant}\" }}")),
+            strange,
+            "{plant}"
+        );
     }
     assert_eq!(
         failure("    job make { run \"echo no value > $PIPE_OUTPUT\" }"),
         "its outputs cannot be read: the line \"no value\" is not `name=value`\nhint write `echo \"version=1.2\" >> \"$PIPE_OUTPUT\"`"
     );
     assert_eq!(
-        failure("    job make { run \"rm $PIPE_OUTPUT\" }").lines().next(),
+        failure("    job make { run \"rm $PIPE_OUTPUT\" }")
+            .lines()
+            .next(),
         Some("its outputs cannot be read: No such file or directory (os error 2)")
     );
 }
@@ -221,6 +304,9 @@ fn an_output_that_was_not_put_out_is_a_failure_of_the_step_that_wants_it() {
         "    job make { run \"echo other=1 >> $PIPE_OUTPUT\" }\n    job take { env GOT=\"${make.outputs.value}\"; run \"touch ran\" }",
     ));
     let out = project.pipe(&["run"]).exits(1).stdout;
-    assert!(out.contains("`${make.outputs.value}` has no value: it was not put out; known are other"), "{out}");
+    assert!(
+        out.contains("`${make.outputs.value}` has no value: it was not put out; known are other"),
+        "{out}"
+    );
     assert!(!project.path("ran").exists());
 }

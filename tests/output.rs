@@ -22,8 +22,15 @@ fn most_memory(project: &Project, args: &[&str]) -> (u64, Option<i32>) {
         let watch = scope.spawn(|| {
             let mut most = 0;
             while !over.load(Ordering::Relaxed) {
-                let status = std::fs::read_to_string(format!("/proc/{engine}/status")).unwrap_or_default();
-                let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+                let status =
+                    std::fs::read_to_string(format!("/proc/{engine}/status")).unwrap_or_default();
+                let peak = status.lines().find_map(|l| {
+                    l.strip_prefix("VmHWM:")?
+                        .split_whitespace()
+                        .next()?
+                        .parse()
+                        .ok()
+                });
                 most = most.max(peak.unwrap_or(0));
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
@@ -37,7 +44,9 @@ fn most_memory(project: &Project, args: &[&str]) -> (u64, Option<i32>) {
 
 #[test]
 fn a_flood_of_output_costs_no_memory_and_its_log_is_complete() {
-    let project = Project::with(&stage("    job flood { run \"yes 0123456789abcdef0123456789abcde | head -c 24M || true\" }"));
+    let project = Project::with(&stage(
+        "    job flood { run \"yes 0123456789abcdef0123456789abcde | head -c 24M || true\" }",
+    ));
     let (most, code) = most_memory(&project, &["run"]);
     assert_eq!(code, Some(0));
     assert!((1..MEMORY).contains(&most), "{most} KiB");
@@ -46,7 +55,9 @@ fn a_flood_of_output_costs_no_memory_and_its_log_is_complete() {
 
 #[test]
 fn bytes_that_are_no_text_cost_no_more_than_others() {
-    let project = Project::with(&stage("    job bytes { run \"head -c 4M /dev/zero | tr '\\\\0' '\\\\377'\" }"));
+    let project = Project::with(&stage(
+        "    job bytes { run \"head -c 4M /dev/zero | tr '\\\\0' '\\\\377'\" }",
+    ));
     let (most, code) = most_memory(&project, &["run"]);
     assert_eq!(code, Some(0));
     assert!((1..MEMORY).contains(&most), "{most} KiB");
@@ -55,7 +66,9 @@ fn bytes_that_are_no_text_cost_no_more_than_others() {
 
 #[test]
 fn empty_lines_cost_no_more_than_others() {
-    let project = Project::with(&stage("    job empty { run \"head -c 1M /dev/zero | tr '\\\\0' '\\\\n'\" }"));
+    let project = Project::with(&stage(
+        "    job empty { run \"head -c 1M /dev/zero | tr '\\\\0' '\\\\n'\" }",
+    ));
     let (most, code) = most_memory(&project, &["run"]);
     assert_eq!(code, Some(0));
     assert!((1..MEMORY).contains(&most), "{most} KiB");
@@ -63,14 +76,19 @@ fn empty_lines_cost_no_more_than_others() {
 
 #[test]
 fn a_line_without_an_end_is_split_with_a_mark_and_costs_no_memory() {
-    let project = Project::with(&stage("    job endless { run \"head -c 24M /dev/zero | tr '\\\\0' x\" }"));
+    let project = Project::with(&stage(
+        "    job endless { run \"head -c 24M /dev/zero | tr '\\\\0' x\" }",
+    ));
     let (most, code) = most_memory(&project, &["run"]);
     assert_eq!(code, Some(0));
     assert!((1..MEMORY).contains(&most), "{most} KiB");
     assert_eq!(log(&project, "endless").metadata().unwrap().len(), 24 << 20);
     let shown = project.pipe(&["logs", "endless"]).exits(0).stdout;
     assert!(shown.lines().all(|l| l.len() <= 64 * 1024 + 8));
-    assert_eq!(shown.lines().filter(|l| l.ends_with('⏎')).count(), shown.lines().count() - 1);
+    assert_eq!(
+        shown.lines().filter(|l| l.ends_with('⏎')).count(),
+        shown.lines().count() - 1
+    );
 }
 
 const HOSTILE: &str = r#"    job hostile {
@@ -81,14 +99,22 @@ const HOSTILE: &str = r#"    job hostile {
 #[test]
 fn what_moves_the_cursor_or_talks_to_the_terminal_is_not_shown() {
     let project = Project::with(&stage(HOSTILE));
-    for args in [&["run"][..], &["run", "--color", "always"], &["logs", "hostile"], &["logs", "--failed"]] {
+    for args in [
+        &["run"][..],
+        &["run", "--color", "always"],
+        &["logs", "hostile"],
+        &["logs", "--failed"],
+    ] {
         let out = project.pipe(args);
         assert!(out.stdout.contains("red"), "{args:?}\n{}", out.stdout);
         let bad = forbidden(&out.stdout);
         assert_eq!(bad, "", "{args:?}\n{:?}", out.stdout);
     }
     let json = project.pipe(&["run", "--format", "json"]).stdout;
-    assert!(!json.bytes().any(|b| b == 0x1b || b == 0 || b == 7), "{json:?}");
+    assert!(
+        !json.bytes().any(|b| b == 0x1b || b == 0 || b == 7),
+        "{json:?}"
+    );
 }
 
 #[test]
@@ -107,7 +133,15 @@ fn a_terminal_sees_no_more_than_a_file() {
     let out = script.output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(text.contains("link"), "{text:?}");
-    for bad in ["\x1b]0;", "\x1b]52", "\x1b]8", "\x1b[?1049h", "\x1bP", "\x1b[1;1H", "\0"] {
+    for bad in [
+        "\x1b]0;",
+        "\x1b]52",
+        "\x1b]8",
+        "\x1b[?1049h",
+        "\x1bP",
+        "\x1b[1;1H",
+        "\0",
+    ] {
         assert!(!text.contains(bad), "{bad:?} in {text:?}");
     }
 }
@@ -120,7 +154,9 @@ fn forbidden(text: &str) -> String {
         rest = &rest[at..];
         let colour = rest.strip_prefix("\x1b[").and_then(|r| r.split_once('m'));
         match colour {
-            Some((numbers, after)) if numbers.chars().all(|c| c.is_ascii_digit() || c == ';') => rest = after,
+            Some((numbers, after)) if numbers.chars().all(|c| c.is_ascii_digit() || c == ';') => {
+                rest = after;
+            }
             _ => {
                 let c = rest.chars().next().unwrap();
                 if c != '\t' {
@@ -135,10 +171,19 @@ fn forbidden(text: &str) -> String {
 
 #[test]
 fn the_log_has_the_bytes_as_they_were_written() {
-    let project = Project::with(&stage("    job raw { run \"printf 'a\\\\x00\\\\xff\\\\x1b[2J\\\\r\\\\n'\" }"));
+    let project = Project::with(&stage(
+        "    job raw { run \"printf 'a\\\\x00\\\\xff\\\\x1b[2J\\\\r\\\\n'\" }",
+    ));
     let _ = project.pipe(&["run"]).exits(0);
-    assert_eq!(std::fs::read(log(&project, "raw")).unwrap(), b"a\0\xff\x1b[2J\r\n");
-    let raw = project.command(&["logs", "raw", "--raw"]).output().unwrap().stdout;
+    assert_eq!(
+        std::fs::read(log(&project, "raw")).unwrap(),
+        b"a\0\xff\x1b[2J\r\n"
+    );
+    let raw = project
+        .command(&["logs", "raw", "--raw"])
+        .output()
+        .unwrap()
+        .stdout;
     assert_eq!(raw, b"a\0\xff\x1b[2J\r\n");
 }
 
@@ -147,7 +192,11 @@ fn commands_of_the_outer_ci_do_not_reach_it() {
     let job = r#"    job tricky {
         run "echo '::set-env name=PATH::/evil'; echo '  ::add-mask::x'; echo '##[add-path]/evil'; echo '##vso[task.setvariable variable=x]y'; echo ok ::error::x; exit 1"
     }"#;
-    let github = [("GITHUB_ACTIONS", "true"), ("CI", "true"), ("GITHUB_EVENT_NAME", "workflow_dispatch")];
+    let github = [
+        ("GITHUB_ACTIONS", "true"),
+        ("CI", "true"),
+        ("GITHUB_EVENT_NAME", "workflow_dispatch"),
+    ];
     let project = Project::with(&stage(job));
     let out = project.pipe_env(&["run"], &github).exits(1).stdout;
     for line in out.lines() {
@@ -163,16 +212,26 @@ fn commands_of_the_outer_ci_do_not_reach_it() {
 
 #[test]
 fn both_outputs_of_a_step_and_its_lines_keep_their_order() {
-    let project = Project::with(&stage("    job both { run \"for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done\" }"));
+    let project = Project::with(&stage(
+        "    job both { run \"for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done\" }",
+    ));
     let out = project.pipe(&["run"]).exits(0).stdout;
-    let shown: Vec<&str> = out.lines().filter_map(|l| l.strip_prefix("both | ")).collect();
-    assert_eq!(shown, ["out 1", "err 1", "out 2", "err 2", "out 3", "err 3"]);
+    let shown: Vec<&str> = out
+        .lines()
+        .filter_map(|l| l.strip_prefix("both | "))
+        .collect();
+    assert_eq!(
+        shown,
+        ["out 1", "err 1", "out 2", "err 2", "out 3", "err 3"]
+    );
     assert_eq!(lines(&project, ".pipe/runs/1/logs/test.both.log"), shown);
 }
 
 #[test]
 fn a_last_line_without_an_end_is_shown() {
-    let project = Project::with(&stage("    job last { run \"printf 'no end'\" }\n    job next { needs last; run \"echo next\" }"));
+    let project = Project::with(&stage(
+        "    job last { run \"printf 'no end'\" }\n    job next { needs last; run \"echo next\" }",
+    ));
     let out = project.pipe(&["run"]).exits(0).stdout;
     assert!(out.contains("last | no end\n"), "{out}");
 }

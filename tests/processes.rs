@@ -26,7 +26,9 @@ fn four() -> Project {
 #[track_caller]
 fn begin(project: &Project) -> Started<'_> {
     let run = Started::new(project, &["run", "--grace", "1s"]).until_there("ready");
-    wait_until("four processes", || processes_of(&project.root()).len() >= 4);
+    wait_until("four processes", || {
+        processes_of(&project.root()).len() >= 4
+    });
     run
 }
 
@@ -65,8 +67,14 @@ fn a_killed_engine_leaves_no_process_and_the_guardian_tells_it() {
 fn a_killed_process_group_leaves_no_process() {
     use std::os::unix::process::CommandExt;
     let project = four();
-    let run = Started::of(&project, project.command(&["run", "--grace", "1s"]).process_group(0)).until_there("ready");
-    wait_until("four processes", || processes_of(&project.root()).len() >= 4);
+    let run = Started::of(
+        &project,
+        project.command(&["run", "--grace", "1s"]).process_group(0),
+    )
+    .until_there("ready");
+    wait_until("four processes", || {
+        processes_of(&project.root()).len() >= 4
+    });
     rustix::process::kill_process_group(run.guardian(), Signal::KILL).unwrap();
     assert_eq!(run.end().code, None);
     nothing_is_left_of(&project);
@@ -74,9 +82,16 @@ fn a_killed_process_group_leaves_no_process() {
 
 #[test]
 fn a_step_that_ends_takes_what_it_left_running_with_it_and_says_so() {
-    let project = Project::with(&stage("    job leak { run \"setsid sleep 300 & sleep 300 & echo done\" }"));
+    let project = Project::with(&stage(
+        "    job leak { run \"setsid sleep 300 & sleep 300 & echo done\" }",
+    ));
     let run = project.pipe(&["run"]).exits(0);
-    assert!(run.stdout.contains("test.leak left 2 processes running, ended now"), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("test.leak left 2 processes running, ended now"),
+        "{}",
+        run.stdout
+    );
     nothing_is_left_of(&project);
 }
 
@@ -92,7 +107,9 @@ fn a_grandchild_that_holds_the_pipe_holds_no_run() {
 
 #[test]
 fn a_job_that_stops_itself_is_ended_by_its_timeout() {
-    let project = Project::with(&stage("    job stopped {\n        timeout \"300ms\"\n        run \"kill -STOP $$\"\n    }"));
+    let project = Project::with(&stage(
+        "    job stopped {\n        timeout \"300ms\"\n        run \"kill -STOP $$\"\n    }",
+    ));
     let run = project.pipe(&["run", "--grace", "200ms"]).exits(1);
     assert!(run.stdout.contains("timed out after [t]"), "{}", run.stdout);
     nothing_is_left_of(&project);
@@ -161,7 +178,8 @@ fn a_missing_program_is_named_with_what_to_do() {
 
 #[test]
 fn a_program_that_may_not_be_executed_is_named_with_what_to_do() {
-    let project = Project::with(&stage("    job unit { run \"./script\" \"now\" }")).file("script", "echo no\n");
+    let project = Project::with(&stage("    job unit { run \"./script\" \"now\" }"))
+        .file("script", "echo no\n");
     insta::assert_snapshot!(project.pipe(&["run"]).exits(1).whole(), @"
     exit 1
     --- stdout

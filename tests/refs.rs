@@ -24,11 +24,29 @@ fn a_branch_is_data_whatever_it_is_called() {
     for name in EVIL {
         let project = Project::with(&stage(SHOW)).git();
         project.run_git(&["checkout", "-q", "-b", name]);
-        assert_eq!(shown(&project, &["run"], &[]), format!("{name}\nnone\n{name}\n"));
-        assert_eq!(shown(&project, &["run", "--branch", name], &[]), format!("{name}\nnone\n{name}\n"));
-        let ci = [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", &*format!("refs/heads/{name}"))];
-        assert_eq!(shown(&project, &["run"], &ci), format!("{name}\nnone\n{name}\n"));
-        for args in [&["plan"][..], &["logs"], &["runs"], &["run", "--format", "github"]] {
+        assert_eq!(
+            shown(&project, &["run"], &[]),
+            format!("{name}\nnone\n{name}\n")
+        );
+        assert_eq!(
+            shown(&project, &["run", "--branch", name], &[]),
+            format!("{name}\nnone\n{name}\n")
+        );
+        let ci = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_REF", &*format!("refs/heads/{name}")),
+        ];
+        assert_eq!(
+            shown(&project, &["run"], &ci),
+            format!("{name}\nnone\n{name}\n")
+        );
+        for args in [
+            &["plan"][..],
+            &["logs"],
+            &["runs"],
+            &["run", "--format", "github"],
+        ] {
             let _ = project.pipe(args).exits(0);
         }
         assert!(!project.path("PWNED").exists(), "{name}");
@@ -38,22 +56,44 @@ fn a_branch_is_data_whatever_it_is_called() {
 #[test]
 fn a_ref_that_looks_like_an_option_is_refused_or_data() {
     let name = "--upload-pack=touch PWNED";
-    let paths = "    job show { when paths=\"src/**\"; run \"touch shown\" }\n    job all { run \"true\" }";
+    let paths =
+        "    job show { when paths=\"src/**\"; run \"touch shown\" }\n    job all { run \"true\" }";
     let project = Project::with(&stage(paths)).git();
     for args in [
         vec!["run", "--branch", name],
         vec!["run", "--tag", name],
         vec!["run", "--base", name],
-        vec!["plan", "--event", "pull-request", "--pr", "1", "--into", name],
+        vec![
+            "plan",
+            "--event",
+            "pull-request",
+            "--pr",
+            "1",
+            "--into",
+            name,
+        ],
         vec!["run", "--base", "--output=PWNED"],
     ] {
         let out = project.pipe(&args);
         assert!(matches!(out.code, Some(0 | 2)), "{args:?} {out:?}");
-        assert!(out.code == Some(0) || out.stderr.contains("hint: "), "{args:?} {}", out.stderr);
+        assert!(
+            out.code == Some(0) || out.stderr.contains("hint: "),
+            "{args:?} {}",
+            out.stderr
+        );
         assert!(!project.path("PWNED").exists(), "{args:?}");
     }
-    for variable in ["GITHUB_BASE_REF", "GITHUB_HEAD_REF", "GITHUB_REF", "GITHUB_SHA"] {
-        let env = [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "pull_request"), (variable, name)];
+    for variable in [
+        "GITHUB_BASE_REF",
+        "GITHUB_HEAD_REF",
+        "GITHUB_REF",
+        "GITHUB_SHA",
+    ] {
+        let env = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "pull_request"),
+            (variable, name),
+        ];
         let out = project.pipe_env(&["run"], &env);
         assert!(matches!(out.code, Some(0 | 2)), "{variable} {out:?}");
         assert!(!project.path("PWNED").exists(), "{variable}");
@@ -64,11 +104,18 @@ fn a_ref_that_looks_like_an_option_is_refused_or_data() {
 fn control_characters_in_a_name_reach_no_terminal() {
     let project = Project::with(&stage(SHOW)).git();
     for name in ["v1\x1b]0;title\x07", "v1\nv2", "v1\u{202e}2"] {
-        for args in [["run", "--tag", name], ["run", "--branch", name], ["plan", "--tag", name]] {
+        for args in [
+            ["run", "--tag", name],
+            ["run", "--branch", name],
+            ["plan", "--tag", name],
+        ] {
             let out = project.pipe(&args);
             let all = format!("{}{}", out.stdout, out.stderr);
             assert!(matches!(out.code, Some(0 | 2)), "{args:?} {all}");
-            assert!(!all.contains(|c: char| matches!(c, '\x1b' | '\x07' | '\u{202e}')), "{args:?} {all:?}");
+            assert!(
+                !all.contains(['\x1b', '\x07', '\u{202e}']),
+                "{args:?} {all:?}"
+            );
         }
     }
 }
@@ -81,16 +128,25 @@ fn it_runs_without_a_repository_and_without_git() {
     let bin = project.home().join("bin");
     std::fs::create_dir(&bin).unwrap();
     for program in ["bash", "printf"] {
-        let at = std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|d| d.join(program)).find(|p| p.exists());
+        let at = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .map(|d| d.join(program))
+            .find(|p| p.exists());
         std::os::unix::fs::symlink(at.unwrap(), bin.join(program)).unwrap();
     }
     let project = project.git();
     let path = bin.display().to_string();
-    assert_eq!(shown(&project, &["run"], &[("PATH", &path)]), "none\nnone\n\n");
+    assert_eq!(
+        shown(&project, &["run"], &[("PATH", &path)]),
+        "none\nnone\n\n"
+    );
     let paths = "    job show { when paths=\"src/**\"; run \"echo > shown\" }";
     project.write("pipeline.kdl", &stage(paths));
     let out = project.pipe_env(&["run"], &[("PATH", &path)]).exits(0);
-    assert!(out.stderr.contains("changed files are not known"), "{}", out.stderr);
+    assert!(
+        out.stderr.contains("changed files are not known"),
+        "{}",
+        out.stderr
+    );
 }
 
 #[test]
@@ -104,27 +160,47 @@ fn an_unborn_branch_a_detached_head_a_worktree_and_a_shallow_clone_run() {
     assert_eq!(shown(&project, &["run"], &[]), "none\nnone\n\n");
     project.run_git(&["worktree", "add", "-q", "-b", "side", "../side"]);
     let side = project.path("../side");
-    let out = project.output(project.command(&["run"]).current_dir(&side)).exits(0);
+    let out = project
+        .output(project.command(&["run"]).current_dir(&side))
+        .exits(0);
     assert!(out.stdout.contains("on side"), "{}", out.stdout);
-    assert_eq!(std::fs::read_to_string(side.join("shown")).unwrap(), "side\nnone\nside\n");
+    assert_eq!(
+        std::fs::read_to_string(side.join("shown")).unwrap(),
+        "side\nnone\nside\n"
+    );
     let from = format!("file://{}", side.display());
     project.run_git(&["clone", "-q", "--depth", "1", &from, "../shallow"]);
     let paths = "    job show { when paths=\"src/**\"; run \"echo > shown\" }";
     std::fs::write(project.path("../shallow/pipeline.kdl"), stage(paths)).unwrap();
     let mut run = project.command(&["run", "--event", "push"]);
-    let out = project.output(run.current_dir(project.path("../shallow"))).exits(0);
-    assert!(out.stderr.contains("changed files are not known") && out.stderr.contains("shallow"), "{}", out.stderr);
+    let out = project
+        .output(run.current_dir(project.path("../shallow")))
+        .exits(0);
+    assert!(
+        out.stderr.contains("changed files are not known") && out.stderr.contains("shallow"),
+        "{}",
+        out.stderr
+    );
 }
 
 #[test]
 fn a_repository_that_would_run_something_does_not() {
-    let project = Project::with(&stage("    job show { when paths=\"src/**\"; run \"true\" }\n    job all { run \"true\" }")).git();
+    let project = Project::with(&stage(
+        "    job show { when paths=\"src/**\"; run \"true\" }\n    job all { run \"true\" }",
+    ))
+    .git();
     let monitor = project.path("monitor");
     std::fs::write(&monitor, "#!/bin/sh\ntouch PWNED\n").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&monitor, mode).unwrap();
     let monitor = monitor.display().to_string();
-    for key in ["core.fsmonitor", "core.pager", "core.editor", "core.sshCommand", "diff.external"] {
+    for key in [
+        "core.fsmonitor",
+        "core.pager",
+        "core.editor",
+        "core.sshCommand",
+        "diff.external",
+    ] {
         project.run_git(&["config", key, &monitor]);
     }
     for args in [&["plan"][..], &["run"]] {

@@ -46,10 +46,25 @@ fn leaky() -> Project {
 /// The encodings of the canary that must appear nowhere.
 fn needles() -> Vec<String> {
     let hex: String = CANARY.bytes().map(|b| format!("{b:02x}")).collect();
-    let url = CANARY.replace('+', "%2B").replace('=', "%3D").replace('&', "%26").replace('/', "%2F");
+    let url = CANARY
+        .replace('+', "%2B")
+        .replace('=', "%3D")
+        .replace('&', "%26")
+        .replace('/', "%2F");
     // Without the first and the last letters, which depend on the neighbours.
-    let base64 = ["Y2FuNHJ5LVQwa2VuL3dpdGgrU2lnbnM9PSZtb3Jl", "NhbjRyeS1UMGtlbi93aXRoK1NpZ25zPT0mbW9y", "jYW40cnktVDBrZW4vd2l0aCtTaWducz09Jm1vc"];
-    let mut all = vec![CANARY.to_owned(), CANARY.replace('/', "\\/"), hex.to_uppercase(), hex, url, CANARY.replace('&', "\\&")];
+    let base64 = [
+        "Y2FuNHJ5LVQwa2VuL3dpdGgrU2lnbnM9PSZtb3Jl",
+        "NhbjRyeS1UMGtlbi93aXRoK1NpZ25zPT0mbW9y",
+        "jYW40cnktVDBrZW4vd2l0aCtTaWducz09Jm1vc",
+    ];
+    let mut all = vec![
+        CANARY.to_owned(),
+        CANARY.replace('/', "\\/"),
+        hex.to_uppercase(),
+        hex,
+        url,
+        CANARY.replace('&', "\\&"),
+    ];
     all.extend(base64.map(str::to_owned));
     all
 }
@@ -68,7 +83,10 @@ fn scan(folder: &Path) -> usize {
         if path.is_dir() {
             files += scan(&path);
         } else {
-            has_none(&path.display().to_string(), &String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+            has_none(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&std::fs::read(&path).unwrap()),
+            );
             files += 1;
         }
     }
@@ -79,7 +97,12 @@ fn scan(folder: &Path) -> usize {
 fn a_secret_appears_nowhere_in_no_encoding() {
     for format in ["plain", "json", "github", "gitlab"] {
         let project = leaky();
-        let out = project.pipe_env(&["run", "--format", format, "--verbose"], &[("TOKEN", CANARY)]).exits(1);
+        let out = project
+            .pipe_env(
+                &["run", "--format", format, "--verbose"],
+                &[("TOKEN", CANARY)],
+            )
+            .exits(1);
         has_none(format, &out.stdout);
         has_none(format, &out.stderr);
         assert!(out.stdout.contains("plain ***"), "{}", out.stdout);
@@ -94,9 +117,13 @@ fn a_secret_appears_nowhere_in_no_encoding() {
 
 #[test]
 fn a_parameter_that_holds_a_secret_is_masked_in_the_record() {
-    let project = Project::with("pipeline app\nsecret TOKEN\nparam note default=\"\"\nstage test {\n    job a {\n        secrets TOKEN\n        env NOTE=\"${param.note}\"\n        run \"echo $NOTE\"\n    }\n}\n");
+    let project = Project::with(
+        "pipeline app\nsecret TOKEN\nparam note default=\"\"\nstage test {\n    job a {\n        secrets TOKEN\n        env NOTE=\"${param.note}\"\n        run \"echo $NOTE\"\n    }\n}\n",
+    );
     let note = format!("note={CANARY}");
-    let out = project.pipe_env(&["run", "--param", &note], &[("TOKEN", CANARY)]).exits(0);
+    let out = project
+        .pipe_env(&["run", "--param", &note], &[("TOKEN", CANARY)])
+        .exits(0);
     has_none("stdout", &out.stdout);
     assert!(scan(&project.path(".pipe")) >= 2);
 }
@@ -106,10 +133,13 @@ fn a_secret_is_on_no_command_line_and_on_no_disk_while_the_job_runs() {
     let project = Project::with(
         "pipeline app\nsecret TOKEN\nstage test {\n    job a { secrets TOKEN; run \"touch ready; while ! test -e go; do sleep 0.05; done\" }\n}\n",
     );
-    let run = Started::of(&project, project.command(&["run"]).env("TOKEN", CANARY)).until_there("ready");
+    let run =
+        Started::of(&project, project.command(&["run"]).env("TOKEN", CANARY)).until_there("ready");
     let pids: Vec<i32> = processes_of(&project.root());
     assert!(!pids.is_empty());
-    let all = pids.into_iter().chain([run.guardian().as_raw_pid(), run.engine().as_raw_pid()]);
+    let all = pids
+        .into_iter()
+        .chain([run.guardian().as_raw_pid(), run.engine().as_raw_pid()]);
     for pid in all {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         has_none("a command line", &String::from_utf8_lossy(&line));
@@ -156,7 +186,10 @@ fn a_secret_comes_from_a_file_or_from_a_command() {
     );
     std::fs::write(project.home().join("key"), "secret-of-a-file\n").unwrap();
     let out = project.pipe(&["run"]).exits(0).stdout;
-    assert!(out.contains("| *** ***\n") && out.contains("| 16 19\n"), "{out}");
+    assert!(
+        out.contains("| *** ***\n") && out.contains("| 16 19\n"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -164,16 +197,36 @@ fn a_job_sees_a_short_list_and_what_is_declared() {
     let project = Project::with(
         "pipeline app {\n    pass-env EVERYWHERE\n}\nenv SHARED=\"outer\"\nstage test {\n    job a {\n        pass-env WANTED ABSENT\n        env SHARED=\"inner\" OWN=\"1\"\n        run \"env > env\"\n    }\n    job b { run \"env > env-b\" }\n}\n",
     );
-    let outer = [("WANTED", "w"), ("EVERYWHERE", "e"), ("AWS_SECRET_ACCESS_KEY", "leak"), ("BASH_ENV", "/evil"), ("LD_PRELOAD", "")];
+    let outer = [
+        ("WANTED", "w"),
+        ("EVERYWHERE", "e"),
+        ("AWS_SECRET_ACCESS_KEY", "leak"),
+        ("BASH_ENV", "/evil"),
+        ("LD_PRELOAD", ""),
+    ];
     let _ = project.pipe_env(&["run"], &outer).exits(0);
     let env = project.read("env");
     let names = |text: &str| {
-        let mut names: Vec<String> = text.lines().filter_map(|l| l.split_once('=')).map(|(n, _)| n.to_owned()).collect();
-        names.retain(|n| !matches!(n.as_str(), "SHLVL" | "_" | "PWD" | "OLDPWD" | "RUSTUP_HOME" | "CARGO_HOME"));
+        let mut names: Vec<String> = text
+            .lines()
+            .filter_map(|l| l.split_once('='))
+            .map(|(n, _)| n.to_owned())
+            .collect();
+        names.retain(|n| {
+            !matches!(
+                n.as_str(),
+                "SHLVL" | "_" | "PWD" | "OLDPWD" | "RUSTUP_HOME" | "CARGO_HOME"
+            )
+        });
         names.sort();
         names.join(" ")
     };
-    assert!(env.contains("SHARED=inner\n") && env.contains("WANTED=w\n") && env.contains("EVERYWHERE=e\n"), "{env}");
+    assert!(
+        env.contains("SHARED=inner\n")
+            && env.contains("WANTED=w\n")
+            && env.contains("EVERYWHERE=e\n"),
+        "{env}"
+    );
     assert_eq!(
         names(&env),
         "CI EVERYWHERE HOME LANG OWN PATH PIPE PIPE_ATTEMPT PIPE_EVENT PIPE_MARKER PIPE_OUTPUT PIPE_RUN_ID PIPE_STAGE PIPE_STEP PIPE_WORKSPACE SHARED WANTED"
@@ -202,7 +255,11 @@ fn a_pull_request_of_a_fork_gets_no_secrets() {
         ("TOKEN", CANARY),
     ];
     let out = project.pipe_env(&["run"], &env).exits(0);
-    assert!(out.stderr.contains("this run is not trusted"), "{}", out.stderr);
+    assert!(
+        out.stderr.contains("this run is not trusted"),
+        "{}",
+        out.stderr
+    );
     assert!(project.path("without").exists());
     assert!(!project.path("with").exists() && !project.path("needs-it").exists());
     assert!(!project.read("env").contains(CANARY));
@@ -210,5 +267,8 @@ fn a_pull_request_of_a_fork_gets_no_secrets() {
     let named = project.pipe_env(&["run", "with"], &env);
     assert!(!project.path("with").exists(), "{}", named.stdout);
     let plan = project.pipe_env(&["plan"], &env).exits(0).stdout;
-    assert!(plan.contains("wants the secret TOKEN, and this run is not trusted"), "{plan}");
+    assert!(
+        plan.contains("wants the secret TOKEN, and this run is not trusted"),
+        "{plan}"
+    );
 }

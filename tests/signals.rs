@@ -19,13 +19,27 @@ const SLOW: &str = r#"
 
 #[test]
 fn the_first_signal_asks_the_jobs_cleans_up_undoes_and_is_told_by_the_exit_code() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+    for (signal, code) in [
+        (Signal::INT, 130),
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+    ] {
         let project = Project::with(&stage(SLOW));
         let run = Started::new(&project, &["run"]).until_there("ready");
         run.signal(signal);
         let out = run.end().exits(code);
-        assert_eq!(lines(&project, "order"), ["cleaned", "undone"], "{}", out.stdout);
-        assert!(out.stdout.contains("stopping slow (once more kills)"), "{}", out.stdout);
+        assert_eq!(
+            lines(&project, "order"),
+            ["cleaned", "undone"],
+            "{}",
+            out.stdout
+        );
+        assert!(
+            out.stdout.contains("stopping slow (once more kills)"),
+            "{}",
+            out.stdout
+        );
         assert!(out.stdout.contains("rolled back slow"), "{}", out.stdout);
         let runs = project.pipe(&["runs"]).exits(0);
         assert!(runs.stdout.contains("cancelled"), "{}", runs.stdout);
@@ -67,8 +81,16 @@ fn the_second_signal_kills_and_says_what_was_not_undone() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     run.signal(Signal::INT);
     let out = run.end().exits(7);
-    assert!(out.stdout.contains("killing what still runs"), "{}", out.stdout);
-    assert!(out.stdout.contains("deaf (cancelled) is not undone"), "{}", out.stdout);
+    assert!(
+        out.stdout.contains("killing what still runs"),
+        "{}",
+        out.stdout
+    );
+    assert!(
+        out.stdout.contains("deaf (cancelled) is not undone"),
+        "{}",
+        out.stdout
+    );
     assert_eq!(lines(&project, "order"), [""; 0]);
     nothing_is_left_of(&project);
 }
@@ -94,7 +116,9 @@ fn nobody_who_does_not_read_holds_a_run_that_is_asked_to_end() {
     let run = Started::new(&project, &["run", "--grace", "500ms"]).until_there("ready");
     std::thread::sleep(std::time::Duration::from_millis(500));
     run.signal(Signal::TERM);
-    wait_until("undone", || lines(&project, "order") == ["cleaned", "undone"]);
+    wait_until("undone", || {
+        lines(&project, "order") == ["cleaned", "undone"]
+    });
     nothing_is_left_of(&project);
     let _ = run.end().exits(143);
     let runs = project.pipe(&["runs"]).exits(0).stdout;
@@ -119,24 +143,52 @@ fn a_closed_output_ends_the_output_and_not_the_run() {
     let project = Project::with(&stage(
         "    job loud { run \"seq 100000\" }\n    job last { needs loud; run \"echo done > done\" }",
     ));
-    let mut child = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = project
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = [0; 10];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let out = child.wait_with_output().unwrap();
     assert_eq!(out.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     assert_eq!(project.read("done"), "done\n");
-    assert_eq!(lines(&project, ".pipe/runs/1/logs/test.loud.log").len(), 100_000);
+    assert_eq!(
+        lines(&project, ".pipe/runs/1/logs/test.loud.log").len(),
+        100_000
+    );
 }
 
 #[test]
 fn a_full_output_is_told_and_is_no_success() {
     let project = Project::with(&stage("    job unit { run \"echo done | tee done\" }"));
-    for args in [&["run"][..], &["plan"], &["runs"], &["logs"], &["list"], &["explain"], &["--version"]] {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let out = project.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    for args in [
+        &["run"][..],
+        &["plan"],
+        &["runs"],
+        &["logs"],
+        &["list"],
+        &["explain"],
+        &["--version"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let out = project
+            .command(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
         let err = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert!(matches!(out.status.code(), Some(3)), "{args:?} {:?} {err}", out.status);
+        assert!(
+            matches!(out.status.code(), Some(3)),
+            "{args:?} {:?} {err}",
+            out.status
+        );
         assert!(err.contains("No space left on device"), "{args:?} {err}");
     }
     assert_eq!(project.read("done"), "done\n");
@@ -144,10 +196,19 @@ fn a_full_output_is_told_and_is_no_success() {
 
 #[test]
 fn a_command_that_ignores_hangups_keeps_them_ignored() {
-    let project = Project::with(&stage("    job unit { run \"touch ready; sleep 1; echo done > done\" }"));
+    let project = Project::with(&stage(
+        "    job unit { run \"touch ready; sleep 1; echo done > done\" }",
+    ));
     let mut nohup = Command::new("nohup");
-    nohup.arg(PIPE).arg("run").current_dir(project.root()).stdin(Stdio::null());
-    nohup.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", project.home());
+    nohup
+        .arg(PIPE)
+        .arg("run")
+        .current_dir(project.root())
+        .stdin(Stdio::null());
+    nohup
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", project.home());
     let run = Started::of(&project, &mut nohup).until_there("ready");
     run.signal(Signal::HUP);
     let _ = run.end().exits(0);

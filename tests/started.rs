@@ -26,7 +26,11 @@ impl<'p> Started<'p> {
 
     /// Starts a prepared command; its outputs are kept.
     pub fn of(project: &'p Project, command: &mut Command) -> Self {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         Self { project, child }
     }
 
@@ -46,7 +50,11 @@ impl<'p> Started<'p> {
     #[track_caller]
     pub fn engine(&self) -> Pid {
         let guardian = self.guardian().as_raw_pid();
-        children(guardian).first().copied().and_then(Pid::from_raw).expect("the guardian has a child")
+        children(guardian)
+            .first()
+            .copied()
+            .and_then(Pid::from_raw)
+            .expect("the guardian has a child")
     }
 
     /// Sends a signal to the process that was started.
@@ -82,7 +90,12 @@ pub fn children(parent: i32) -> Vec<i32> {
     let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
     let parent_of = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
+        stat.rsplit_once(')')?
+            .1
+            .split_whitespace()
+            .nth(1)?
+            .parse::<i32>()
+            .ok()
     };
     pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }
@@ -91,7 +104,9 @@ pub fn children(parent: i32) -> Vec<i32> {
 #[track_caller]
 pub fn nothing_is_left_of(project: &Project) {
     let root = project.root();
-    wait_until("no process of a job is left", || processes_of(&root).is_empty());
+    wait_until("no process of a job is left", || {
+        processes_of(&root).is_empty()
+    });
 }
 
 /// The processes that jobs of a project in this folder started: every job gets the folder's name.

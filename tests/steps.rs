@@ -5,7 +5,10 @@ use crate::support::{Output, Project, wait_until};
 
 /// Runs a pipeline; `log WORD` in a job appends to the order.
 fn run_with(stages: &str, args: &[&str]) -> (Project, Output) {
-    let project = Project::with(&format!("pipeline app\n{}", stages.replace("log ", "echo >>order ")));
+    let project = Project::with(&format!(
+        "pipeline app\n{}",
+        stages.replace("log ", "echo >>order ")
+    ));
     let out = project.pipe(&[&["run"], args].concat());
     (project, out)
 }
@@ -46,16 +49,25 @@ fn needs_after_and_on_failure_follow_the_outcome() {
     let (project, out) = run_with(stages, &["--jobs", "1"]);
     let out = out.exits(1).stdout;
     let mut seen = lines(&project, "order");
-    assert_eq!((seen.remove(0), seen.remove(0), seen.pop()), ("good".into(), "bad".into(), Some("later".into())));
+    assert_eq!(
+        (seen.remove(0), seen.remove(0), seen.pop()),
+        ("good".into(), "bad".into(), Some("later".into()))
+    );
     seen.sort();
     assert_eq!(seen, ["diagnose", "report"]);
     assert!(out.contains("skipped blocked  bad failed"), "{out}");
-    assert!(out.contains("skipped fine  nothing failed that it waits for"), "{out}");
+    assert!(
+        out.contains("skipped fine  nothing failed that it waits for"),
+        "{out}"
+    );
 }
 
 #[test]
 fn a_failed_stage_keeps_the_next_from_beginning() {
-    let (project, out) = run_with("stage a { job one { run \"exit 1\" } }\nstage b { job two { run \"log two\" } }\n", &[]);
+    let (project, out) = run_with(
+        "stage a { job one { run \"exit 1\" } }\nstage b { job two { run \"log two\" } }\n",
+        &[],
+    );
     let out = out.exits(1).stdout;
     assert_eq!(lines(&project, "order"), [""; 0]);
     assert!(out.contains("skipped two"), "{out}");
@@ -69,21 +81,36 @@ fn a_failure_stops_what_depends_on_it_or_everything() {
         job next { needs other; run "log next" }
     }"#;
     assert_eq!(order_with(stages, &["--jobs", "2"], 1), "other next");
-    assert_eq!(order_with(stages, &["--jobs", "2", "--keep-going"], 1), "other next");
+    assert_eq!(
+        order_with(stages, &["--jobs", "2", "--keep-going"], 1),
+        "other next"
+    );
     assert_eq!(order_with(stages, &["--jobs", "2", "--fail-fast"], 1), "");
 }
 
 #[test]
 fn a_retry_tries_again_after_the_codes_that_it_names() {
     let flaky = |retry: &str, code: u8| {
-        format!("stage t {{ job flaky {{ retry {retry}; run \"log $PIPE_ATTEMPT; test $PIPE_ATTEMPT = 3 || exit {code}\" }} }}")
+        format!(
+            "stage t {{ job flaky {{ retry {retry}; run \"log $PIPE_ATTEMPT; test $PIPE_ATTEMPT = 3 || exit {code}\" }} }}"
+        )
     };
     assert_eq!(order(&flaky("2 backoff=\"10ms\"", 1), 0), "1 2 3");
     assert_eq!(order(&flaky("1 backoff=\"10ms\"", 1), 1), "1 2");
-    assert_eq!(order(&flaky("2 backoff=\"10ms\" { on-exit 75 }", 75), 0), "1 2 3");
-    assert_eq!(order(&flaky("2 backoff=\"10ms\" { on-exit 75 }", 1), 1), "1");
+    assert_eq!(
+        order(&flaky("2 backoff=\"10ms\" { on-exit 75 }", 75), 0),
+        "1 2 3"
+    );
+    assert_eq!(
+        order(&flaky("2 backoff=\"10ms\" { on-exit 75 }", 1), 1),
+        "1"
+    );
     let (_, out) = run_with(&flaky("2 backoff=\"10ms\"", 9), &[]);
-    assert!(out.stdout.contains("retry flaky  exit 9; again in"), "{}", out.stdout);
+    assert!(
+        out.stdout.contains("retry flaky  exit 9; again in"),
+        "{}",
+        out.stdout
+    );
     assert!(out.stdout.contains("after 3 tries"), "{}", out.stdout);
 }
 
@@ -94,7 +121,10 @@ fn the_time_of_a_step_is_for_all_its_tries() {
     let out = out.exits(1).stdout;
     assert_eq!(lines(&project, "order"), ["1", "2"]);
     assert!(out.contains("timed out after 1"), "{out}");
-    let (project, out) = run_with("stage t { job slow { timeout \"200ms\"; run \"log a; sleep 9; log b\"; always { run \"log always\" } } }", &[]);
+    let (project, out) = run_with(
+        "stage t { job slow { timeout \"200ms\"; run \"log a; sleep 9; log b\"; always { run \"log always\" } } }",
+        &[],
+    );
     let _ = out.exits(1);
     assert_eq!(lines(&project, "order"), ["a", "always"]);
 }
@@ -106,14 +136,27 @@ fn a_failure_that_is_allowed_fails_nothing() {
         &["--jobs", "1"],
     );
     let out = out.exits(0).stdout;
-    assert!(lines(&project, "order").contains(&"next".to_owned()), "{out}");
-    assert!(out.contains("soft-failed soft  [t]  exit 3") || out.contains("soft-failed soft"), "{out}");
+    assert!(
+        lines(&project, "order").contains(&"next".to_owned()),
+        "{out}"
+    );
+    assert!(
+        out.contains("soft-failed soft  [t]  exit 3") || out.contains("soft-failed soft"),
+        "{out}"
+    );
 }
 
 #[test]
 fn a_lock_is_held_by_as_many_as_it_has_slots() {
-    let job = |n: u32, lock: &str| format!(" job j{n} {{ lock {lock}; run \"log +; sleep 0.2; log -\" }}\n");
-    let all = |lock: &str| format!("stage t {{\n{}}}", (0..3).map(|n| job(n, lock)).collect::<String>());
+    let job = |n: u32, lock: &str| {
+        format!(" job j{n} {{ lock {lock}; run \"log +; sleep 0.2; log -\" }}\n")
+    };
+    let all = |lock: &str| {
+        format!(
+            "stage t {{\n{}}}",
+            (0..3).map(|n| job(n, lock)).collect::<String>()
+        )
+    };
     assert_eq!(order_with(&all("db"), &["--jobs", "8"], 0), "+ - + - + -");
     let two = order_with(&all("db slots=2"), &["--jobs", "8"], 0);
     assert!(two.starts_with("+ + -"), "{two}");
@@ -180,7 +223,10 @@ fn an_undo_that_fails_says_what_is_left_and_does_not_stop_the_others() {
     let (project, out) = run_with(stages, &[]);
     let out = out.exits(7).stdout;
     assert_eq!(lines(&project, "order"), ["a", "b", "undo-a"]);
-    assert!(out.contains("attention b (passed) is not undone: exit 4; undo it by hand: exit 4"), "{out}");
+    assert!(
+        out.contains("attention b (passed) is not undone: exit 4; undo it by hand: exit 4"),
+        "{out}"
+    );
     assert!(out.contains("needs attention"), "{out}");
     let runs = project.pipe(&["runs"]).exits(0).stdout;
     assert!(runs.contains("needs attention"), "{runs}");
@@ -188,15 +234,22 @@ fn an_undo_that_fails_says_what_is_left_and_does_not_stop_the_others() {
 
 #[test]
 fn an_undo_has_a_time_of_its_own() {
-    let stages = "stage t { job a { run \"exit 1\"; rollback { run \"sleep 60\"; timeout \"200ms\" } } }";
+    let stages =
+        "stage t { job a { run \"exit 1\"; rollback { run \"sleep 60\"; timeout \"200ms\" } } }";
     let (_, out) = run_with(stages, &["--grace", "200ms"]);
     let out = out.exits(7).stdout;
-    assert!(out.contains("attention a (failed) is not undone: timed out after"), "{out}");
+    assert!(
+        out.contains("attention a (failed) is not undone: timed out after"),
+        "{out}"
+    );
 }
 
 #[test]
 fn a_step_that_never_began_is_not_undone() {
-    let (_, out) = run_with("stage t { job a { run no-such-program \"x\"; rollback { run \"log undo\" } } }", &[]);
+    let (_, out) = run_with(
+        "stage t { job a { run no-such-program \"x\"; rollback { run \"log undo\" } } }",
+        &[],
+    );
     let out = out.exits(1).stdout;
     assert!(!out.contains("undoing"), "{out}");
     let stages = r#"stage t rollback=reverse {
@@ -210,7 +263,10 @@ fn a_step_that_never_began_is_not_undone() {
 
 #[test]
 fn a_clean_up_that_fails_fails_the_step() {
-    let (project, out) = run_with("stage t { job a { run \"log a\"; always { run \"log always; exit 5\" } } }", &[]);
+    let (project, out) = run_with(
+        "stage t { job a { run \"log a\"; always { run \"log always; exit 5\" } } }",
+        &[],
+    );
     let out = out.exits(1).stdout;
     assert_eq!(lines(&project, "order"), ["a", "always"]);
     assert!(out.contains("clean-up failed: exit 5"), "{out}");
@@ -218,9 +274,22 @@ fn a_clean_up_that_fails_fails_the_step() {
 
 #[test]
 fn several_commands_run_one_after_the_other_and_stop_at_the_first_failure() {
-    assert_eq!(order("stage t { job a { run \"log 1\" \n run \"log 2; false; log 2b\" \n run \"log 3\" } }", 1), "1 2");
-    assert_eq!(order("stage t { job a { run \"log 1; false | true; log 2\" } }", 1), "1");
-    let words = "stage t { job a { run sh \"-c\" \"echo \\\"$#:$1\\\" >>order\" \"zero\" \"a b;$HOME\" } }";
+    assert_eq!(
+        order(
+            "stage t { job a { run \"log 1\" \n run \"log 2; false; log 2b\" \n run \"log 3\" } }",
+            1
+        ),
+        "1 2"
+    );
+    assert_eq!(
+        order(
+            "stage t { job a { run \"log 1; false | true; log 2\" } }",
+            1
+        ),
+        "1"
+    );
+    let words =
+        "stage t { job a { run sh \"-c\" \"echo \\\"$#:$1\\\" >>order\" \"zero\" \"a b;$HOME\" } }";
     assert_eq!(order(words, 0), "1:a b;$HOME");
     let other = "stage t { job a { shell sh; run \"log $0\" } \n job b { needs a; shell bash \"-c\"; run \"false; log b\" } }";
     assert_eq!(order(other, 0), "sh b");
@@ -228,14 +297,19 @@ fn several_commands_run_one_after_the_other_and_stop_at_the_first_failure() {
 
 #[test]
 fn a_killed_run_is_told_and_is_neither_passed_nor_undone_silently() {
-    let project = Project::with("pipeline app\nstage t { job a { run \"touch up; sleep 60\"; rollback { run \"touch undone\" } } }\n");
+    let project = Project::with(
+        "pipeline app\nstage t { job a { run \"touch up; sleep 60\"; rollback { run \"touch undone\" } } }\n",
+    );
     let run = Started::new(&project, &["run", "--grace", "1s"]).until_there("up");
     let engine = run.engine();
     rustix::process::kill_process(engine, rustix::process::Signal::KILL).unwrap();
     let _ = run.end().exits(137);
     let runs = project.pipe(&["runs"]).exits(0).stdout;
     assert!(runs.contains("interrupted"), "{runs}");
-    project.write("pipeline.kdl", "pipeline app\nstage t { job b { run \"true\" } }\n");
+    project.write(
+        "pipeline.kdl",
+        "pipeline app\nstage t { job b { run \"true\" } }\n",
+    );
     let next = project.pipe(&["run"]).exits(0);
     assert_eq!(
         next.stderr,
@@ -251,18 +325,47 @@ fn exit_codes_tell_the_truth() {
     assert_eq!(code("stage t { job a { run \"true\" } }"), Some(0));
     assert_eq!(code("stage t { job a { run \"exit 200\" } }"), Some(1));
     assert_eq!(code("stage t { job a { run \"kill -9 $$\" } }"), Some(1));
-    assert_eq!(code("stage t { job a { allow-failure; run \"exit 1\" } }"), Some(0));
+    assert_eq!(
+        code("stage t { job a { allow-failure; run \"exit 1\" } }"),
+        Some(0)
+    );
     assert_eq!(code("stage t { jbo a { run \"true\" } }"), Some(2));
     assert_eq!(code("stage t { job a { needs a; run \"true\" } }"), Some(2));
-    assert_eq!(code("secret NONE\nstage t { job a { secrets NONE; run \"true\" } }"), Some(2));
-    assert_eq!(code("stage t { job a { run \"exit 1\"; rollback { run \"true\" } } }"), Some(6));
-    assert_eq!(code("stage t { job a { run \"exit 1\"; rollback { run \"false\" } } }"), Some(7));
-    assert_eq!(run_with("stage t { job a { run \"true\" } }", &["nothing-like-it"]).1.code, Some(2));
-    assert_eq!(run_with("stage t { job a { run \"true\" } }", &["--no-such-flag"]).1.code, Some(2));
-    assert_eq!(run_with("stage t { job a { run \"true\" } }", &["--grace", "soon"]).1.code, Some(2));
+    assert_eq!(
+        code("secret NONE\nstage t { job a { secrets NONE; run \"true\" } }"),
+        Some(2)
+    );
+    assert_eq!(
+        code("stage t { job a { run \"exit 1\"; rollback { run \"true\" } } }"),
+        Some(6)
+    );
+    assert_eq!(
+        code("stage t { job a { run \"exit 1\"; rollback { run \"false\" } } }"),
+        Some(7)
+    );
+    assert_eq!(
+        run_with("stage t { job a { run \"true\" } }", &["nothing-like-it"])
+            .1
+            .code,
+        Some(2)
+    );
+    assert_eq!(
+        run_with("stage t { job a { run \"true\" } }", &["--no-such-flag"])
+            .1
+            .code,
+        Some(2)
+    );
+    assert_eq!(
+        run_with("stage t { job a { run \"true\" } }", &["--grace", "soon"])
+            .1
+            .code,
+        Some(2)
+    );
     let project = Project::with("pipeline app\nstage t { job a { run \"touch up; sleep 60\" } }\n");
     let run = Started::new(&project, &["run"]).until_there("up");
     run.signal(rustix::process::Signal::TERM);
     let _ = run.end().exits(143);
-    wait_until("the run is recorded", || project.path(".pipe/runs/1/journal").exists());
+    wait_until("the run is recorded", || {
+        project.path(".pipe/runs/1/journal").exists()
+    });
 }

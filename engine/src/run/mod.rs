@@ -1,6 +1,5 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
-mod asked;
 mod capture;
 pub mod concurrency;
 mod dispatch;
@@ -11,7 +10,8 @@ mod prepare;
 mod results;
 pub mod schedule;
 pub mod secrets;
+mod signals;
 mod work;
 
-pub use asked::asked_to_end;
 pub use dispatch::{Options, run};
+pub use signals::asked_to_end;

@@ -1,6 +1,6 @@
 //! From a plan to what the schedule core and the workers need. Starts nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dsl::expr::Missing;
 use dsl::model::StepKind;
@@ -97,7 +97,9 @@ fn vertex(
 /// The machine's main memory, in bytes.
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit).max(1))
+    #[allow(clippy::useless_conversion, reason = "not everywhere is it a u64")]
+    let all = u64::from(info.totalram);
+    all.saturating_mul(u64::from(info.mem_unit).max(1))
 }
 
 /// A step's commands, with every value put in.
@@ -110,7 +112,7 @@ pub(super) fn work(
     options: &Options,
     run_id: u64,
     facts: &dyn RunFacts,
-    artifacts: Option<PathBuf>,
+    artifacts: Option<&Path>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
@@ -206,7 +208,7 @@ pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
     }
 }
 
-/// Where a step's artifacts are kept: `stage/step`. Legs share it, as they share the name of the artifact.
+/// Where a step's artifacts are kept: `stage/step`, with one folder for each artifact and in it one for each leg.
 pub(super) fn folder(plan: &Plan, vertex: u32) -> PathBuf {
     let planned = plan
         .step(VertexId::new(vertex as usize))

@@ -1,7 +1,7 @@
 //! What a step leaves behind when its commands are done: declared outputs, artifacts, `name=value` lines. All of it is
 //! the job's own work, and not trusted. Runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,10 +64,35 @@ pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), F
         return Err(failed("none of its files is there".into())
             .help("make them, or mend the artifact's paths"));
     }
-    let into = own.join(name);
+    // Legs share the artifact's name: each keeps its part, and none removes another's.
+    let into = own.join(name).join(site.vertex.to_string());
     // A retry keeps what its own try made, not what an earlier one left.
     files::remove(root, &into).map_err(|e| failed(e.to_string()))?;
     files::copy(&site.root, root, &into, &found).map_err(failed)
+}
+
+/// Puts an artifact in place: what every leg of its maker kept, in file order.
+pub(super) fn place(kept: &Path, site: &Site, into: &Path) -> Result<(), Failure> {
+    let put = || -> Result<(), String> {
+        let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
+        for leg in legs(kept).map_err(|e| e.to_string())? {
+            let part = kept.join(leg.to_string());
+            let found = all.find(&part).map_err(|e| e.to_string())?;
+            files::copy(&part, &site.root, into, &found)?;
+        }
+        Ok(())
+    };
+    put().map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))
+}
+
+/// The folders of an artifact's legs, by number.
+fn legs(kept: &Path) -> std::io::Result<BTreeSet<u32>> {
+    let names = std::fs::read_dir(kept)?.map(|e| Ok(e?.file_name()));
+    let names: Vec<_> = names.collect::<std::io::Result<_>>()?;
+    Ok(names
+        .iter()
+        .filter_map(|n| n.to_str()?.parse().ok())
+        .collect())
 }
 
 /// The `name=value` lines of an outputs file.

@@ -16,7 +16,6 @@ use super::capture::Capture;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::results;
-use crate::files::{self, Patterns};
 use crate::output::{Masker, OuterCi};
 use crate::process::{self, Exit, Spec, Stop};
 
@@ -214,16 +213,8 @@ fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> 
 }
 
 fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
-    for (kept, into) in &work.takes {
-        let put = || -> Result<(), String> {
-            let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
-            let found = all.find(kept).map_err(|e| e.to_string())?;
-            files::copy(kept, &site.root, into, &found)
-        };
-        put()
-            .map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
-    }
-    Ok(())
+    let mut takes = work.takes.iter();
+    takes.try_for_each(|(kept, into)| results::place(kept, site, into))
 }
 
 /// The folder in which a command runs. An earlier command may have put a link there.

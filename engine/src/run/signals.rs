@@ -1,13 +1,13 @@
-//! Whether somebody wants the run to end, for whoever may be stuck when that happens: the loop of the run cannot tell
-//! them while they hold it. Handles no signal; that is the loop's.
+//! The signals that a run listens for, and whether one has come: for whoever may be stuck when that happens, as the loop
+//! of the run cannot tell them while they hold it. Does not decide what a signal means; that is the loop's.
 
 use std::sync::LazyLock;
 use std::thread;
 
 use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::Signals;
 use crate::process::guardian;
 
 static ASKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
@@ -37,4 +37,34 @@ pub(super) fn listen() {
             ASKED.cancel();
         });
     });
+}
+
+/// All that ask for the end.
+pub(super) struct Signals {
+    int: Signal,
+    term: Signal,
+    hup: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    /// Begins to listen.
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// The next one: its number and its name.
+    pub(super) async fn next(&mut self) -> (i32, &'static str) {
+        tokio::select! {
+            _ = self.int.recv() => (2, "SIGINT"),
+            _ = self.term.recv() => (15, "SIGTERM"),
+            _ = self.hup.recv() => (1, "SIGHUP"),
+            _ = self.quit.recv() => (3, "SIGQUIT"),
+        }
+    }
 }
