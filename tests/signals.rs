@@ -96,6 +96,21 @@ fn the_second_signal_kills_and_says_what_was_not_undone() {
 }
 
 #[test]
+fn a_clean_up_has_the_grace_also_when_the_signal_comes_while_it_runs() {
+    let job = "    job slow {\n        run \"true\"\n        always { run \"touch cleaning; sleep 300\" }\n    }";
+    let project = Project::with(&stage(job));
+    let run = Started::new(&project, &["run", "--grace", "300ms"]).until_there("cleaning");
+    run.signal(Signal::TERM);
+    let _ = run.end().exits(143);
+    let project = Project::with(&stage(&job.replace("true", "touch ready; sleep 300")));
+    let run = Started::new(&project, &["run", "--grace", "300ms"]).until_there("ready");
+    run.signal(Signal::TERM);
+    let _ = run.end().exits(143);
+    assert!(project.path("cleaning").exists());
+    nothing_is_left_of(&project);
+}
+
+#[test]
 fn an_undo_is_not_stopped_by_the_first_signal() {
     let project = Project::with(&stage(
         r#"    job change {

@@ -267,19 +267,32 @@ async fn tried(
     Ok(results::read(&outputs)?)
 }
 
-/// The clean-up of a step: its own time, not stopped by the first signal.
+/// Until the grace after the first signal is over.
+async fn grace_after_cancel(site: &Site) {
+    site.cancel.cancelled().await;
+    tokio::time::sleep(site.grace).await;
+}
+
+/// The clean-up of a step: its own time, and after the first signal the grace.
 async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(), NotDone> {
     if work.always.is_empty() || site.kill.is_cancelled() {
         return Ok(());
     }
-    let never = CancellationToken::new();
-    let limit = if site.cancel.is_cancelled() {
-        site.grace
-    } else {
-        CLEAN_UP
+    let own = Work {
+        timeout: Some(CLEAN_UP),
+        ..work.clone()
     };
-    let deadline = Some(Instant::now() + limit);
-    let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
+    let deadline = Some(Instant::now() + CLEAN_UP);
+    let late = CancellationToken::new();
+    let cleaning = commands(&own, &own.always, site, capture, &late, deadline, 1, None);
+    tokio::pin!(cleaning);
+    let done = tokio::select! {
+        done = &mut cleaning => done,
+        () = grace_after_cancel(site) => {
+            late.cancel();
+            cleaning.await
+        }
+    };
     done.map_err(|e| match e.later() {
         NotDone::Failed(mut failure) => {
             failure.what = format!("clean-up failed: {}", failure.what);
