@@ -16,7 +16,10 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let start = median(20, || run(folder.path(), &["--version"]).0);
     println!("start-up (pipe --version)      {}", show(start));
-    println!("{:>8} {:>12} {:>12} {:>10}", "jobs", "check", "plan", "peak");
+    println!(
+        "{:>8} {:>12} {:>12} {:>10}",
+        "jobs", "check", "plan", "peak"
+    );
     for jobs in [10, 100, 1_000, 10_000] {
         write_pipeline(folder.path(), jobs);
         let mut peak = 0;
@@ -29,9 +32,17 @@ fn main() {
         };
         let check = timed(&["check"]);
         let plan = timed(&["plan", "--format", "json"]);
-        println!("{jobs:>8} {:>12} {:>12} {:>7} MB", show(check), show(plan), peak / 1024);
+        println!(
+            "{jobs:>8} {:>12} {:>12} {:>7} MB",
+            show(check),
+            show(plan),
+            peak / 1024
+        );
     }
-    println!("{:>8} {:>12} {:>12} {:>10}", "jobs", "run", "bare loop", "ratio");
+    println!(
+        "{:>8} {:>12} {:>12} {:>10}",
+        "jobs", "run", "bare loop", "ratio"
+    );
     for jobs in [1, 100, 1_000] {
         write_pipeline(folder.path(), jobs);
         // Interleaved, so that both see the same machine.
@@ -41,7 +52,12 @@ fn main() {
             bare.push(bare_loop(jobs));
         }
         let (ours, bare) = (middle(ours), middle(bare));
-        println!("{jobs:>8} {:>12} {:>12} {:>10.2}", show(ours), show(bare), ours.as_secs_f64() / bare.as_secs_f64());
+        println!(
+            "{jobs:>8} {:>12} {:>12} {:>10.2}",
+            show(ours),
+            show(bare),
+            ours.as_secs_f64() / bare.as_secs_f64()
+        );
     }
 }
 
@@ -49,7 +65,11 @@ fn main() {
 fn write_pipeline(folder: &Path, jobs: usize) {
     let mut text = String::from("pipeline scale\nstage all {\n");
     for at in 0..jobs {
-        let needs = if at >= 100 { format!("needs j{}; ", at - 100) } else { String::new() };
+        let needs = if at >= 100 {
+            format!("needs j{}; ", at - 100)
+        } else {
+            String::new()
+        };
         let _ = writeln!(text, "    job j{at} {{ {needs}shell sh; run \"true\" }}");
     }
     text.push_str("}\n");
@@ -72,7 +92,9 @@ fn run(folder: &Path, args: &[&str]) -> (Duration, u64) {
     while child.try_wait().expect("pipe is waited for").is_none() {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let high = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        peak = high.and_then(|h| h.split_whitespace().next()?.parse().ok()).unwrap_or(peak);
+        peak = high
+            .and_then(|h| h.split_whitespace().next()?.parse().ok())
+            .unwrap_or(peak);
         std::thread::sleep(Duration::from_micros(500));
     }
     (began.elapsed(), peak)
@@ -86,7 +108,10 @@ fn bare_loop(jobs: usize) -> Duration {
         for worker in 0..workers {
             scope.spawn(move || {
                 for _ in (worker..jobs).step_by(workers) {
-                    let status = Command::new("sh").args(["-eu", "-c", "true"]).stdin(Stdio::null()).status();
+                    let status = Command::new("sh")
+                        .args(["-eu", "-c", "true"])
+                        .stdin(Stdio::null())
+                        .status();
                     assert!(status.is_ok_and(|s| s.success()));
                 }
             });

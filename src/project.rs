@@ -76,6 +76,17 @@ impl Project {
         Arc::new(self.loaded.pipeline.clone())
     }
 
+    /// The hash of all texts of the pipeline: the same definition has the same.
+    #[must_use]
+    pub fn definition(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for source in self.loaded.sources.iter() {
+            hash.update(source.text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
     /// The runs of this checkout.
     #[must_use]
     pub fn runs(&self) -> Runs {
@@ -125,6 +136,7 @@ impl Project {
         Ok(Request {
             context,
             names: names.to_vec(),
+            everything: false,
             params,
             changed,
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),

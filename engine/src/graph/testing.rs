@@ -34,6 +34,7 @@ pub(super) fn planned(text: &str) -> (Plan, dsl::source::SourceMap) {
             base: None,
         },
         names: Vec::new(),
+        everything: false,
         params: indexmap::IndexMap::new(),
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),

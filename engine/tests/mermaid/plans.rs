@@ -107,6 +107,7 @@ pub fn viewed(text: &str, statuses: Option<&Statuses>) -> View {
             base: None,
         },
         names: Vec::new(),
+        everything: false,
         params: indexmap::IndexMap::new(),
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
