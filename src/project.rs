@@ -97,13 +97,19 @@ impl Project {
     ///
     /// # Errors
     /// When the flags contradict each other.
-    pub fn request(&self, about: &About, names: &[String], out: &Out) -> Result<Request, Failed> {
+    pub fn request(
+        &self,
+        about: &About,
+        into: Option<&String>,
+        names: &[String],
+        out: &Out,
+    ) -> Result<Request, Failed> {
         let env = |name: &str| std::env::var(name).ok();
         let flags = Flags {
             event: about.event,
             branch: about.branch.clone(),
             tag: about.tag.clone(),
-            into: about.into.clone(),
+            into: into.cloned(),
             pr: about.pr,
             sha: None,
             base: about.base.clone(),

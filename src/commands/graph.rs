@@ -26,7 +26,7 @@ pub fn run(global: &Global, args: &GraphArgs, out: &Out) -> Result<i32, Failed> 
     let view = match &args.run {
         Some(word) => of_run(&project, word, out)?,
         None => {
-            let mut request = project.request(&args.about, &args.names, out)?;
+            let mut request = project.request(&args.about, None, &args.names, out)?;
             request.everything = args.names.is_empty() && !asks_for_event(&args.about);
             graph::view(&project.plan(request, out)?, None)
         }
@@ -72,7 +72,6 @@ fn asks_for_event(about: &About) -> bool {
     about.event.is_some()
         || about.branch.is_some()
         || about.tag.is_some()
-        || about.into.is_some()
         || about.pr.is_some()
         || about.base.is_some()
 }

@@ -29,7 +29,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     if !project.loaded.diagnostics.is_empty() {
         out.report(&project.findings(out));
     }
-    let request = project.request(&args.about, &args.names, out)?;
+    let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
     let plan = Arc::new(project.plan(request, out)?);
     if args.dry_run {
         return Ok(plan_command::human(&project, &plan, out));
