@@ -61,6 +61,17 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to write instead.
     pub help: Option<String>,
+    /// The name that was not found, where the finding is about one.
+    pub missing: Option<Missing>,
+}
+
+/// A name that was looked up and not found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What it should name, such as `registry`.
+    pub noun: String,
+    /// The name as written.
+    pub name: String,
 }
 
 impl Diagnostic {
@@ -79,6 +90,7 @@ impl Diagnostic {
                 text: label.into(),
             }],
             help: None,
+            missing: None,
         }
     }
 
@@ -86,6 +98,16 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says that the finding is about a name that was not found.
+    #[must_use]
+    pub fn missing(mut self, noun: &str, name: &str) -> Self {
+        self.missing = Some(Missing {
+            noun: noun.to_owned(),
+            name: name.to_owned(),
+        });
         self
     }
 

@@ -106,6 +106,7 @@ pub fn unknown(
         name.span,
         "not declared",
     )
+    .missing(noun, &name.value)
     .help(help)
 }
 

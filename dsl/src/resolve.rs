@@ -287,6 +287,7 @@ impl Resolver<'_> {
             name.span,
             "not found so far",
         )
+        .missing("step or stage", &name.value)
         .label(step.name.span, format!("the stage `{stage}`, which has one, comes later"))
         .help(format!(
             "move the stage `{stage}` up, or write `{stage}.{}` if this stage does not come before it",
@@ -406,17 +407,17 @@ impl Resolver<'_> {
             Ref::Version(name) => (
                 "version",
                 name,
-                pipeline.versions.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Version).map(|(n, _)| n).collect(),
             ),
             Ref::Registry(name) => (
                 "registry",
                 name,
-                pipeline.registries.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Registry).map(|(n, _)| n).collect(),
             ),
             Ref::Target { name, .. } => (
                 "target",
                 name,
-                pipeline.targets.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Target).map(|(n, _)| n).collect(),
             ),
             Ref::Image { name, .. } => (
                 "image",
@@ -460,6 +461,7 @@ impl Resolver<'_> {
             expr.span,
             "not declared",
         )
+        .missing(noun, name)
         .help(help);
         let used_at = step.and_then(|id| pipeline.step(id).used_at);
         self.report(finding, used_at);

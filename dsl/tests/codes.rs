@@ -16,7 +16,11 @@ fn load(text: &str) -> Loaded {
 
 fn found(text: &str) -> Vec<String> {
     let loaded = load(text);
-    loaded.diagnostics.iter().map(|d| format!("{}: {}", d.code.id, d.message)).collect()
+    loaded
+        .diagnostics
+        .iter()
+        .map(|d| format!("{}: {}", d.code.id, d.message))
+        .collect()
 }
 
 #[test]
@@ -24,7 +28,11 @@ fn every_bad_example_has_its_finding_and_no_other() {
     let wrong: Vec<String> = dsl::codes::all()
         .filter(|c| !c.bad.is_empty())
         .filter_map(|code| {
-            let ids: Vec<&str> = load(code.bad).diagnostics.iter().map(|d| d.code.id).collect();
+            let ids: Vec<&str> = load(code.bad)
+                .diagnostics
+                .iter()
+                .map(|d| d.code.id)
+                .collect();
             let fits = !ids.is_empty() && ids.iter().all(|id| *id == code.id);
             (!fits).then(|| format!("{} gave {:?}", code.id, found(code.bad)))
         })
