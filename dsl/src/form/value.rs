@@ -12,6 +12,8 @@ use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Value, ValueKind};
 use crate::units;
 
+const KEY_PART: Field = crate::schema::field("key", Type::KeyPart, "");
+
 /// A typed value.
 #[derive(Debug, Clone)]
 pub enum Val {
@@ -284,10 +286,13 @@ impl Reader<'_> {
         let span = value.span;
         let bare = span.len() == text.len();
         let part = match value.ty.as_ref().map(|t| t.value.as_str()) {
-            Some("file") => match glob(text) {
-                Ok(()) => KeyPart::File(text.to_owned()),
-                Err(help) => return self.bad_key_part(span, &help),
-            },
+            Some("file") => {
+                let text = self.constant(&KEY_PART, text, span)?;
+                match glob(&text) {
+                    Ok(()) => KeyPart::File(text),
+                    Err(help) => return self.bad_key_part(span, &help),
+                }
+            }
             Some("env") => match units::env_name(text) {
                 Ok(()) => KeyPart::Env(text.to_owned()),
                 Err(help) => return self.bad_key_part(span, &help),
@@ -313,11 +318,7 @@ impl Reader<'_> {
                 );
                 return self.bad_key_part(span, &help);
             }
-            None => KeyPart::Text(self.constant(
-                &crate::schema::field("key", Type::KeyPart, ""),
-                text,
-                span,
-            )?),
+            None => KeyPart::Text(self.constant(&KEY_PART, text, span)?),
         };
         Some(Val::Key(Spanned::new(part, span)))
     }
