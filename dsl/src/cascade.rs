@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::codes::{names, shape, values};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 use crate::load::Unit;
 use crate::source::{SourceMap, Span};
+
+/// What a reference to a step names.
+const STEP: &str = "step or stage";
 
 /// More places of a word than this are not needed to know that it stands somewhere else.
 const PLACES: usize = 4;
@@ -21,18 +24,51 @@ pub fn tidy(diagnostics: &mut Diagnostics, units: &[Unit], sources: &SourceMap) 
     diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
     // A mistake in a template is told for its first use.
     diagnostics.dedup_by(|a, b| a.code == b.code && a.span() == b.span() && a.message == b.message);
+    join(diagnostics, sources);
     let errors: std::collections::BTreeSet<Span> = of_severity(diagnostics, Severity::Error)
         .map(Diagnostic::span)
         .collect();
     diagnostics.retain(|d| d.severity() == Severity::Error || !errors.contains(&d.span()));
 }
 
+/// The same mistake at several places is one finding with several labels: a name that is missing everywhere, numbers
+/// without quotes side by side.
+fn join(diagnostics: &mut Diagnostics, sources: &SourceMap) {
+    let mut first: BTreeMap<(&'static str, String, usize), usize> = BTreeMap::new();
+    let mut joined: Diagnostics = Vec::with_capacity(diagnostics.len());
+    for d in diagnostics.drain(..) {
+        let declared = matches!(d.code.id, "E301" | "E406")
+            && d.missing.as_ref().is_some_and(|m| m.noun != STEP);
+        let line = match d.code == &shape::WRONG_VALUE {
+            true => sources.get(d.span().source).line_column(d.span().start).0,
+            false => 0,
+        };
+        if !declared && line == 0 {
+            joined.push(d);
+            continue;
+        }
+        let key = (
+            d.code.id,
+            format!("{}/{}", d.span().source.0, d.message),
+            line,
+        );
+        match first.get(&key) {
+            Some(&at) => joined[at].labels.push(Label {
+                span: d.span(),
+                text: "and here".to_owned(),
+            }),
+            None => {
+                first.insert(key, joined.len());
+                joined.push(d);
+            }
+        }
+    }
+    *diagnostics = joined;
+}
+
 /// Whether an error leaves every step and declaration in place, so that the pipeline can be judged as a whole.
 pub fn is_local(d: &Diagnostic) -> bool {
-    let step = d
-        .missing
-        .as_ref()
-        .is_some_and(|m| m.noun == "step or stage");
+    let step = d.missing.as_ref().is_some_and(|m| m.noun == STEP);
     match d.code.id.as_bytes() {
         [b'W', ..] | [b'E', b'5', ..] => true,
         [b'E', b'4', ..] => d.code != &values::NOT_INTERPOLATED,
@@ -120,7 +156,7 @@ impl<'a> Lost<'a> {
         let Some(missing) = &d.missing else {
             return false;
         };
-        let of_step = missing.noun == "step or stage";
+        let of_step = missing.noun == STEP;
         if self.file || (self.template && of_step) {
             return true;
         }

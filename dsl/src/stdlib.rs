@@ -23,3 +23,12 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../stdlib-pipelines/rust.kdl"),
     ),
 ];
+
+/// The names of its templates, with their namespace.
+pub fn templates() -> Vec<String> {
+    let lines = FILES.iter().flat_map(|(_, text)| text.lines());
+    lines
+        .filter_map(|line| line.strip_prefix("template ")?.split(' ').next())
+        .map(|name| format!("std.{name}"))
+        .collect()
+}

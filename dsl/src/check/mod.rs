@@ -15,7 +15,6 @@ use crate::names::Names;
 /// nothing of it is missing: a lost step would look like one that was forgotten.
 pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     let whole = out.iter().all(is_local);
-    let sound = out.iter().all(|d| d.severity() == Severity::Warning);
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
     if whole {
@@ -23,7 +22,7 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
         possible::check(pipeline, out);
         delivery::check(pipeline, names, out);
     }
-    if sound {
+    if out.iter().all(|d| d.severity() == Severity::Warning) {
         unused::check(pipeline, names, out);
     }
 }

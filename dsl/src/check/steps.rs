@@ -88,6 +88,9 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
         return;
     };
     let legs = matrix.legs();
+    if legs.is_empty() {
+        return; // Said at the matrix.
+    }
     if !legs
         .iter()
         .any(|leg| wait.legs.iter().all(|(a, v)| leg.get(a) == Some(v)))
