@@ -92,16 +92,14 @@ pub fn read_all(files: &dyn Files, entry: &str, text: String) -> Units {
     let mut result = all.result;
     if uses_std(&result.units) {
         for (name, text) in stdlib::FILES {
-            if result.sources.iter().all(|s| s.name != *name) {
-                let id = result.sources.add(*name, *text);
-                let (nodes, found) = syntax::parse(result.sources.get(id));
-                result.diagnostics.extend(found);
-                result.units.push(Unit {
-                    nodes,
-                    namespace: Some("std".into()),
-                    standard: true,
-                });
-            }
+            let id = result.sources.add(*name, *text);
+            let (nodes, found) = syntax::parse(result.sources.get(id));
+            result.diagnostics.extend(found);
+            result.units.push(Unit {
+                nodes,
+                namespace: Some("std".into()),
+                standard: true,
+            });
         }
     }
     result
