@@ -5,6 +5,7 @@
 mod support;
 
 mod commands;
+mod includes;
 mod runs;
 mod tidy;
 mod views;

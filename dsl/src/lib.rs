@@ -25,7 +25,7 @@ use diagnostic::{Diagnostic, Severity};
 use model::Pipeline;
 use source::{SourceMap, Span};
 
-pub use load::{Files, Folder, MAX_FILE};
+pub use load::{Files, Folder, MAX_FILE, Remote};
 
 /// What a file means, and what is wrong with it.
 #[derive(Debug)]
@@ -81,17 +81,27 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
 /// # Errors
 /// Why the root file itself cannot be read, as a sentence part.
 pub fn load_file(path: &Path) -> Result<Loaded, String> {
+    let folder = folder_of(path).to_owned();
+    load_file_with(path, &Folder(folder))
+}
+
+/// Loads a file from disk, with another way to its includes.
+///
+/// # Errors
+/// Why the root file itself cannot be read, as a sentence part.
+pub fn load_file_with(path: &Path, files: &dyn Files) -> Result<Loaded, String> {
     let name = path
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let files = Folder(folder.to_owned());
     let text = files.read(&name)?;
-    Ok(load(&files, &name, text))
+    Ok(load(files, &name, text))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 fn no_stage(sources: &SourceMap) -> Diagnostic {
