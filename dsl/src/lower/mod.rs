@@ -50,6 +50,11 @@ struct Lowering<'a> {
     pipeline: Pipeline,
     waits: Vec<Vec<RawWait>>,
     stage_waits: Vec<Option<Vec<RawWait>>>,
+    stage_names: IndexMap<String, Span>,
+    /// What templates have been filled in so far, in bytes.
+    expanded: usize,
+    /// Whether templates in templates were too deep.
+    too_deep: bool,
 }
 
 /// Lowers all files of a pipeline.
@@ -64,6 +69,9 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
         pipeline: Pipeline::default(),
         waits: Vec::new(),
         stage_waits: Vec::new(),
+        stage_names: IndexMap::new(),
+        expanded: 0,
+        too_deep: false,
     };
     let root = units.len()
         - units
@@ -243,12 +251,9 @@ impl<'a> Lowering<'a> {
         };
         if !stage.name.value.is_empty()
             && let Some(first) = self
-                .pipeline
-                .stages
-                .iter()
-                .find(|s| s.name.value == stage.name.value)
+                .stage_names
+                .insert(stage.name.value.clone(), stage.name.span)
         {
-            let first = first.name.span;
             self.out.push(names::twice(
                 "stage",
                 &stage.name.value,
@@ -300,8 +305,9 @@ pub(crate) fn env(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
     for (schema, node) in form.children.iter().filter(|(s, _)| s.name == "env") {
         vars.extend(variables(reader, node, schema));
     }
-    for (at, var) in vars.iter().enumerate() {
-        if let Some(first) = vars[..at].iter().find(|v| v.name.value == var.name.value) {
+    let mut seen: IndexMap<&str, Span> = IndexMap::new();
+    for var in &vars {
+        if let Some(first) = seen.insert(&var.name.value, var.name.span) {
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::DUPLICATE,
@@ -309,7 +315,7 @@ pub(crate) fn env(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
                     var.name.span,
                     "the second one",
                 )
-                .label(first.name.span, "the first one")
+                .label(first, "the first one")
                 .help("keep one of them"),
             );
         }
