@@ -26,6 +26,7 @@ pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
     let Lowered {
         mut pipeline,
         waits,
+        prefixes,
         stage_waits,
         names,
     } = lowered;
@@ -41,7 +42,7 @@ pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
     let mut step_edges: Vec<Vec<Wait>> = Vec::with_capacity(waits.len());
     for (at, raw) in waits.iter().enumerate() {
         let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
-        step_edges.push(resolver.step(id, raw));
+        step_edges.push(resolver.step(id, raw, prefixes[at].as_deref()));
     }
     let stage_edges: Vec<Option<Vec<Wait>>> = pipeline
         .stage_ids()
@@ -139,13 +140,13 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn step(&mut self, id: StepId, raw: &[RawWait]) -> Vec<Wait> {
+    fn step(&mut self, id: StepId, raw: &[RawWait], prefix: Option<&str>) -> Vec<Wait> {
         let step = self.pipeline.step(id);
         let mut edges = self.waits(step.stage, Some(id), raw);
         let stage_env = &self.pipeline.stage(step.stage).env;
         for template in step.templates() {
             for expr in template.value.exprs() {
-                if let Some(edge) = self.output(id, expr) {
+                if let Some(edge) = self.output(id, expr, prefix) {
                     edges.push(edge);
                 }
                 self.declared(expr, Some(id), &[stage_env, &step.env]);
@@ -308,7 +309,7 @@ impl Resolver<'_> {
     }
 
     /// The edge that a reference to an output makes.
-    fn output(&mut self, id: StepId, expr: &Expr) -> Option<Wait> {
+    fn output(&mut self, id: StepId, expr: &Expr, prefix: Option<&str>) -> Option<Wait> {
         let Ref::Output { step, .. } = &expr.target else {
             return None;
         };
@@ -319,15 +320,11 @@ impl Resolver<'_> {
             kind: WaitKind::Reference,
             optional: false,
             legs: IndexMap::new(),
-            prefix: None,
+            // A template's steps refer to each other by the names that the template gives them.
+            prefix: prefix.map(str::to_owned),
             used_at: own.used_at,
         };
-        // A template's steps refer to each other by the names that the template gives them.
-        let prefix = own
-            .used_at
-            .and_then(|_| own.name.value.rsplit_once('-'))
-            .map(|(p, _)| p.to_owned());
-        let target = self.target(own.stage, Some(id), &RawWait { prefix, ..wait })?;
+        let target = self.target(own.stage, Some(id), &wait)?;
         let WaitTarget::Step(target) = target else {
             self.report(
                 names::unknown("step", &Spanned::new(step.clone(), expr.span), &[], || {

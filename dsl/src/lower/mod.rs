@@ -29,6 +29,8 @@ pub struct Lowered {
     pub pipeline: Pipeline,
     /// What each step waits for, as written; by step.
     pub waits: Vec<Vec<RawWait>>,
+    /// What stands in front of the names of a template's steps; by step.
+    pub prefixes: Vec<Option<String>>,
     /// What each stage waits for, as written; `None`: the one before it. By stage.
     pub stage_waits: Vec<Option<Vec<RawWait>>>,
     /// Declared names.
@@ -49,6 +51,7 @@ struct Lowering<'a> {
     templates: &'a IndexMap<String, TemplateNode<'a>>,
     pipeline: Pipeline,
     waits: Vec<Vec<RawWait>>,
+    prefixes: Vec<Option<String>>,
     stage_waits: Vec<Option<Vec<RawWait>>>,
     stage_names: IndexMap<String, Span>,
     /// What templates have been filled in so far, in bytes.
@@ -68,6 +71,7 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
         templates: &templates,
         pipeline: Pipeline::default(),
         waits: Vec::new(),
+        prefixes: Vec::new(),
         stage_waits: Vec::new(),
         stage_names: IndexMap::new(),
         expanded: 0,
@@ -87,12 +91,14 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
     let Lowering {
         pipeline,
         waits,
+        prefixes,
         stage_waits,
         ..
     } = lowering;
     Lowered {
         pipeline,
         waits,
+        prefixes,
         stage_waits,
         names,
     }
@@ -270,7 +276,11 @@ impl<'a> Lowering<'a> {
     fn steps(&mut self, form: &Form<'_>, stage: StageId, namespace: Option<&str>) {
         let mut taken: IndexMap<String, Span> = IndexMap::new();
         for lowered in self.block(form, namespace, None, &mut Vec::new()) {
-            let LoweredStep { mut step, waits } = lowered;
+            let LoweredStep {
+                mut step,
+                waits,
+                prefix,
+            } = lowered;
             step.stage = stage;
             if let Some(first) = taken.get(&step.name.value) {
                 let first = *first;
@@ -294,6 +304,7 @@ impl<'a> Lowering<'a> {
             let id = StepId(u32::try_from(self.pipeline.steps.len()).unwrap_or(u32::MAX));
             self.pipeline.steps.push(step);
             self.waits.push(waits);
+            self.prefixes.push(prefix);
             self.pipeline.stages[stage.0 as usize].steps.push(id);
         }
     }
