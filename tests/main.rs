@@ -3,4 +3,5 @@
 mod support;
 
 mod commands;
+mod init;
 mod runs;
