@@ -99,9 +99,6 @@ pub struct About {
     /// Plan as if this tag had been pushed.
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub tag: Option<String>,
-    /// The branch into which the pull request goes.
-    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
-    pub into: Option<String>,
     /// The pull request's number.
     #[arg(long, value_name = "N")]
     pub pr: Option<u64>,
@@ -132,6 +129,9 @@ pub struct RunArgs {
     /// What the run is about.
     #[command(flatten)]
     pub about: About,
+    /// The branch into which the pull request goes.
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub into: Option<String>,
     /// How many steps run at once [default: the number of processors]
     #[arg(short, long, env = "PIPE_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub jobs: Option<u32>,
@@ -185,6 +185,9 @@ pub struct PlanArgs {
     /// What the run would be about.
     #[command(flatten)]
     pub about: About,
+    /// The branch into which the pull request goes.
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub into: Option<String>,
     /// How to show it.
     #[arg(long, default_value = "human", value_name = "FORMAT")]
     pub format: HumanOrJson,
@@ -353,4 +356,14 @@ pub enum CiFile {
     Github,
     /// .gitlab-ci.yml
     Gitlab,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
 }

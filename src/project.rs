@@ -76,6 +76,17 @@ impl Project {
         Arc::new(self.loaded.pipeline.clone())
     }
 
+    /// The hash of all texts of the pipeline: the same definition has the same.
+    #[must_use]
+    pub fn definition(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for source in self.loaded.sources.iter() {
+            hash.update(source.text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
     /// The runs of this checkout.
     #[must_use]
     pub fn runs(&self) -> Runs {
@@ -86,13 +97,19 @@ impl Project {
     ///
     /// # Errors
     /// When the flags contradict each other.
-    pub fn request(&self, about: &About, names: &[String], out: &Out) -> Result<Request, Failed> {
+    pub fn request(
+        &self,
+        about: &About,
+        into: Option<&String>,
+        names: &[String],
+        out: &Out,
+    ) -> Result<Request, Failed> {
         let env = |name: &str| std::env::var(name).ok();
         let flags = Flags {
             event: about.event,
             branch: about.branch.clone(),
             tag: about.tag.clone(),
-            into: about.into.clone(),
+            into: into.cloned(),
             pr: about.pr,
             sha: None,
             base: about.base.clone(),
@@ -125,6 +142,7 @@ impl Project {
         Ok(Request {
             context,
             names: names.to_vec(),
+            everything: false,
             params,
             changed,
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),

@@ -28,7 +28,9 @@ fn a_folder_without_a_pipeline_is_told_what_to_do() {
 #[test]
 fn check_says_ok_or_all_mistakes_at_once() {
     insta::assert_snapshot!(Project::with(SMALL).pipe(&["check"]).whole(), @"");
-    let broken = SMALL.replace("job lint", "jbo lint").replace("branch=main", "brunch=main");
+    let broken = SMALL
+        .replace("job lint", "jbo lint")
+        .replace("branch=main", "brunch=main");
     insta::assert_snapshot!(Project::with(&broken).pipe(&["check"]).whole(), @"");
 }
 

@@ -4,7 +4,8 @@ use crate::support::Project;
 
 #[test]
 fn a_green_run_ends_with_zero_and_is_recorded() {
-    let project = Project::with("pipeline app\nstage test {\n    job unit { run \"echo hello\" }\n}\n").git();
+    let project =
+        Project::with("pipeline app\nstage test {\n    job unit { run \"echo hello\" }\n}\n").git();
     insta::assert_snapshot!(project.pipe(&["run"]).whole(), @"");
     insta::assert_snapshot!(project.pipe(&["logs"]).whole(), @"");
 }

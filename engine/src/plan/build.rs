@@ -192,6 +192,9 @@ impl Builder<'_> {
                     env.retain(|(n, _)| *n != var.name.value);
                     env.push((var.name.value.clone(), value));
                 }
+                Err(_) if self.request.everything => {
+                    env.push((var.name.value.clone(), template.clone()));
+                }
                 Err(missing) => {
                     let user = step.unwrap_or("every step");
                     self.findings

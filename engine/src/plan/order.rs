@@ -69,21 +69,34 @@ impl Plan {
     /// The steps of a stage that have an undo, in the order in which they would be undone if all had run.
     #[must_use]
     pub fn undo_order(&self, stage: usize) -> Vec<VertexId> {
-        let mut position = vec![0; self.graph.node_count()];
+        self.undo_in(stage, &self.positions())
+    }
+
+    /// [`Plan::undo_order`] of every stage.
+    #[must_use]
+    pub fn undo_orders(&self) -> Vec<Vec<VertexId>> {
+        let positions = self.positions();
+        let stages = 0..self.stages.len();
+        stages.map(|s| self.undo_in(s, &positions)).collect()
+    }
+
+    /// By vertex: its place in [`Plan::order`].
+    fn positions(&self) -> Vec<usize> {
+        let mut positions = vec![0; self.graph.node_count()];
         for (at, vertex) in self.order().into_iter().enumerate() {
-            position[vertex.index()] = at;
+            positions[vertex.index()] = at;
         }
+        positions
+    }
+
+    fn undo_in(&self, stage: usize, positions: &[usize]) -> Vec<VertexId> {
         let has_undo = |v: &VertexId| {
             self.step(*v)
                 .is_some_and(|s| self.definition(s).rollback.is_some())
         };
-        let mut steps: Vec<VertexId> = self.stages[stage]
-            .steps
-            .iter()
-            .copied()
-            .filter(has_undo)
-            .collect();
-        steps.sort_by_key(|v| std::cmp::Reverse(position[v.index()]));
+        let steps = self.stages[stage].steps.iter().copied();
+        let mut steps: Vec<VertexId> = steps.filter(has_undo).collect();
+        steps.sort_by_key(|v| std::cmp::Reverse(positions[v.index()]));
         steps
     }
 }
