@@ -3,6 +3,7 @@
 mod support;
 
 mod commands;
+mod docs;
 mod examples;
 mod init;
 mod runs;
