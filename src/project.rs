@@ -11,7 +11,7 @@ use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
 use engine::run::event::Event;
 use engine::run::outcome::exit;
-use engine::world::{self, Changed, Flags, Git, changed_paths};
+use engine::world::{self, Changed, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
 
 use crate::args::{About, Global};
@@ -38,7 +38,9 @@ impl Project {
     /// When there is none, or it cannot be read.
     pub fn open(global: &Global) -> Result<Self, Failed> {
         let path = find(global)?;
-        let loaded = dsl::load_file(&path).map_err(|why| {
+        let env = |name: &str| std::env::var(name).ok();
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let loaded = dsl::load_file_with(&path, &Includes::new(&root, &env)).map_err(|why| {
             let shown = path.display();
             Failed::usage(format!("{shown} cannot be read: {why}"))
                 .hint("`--file` names another file; `pipe init` writes one")
@@ -47,7 +49,6 @@ impl Project {
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self { root, file, loaded })
     }
 

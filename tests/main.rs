@@ -5,5 +5,8 @@ mod support;
 mod commands;
 mod docs;
 mod examples;
+mod includes;
 mod init;
 mod runs;
+mod tidy;
+mod views;

@@ -255,25 +255,24 @@ impl Resolver<'_> {
         if self.out.len() > MANY {
             known.clear();
         }
-        let near = nearest(&name.value, known.iter().copied());
-        let place = near.and_then(|near| self.place_of(stage, near));
         let finding = names::unknown("step or stage", name, &known, || {
             "write the name of a step, `stage.step`, or a stage".into()
         });
-        match place {
-            Some((near, span)) => finding.label(span, format!("`{near}` is declared here")),
-            None => finding,
-        }
+        let without_verb = without_verb(&name.value, &known);
+        let finding = match nearest(&name.value, known.iter().copied()) {
+            None if !without_verb.is_empty() => finding.help(match without_verb.as_slice() {
+                [one] => format!("did you mean `{one}`?"),
+                several => format!("which step of it: {}?", crate::text::list(several)),
+            }),
+            _ => finding,
+        };
+        finding.label_near(|near| self.place_of(stage, near))
     }
 
-    fn place_of(&self, stage: StageId, name: &str) -> Option<(String, Span)> {
+    fn place_of(&self, stage: StageId, name: &str) -> Option<Span> {
         match self.lookup(stage, name, None) {
-            Lookup::Found(WaitTarget::Step(id)) => {
-                Some((name.to_owned(), self.pipeline.step(id).name.span))
-            }
-            Lookup::Found(WaitTarget::Stage(id)) => {
-                Some((name.to_owned(), self.pipeline.stage(id).name.span))
-            }
+            Lookup::Found(WaitTarget::Step(id)) => Some(self.pipeline.step(id).name.span),
+            Lookup::Found(WaitTarget::Stage(id)) => Some(self.pipeline.stage(id).name.span),
             _ => None,
         }
     }
@@ -287,6 +286,7 @@ impl Resolver<'_> {
             name.span,
             "not found so far",
         )
+        .missing("step or stage", &name.value)
         .label(step.name.span, format!("the stage `{stage}`, which has one, comes later"))
         .help(format!(
             "move the stage `{stage}` up, or write `{stage}.{}` if this stage does not come before it",
@@ -406,17 +406,17 @@ impl Resolver<'_> {
             Ref::Version(name) => (
                 "version",
                 name,
-                pipeline.versions.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Version).map(|(n, _)| n).collect(),
             ),
             Ref::Registry(name) => (
                 "registry",
                 name,
-                pipeline.registries.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Registry).map(|(n, _)| n).collect(),
             ),
             Ref::Target { name, .. } => (
                 "target",
                 name,
-                pipeline.targets.keys().map(String::as_str).collect(),
+                self.names.of(Kind::Target).map(|(n, _)| n).collect(),
             ),
             Ref::Image { name, .. } => (
                 "image",
@@ -460,7 +460,17 @@ impl Resolver<'_> {
             expr.span,
             "not declared",
         )
-        .help(help);
+        .missing(noun, name)
+        .help(help)
+        .label_near(|near| match &expr.target {
+            Ref::Param(_) => pipeline.params.get(near).map(|p| p.name.span),
+            Ref::Image { .. } => pipeline.images.get(near).map(|i| i.name.span),
+            _ => self
+                .names
+                .of(kind?)
+                .find(|(n, _)| *n == near)
+                .map(|(_, s)| s),
+        });
         let used_at = step.and_then(|id| pipeline.step(id).used_at);
         self.report(finding, used_at);
     }
@@ -471,6 +481,29 @@ impl Resolver<'_> {
             None => finding,
         });
     }
+}
+
+/// The steps that are called after a verb and this name, or one that is close to it: `build-app` for `app`.
+fn without_verb<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    const VERBS: [&str; 7] = [
+        "build", "push", "sign", "release", "promote", "deploy", "approve",
+    ];
+    let subject = |k: &&'a str| {
+        let (verb, subject) = k.split_once('-')?;
+        VERBS.contains(&verb).then_some((*k, subject))
+    };
+    let subjects: Vec<(&str, &str)> = known.iter().filter_map(subject).collect();
+    let meant = match subjects.iter().any(|(_, s)| *s == name) {
+        true => Some(name),
+        false => nearest(name, subjects.iter().map(|(_, s)| *s)),
+    };
+    let mut found: Vec<&str> = subjects
+        .iter()
+        .filter(|(_, s)| Some(*s) == meant)
+        .map(|(k, _)| *k)
+        .collect();
+    found.dedup();
+    found
 }
 
 fn axes(pipeline: &Pipeline, step: Option<StepId>) -> Vec<&str> {

@@ -71,7 +71,7 @@ fn of_project(global: &Global) -> Result<Vec<PathBuf>, Failed> {
         .loaded
         .sources
         .iter()
-        .filter(|s| !s.name.starts_with("std/"));
+        .filter(|s| !s.name.starts_with("std/") && !s.name.starts_with("git+"));
     Ok(own.map(|s| project.root.join(&s.name)).collect())
 }
 

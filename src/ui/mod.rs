@@ -7,6 +7,7 @@ mod json;
 mod live;
 pub mod out;
 mod plain;
+mod screen;
 pub mod words;
 
 use std::sync::Arc;

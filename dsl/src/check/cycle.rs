@@ -19,7 +19,8 @@ enum Point {
     End(StageId),
 }
 
-/// Why the one point waits for the other; edges point from the waiting one.
+/// Why the one point waits for the other; edges point from the waiting one. Nobody wrote an edge without text: it
+/// joins a step with the beginning and the end of its stage.
 struct Because {
     span: Span,
     text: String,
@@ -64,7 +65,11 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
                 );
             }),
             None if stage.0 > 0 => {
-                let text = "a stage waits for the one before it".to_owned();
+                let before = &pipeline.stages[stage.0 as usize - 1].name.value;
+                let text = format!(
+                    "the stage `{}` waits for the one before it, `{before}`",
+                    node.name.value
+                );
                 let span = node.name.span;
                 graph.add_edge(
                     begin,
@@ -77,13 +82,13 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
         for id in &node.steps {
             let step = pipeline.step(*id);
             let at = steps[id.0 as usize];
-            let plain = |text: &str| Because {
+            let silent = || Because {
                 span: step.name.span,
-                text: text.to_owned(),
+                text: String::new(),
             };
-            graph.add_edge(end, at, plain("the stage ends with this step"));
+            graph.add_edge(end, at, silent());
             if step.waits_for_stage(pipeline) {
-                graph.add_edge(at, begin, plain("this step waits for its stage to begin"));
+                graph.add_edge(at, begin, silent());
             }
             for wait in &step.waits {
                 graph.add_edge(
@@ -116,12 +121,12 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
 
 fn because(pipeline: &Pipeline, wait: &Wait, who: &str) -> Because {
     let what = match wait.target {
-        WaitTarget::Step(id) => &pipeline.step(id).name.value,
-        WaitTarget::Stage(id) => &pipeline.stage(id).name.value,
+        WaitTarget::Step(id) => format!("`{}`", pipeline.step(id).name.value),
+        WaitTarget::Stage(id) => format!("the stage `{}`", pipeline.stage(id).name.value),
     };
     Because {
         span: wait.span,
-        text: format!("`{who}` {} `{what}`", wait.kind.word()),
+        text: format!("`{who}` {} {what}", wait.kind.word()),
     }
 }
 
@@ -194,8 +199,13 @@ fn finding(
             names.push(name);
         }
     }
-    let first = &graph[cycle[0]];
+    let written: Vec<&Because> = cycle
+        .iter()
+        .map(|e| &graph[*e])
+        .filter(|b| !b.text.is_empty())
+        .collect();
     let message = match names.as_slice() {
+        [one] if cycle.len() > 1 => format!("`{one}` waits for its own stage"),
         [one] => format!("`{one}` waits for itself"),
         [] => "the stages wait for each other".to_owned(),
         _ => {
@@ -208,15 +218,19 @@ fn finding(
             )
         }
     };
+    let help = match names.len() {
+        1 => "remove it; a step cannot come before itself",
+        _ if written.len() < cycle.len() => {
+            "remove one of these edges; a stage waits for the one before it unless it has a `needs` of its own"
+        }
+        _ => "remove one of these edges",
+    };
+    let Some((first, rest)) = written.split_first() else {
+        return Diagnostic::new(&codes::CYCLE, message, graph[cycle[0]].span, "").help(help);
+    };
     let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text.clone());
-    for edge in &cycle[1..] {
-        let because = &graph[*edge];
+    for because in rest {
         finding = finding.label(because.span, because.text.clone());
     }
-    let help = if names.len() == 1 {
-        "remove it; a step cannot come before itself"
-    } else {
-        "remove one of these edges"
-    };
     finding.help(help)
 }

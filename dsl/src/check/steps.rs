@@ -7,6 +7,24 @@ use crate::names;
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     for stage in &pipeline.stages {
+        for wait in stage.waits.iter().flatten() {
+            legs(pipeline, wait, out);
+        }
+    }
+    for step in &pipeline.steps {
+        for wait in &step.waits {
+            legs(pipeline, wait, out);
+        }
+        if let Some(job) = step.job() {
+            artifacts(pipeline, step, job, out);
+        }
+    }
+    slots(pipeline, out);
+}
+
+/// Stages that would undo their steps, and have nothing to undo.
+pub(super) fn undo(pipeline: &Pipeline, out: &mut Diagnostics) {
+    for stage in &pipeline.stages {
         if stage.undo_on_failure
             && stage
                 .steps
@@ -26,19 +44,7 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
                 .help("give its steps a `rollback { run \"…\" }`, or remove `rollback=reverse`"),
             );
         }
-        for wait in stage.waits.iter().flatten() {
-            legs(pipeline, wait, out);
-        }
     }
-    for step in &pipeline.steps {
-        for wait in &step.waits {
-            legs(pipeline, wait, out);
-        }
-        if let Some(job) = step.job() {
-            artifacts(pipeline, step, job, out);
-        }
-    }
-    slots(pipeline, out);
 }
 
 /// `needs test os=linux` means at least one leg.
@@ -55,6 +61,7 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
             wait.span,
             format!("with `{written}`"),
         )
+        .missing("leg", wait.legs.keys().next().map_or("", String::as_str))
         .help(help)
     };
     let WaitTarget::Step(id) = wait.target else {
@@ -81,6 +88,9 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
         return;
     };
     let legs = matrix.legs();
+    if legs.is_empty() {
+        return; // Said at the matrix.
+    }
     if !legs
         .iter()
         .any(|leg| wait.legs.iter().all(|(a, v)| leg.get(a) == Some(v)))
@@ -145,6 +155,7 @@ fn artifacts(pipeline: &Pipeline, step: &Step, job: &Job, out: &mut Diagnostics)
             take.name.span,
             "not made there",
         )
+        .missing("artifact", &take.name.value)
         .label(maker.name.span, "this step")
         .help(help);
         if let Some(at) = step.used_at {

@@ -8,7 +8,7 @@ super::codes! {
 
     MATRIX "E502" "a matrix that cannot be expanded"
     "A matrix has at least one axis with at least one value, and at most 256 combinations; `exclude` and `include` name its axes."
-    bad "pipeline app\nstage test {\n    job unit {\n        matrix { a; b 1 }\n        run \"true\"\n    }\n}\n"
+    bad "pipeline app\nstage test {\n    job unit {\n        matrix { a; b \"1\" }\n        run \"true\"\n    }\n}\n"
     good "pipeline app\nstage test {\n    job unit {\n        matrix { a x y; b \"1\" }\n        run \"true\"\n    }\n}\n"
 
     NO_SUCH_LEG "E503" "no leg of the matrix is meant"

@@ -1,5 +1,6 @@
 //! Text with `${…}`: what may stand there, and how it becomes a value. Never code, never a loop.
 
+mod foreign;
 mod parse;
 
 use crate::source::Span;
@@ -177,6 +178,18 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("replace('a', 'b')", "every `a` becomes `b`"),
     ("default('x')", "`x` where there is no value"),
 ];
+
+/// Stands for a reference that could not be read: it has had its finding, and has a value only later.
+pub(crate) fn unknown(span: Span) -> Template {
+    let expr = Expr {
+        target: Ref::Run("id"),
+        calls: Vec::new(),
+        span,
+    };
+    Template {
+        parts: vec![Part::Expr(expr)],
+    }
+}
 
 /// What is known about a reference at some moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

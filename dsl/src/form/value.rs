@@ -107,7 +107,7 @@ impl Reader<'_> {
         let span = value.span;
         match (field.ty, &value.kind) {
             (Type::Bool, ValueKind::Bool(b)) => Some(Val::Bool(Spanned::new(*b, span))),
-            (Type::Int(min, max), ValueKind::Int(n)) => self.int(field, *n, min, max, span),
+            (Type::Int(min, max), ValueKind::Int(n)) => self.int(*n, min, max, span),
             (Type::Any, kind) => any_text(kind).map(|t| self.template(&t, span)),
             (ty, ValueKind::String(text)) => self.string(field, ty, text, value),
             (_, kind) => {
@@ -127,7 +127,48 @@ impl Reader<'_> {
         } else {
             Template::text(text)
         };
-        Val::Template(Spanned::new(filled(template, self.scope), span))
+        self.unknown_params(&template);
+        Val::Template(Spanned::new(self.filled(template), span))
+    }
+
+    /// Parameters that neither the template being read nor the pipeline declares.
+    fn unknown_params(&mut self, template: &Template) {
+        let Some(scope) = self.scope else { return };
+        for expr in template.exprs() {
+            let Ref::Param(name) = &expr.target else {
+                continue;
+            };
+            if scope.params.contains_key(name) || self.names.is_param(name) {
+                continue;
+            }
+            let known: Vec<&str> = scope.params.keys().map(String::as_str).collect();
+            let help = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("declare it in the template: `param {name}`"),
+            };
+            let finding = Diagnostic::new(
+                &codes::UNDECLARED,
+                format!("the template has no parameter `{name}`"),
+                expr.span,
+                "not declared",
+            );
+            self.report(finding.missing("parameter", name).help(help));
+        }
+    }
+
+    /// Template parameters put in the place of `${param.…}`.
+    fn filled(&self, template: Template) -> Template {
+        let Some(scope) = self.scope else {
+            return template;
+        };
+        let by = |expr: &Expr| match &expr.target {
+            Ref::Param(name) => match scope.params.get(name) {
+                Some(values) => values.first().cloned(),
+                None => (!self.names.is_param(name)).then(|| expr::unknown(expr.span)),
+            },
+            _ => None,
+        };
+        template.substitute(&by)
     }
 
     fn string(&mut self, field: &Field, ty: Type, text: &str, value: &Value) -> Option<Val> {
@@ -141,7 +182,7 @@ impl Reader<'_> {
             Type::KeyPart => return self.key_part(text, value),
             _ => {}
         }
-        let text = self.constant(field, text, span)?;
+        let text = self.constant(text, span)?;
         if let Type::Ref(kind) = ty {
             return self.reference(kind, Spanned::new(text, span));
         }
@@ -160,10 +201,11 @@ impl Reader<'_> {
                 "true" | "false" if self.scope.is_some() => {
                     Ok(Some(Val::Bool(Spanned::new(text == "true", span))))
                 }
+                "true" | "false" => Err(format!("write it without quotes: `#{text}`")),
                 _ => Err("write `#true` or `#false`".into()),
             },
             Type::Int(min, max) => match text.parse::<i128>() {
-                Ok(n) if self.scope.is_some() => return self.int(field, n, min, max, span),
+                Ok(n) if self.scope.is_some() => return self.int(n, min, max, span),
                 Ok(n) => Err(format!("write the number without quotes: `{n}`")),
                 Err(_) => Err(format!("write a whole number from {min} to {max}")),
             },
@@ -179,9 +221,22 @@ impl Reader<'_> {
                 self.report(
                     Diagnostic::new(
                         &shape::WRONG_VALUE,
-                        format!("`{shown}` is not a {} for `{}`", noun(ty), field.name),
+                        match ty {
+                            Type::Word(_) => format!("`{}` cannot be `{shown}`", self.subject),
+                            Type::Name | Type::EnvName => {
+                                format!("`{shown}` cannot be {}", article(noun(ty)))
+                            }
+                            _ => format!(
+                                "`{}` wants {}, not `{shown}`",
+                                self.subject,
+                                article(noun(ty))
+                            ),
+                        },
                         span,
-                        format!("expected {}", ty.describe()),
+                        match ty {
+                            Type::Word(_) => "not a word that is known here".to_owned(),
+                            _ => expected(ty),
+                        },
                     )
                     .help(help),
                 );
@@ -205,13 +260,17 @@ impl Reader<'_> {
     }
 
     /// Text of a field that must be known before a run: template parameters are put in, nothing else is.
-    fn constant(&mut self, field: &Field, text: &str, span: Span) -> Option<String> {
+    fn constant(&mut self, text: &str, span: Span) -> Option<String> {
         if !text.contains("${") {
             return Some(text.to_owned());
         }
+        let before = self.out.len();
         let Val::Template(template) = self.template(text, span) else {
             return None;
         };
+        if self.out.len() > before {
+            return None; // It has had its finding.
+        }
         if let Some(known) = template.value.known() {
             return Some(known);
         }
@@ -221,7 +280,7 @@ impl Reader<'_> {
                 &codes::NOT_INTERPOLATED,
                 format!(
                     "`{}` must be known before the run; `${{…}}` is not replaced in it",
-                    field.name
+                    self.subject
                 ),
                 span,
                 format!("`{}` has its value only later", first.unwrap_or_default()),
@@ -284,10 +343,13 @@ impl Reader<'_> {
         let span = value.span;
         let bare = span.len() == text.len();
         let part = match value.ty.as_ref().map(|t| t.value.as_str()) {
-            Some("file") => match glob(text) {
-                Ok(()) => KeyPart::File(text.to_owned()),
-                Err(help) => return self.bad_key_part(span, &help),
-            },
+            Some("file") => {
+                let text = self.constant(text, span)?;
+                match glob(&text) {
+                    Ok(()) => KeyPart::File(text),
+                    Err(help) => return self.bad_key_part(span, &help),
+                }
+            }
             Some("env") => match units::env_name(text) {
                 Ok(()) => KeyPart::Env(text.to_owned()),
                 Err(help) => return self.bad_key_part(span, &help),
@@ -313,11 +375,7 @@ impl Reader<'_> {
                 );
                 return self.bad_key_part(span, &help);
             }
-            None => KeyPart::Text(self.constant(
-                &crate::schema::field("key", Type::KeyPart, ""),
-                text,
-                span,
-            )?),
+            None => KeyPart::Text(self.constant(text, span)?),
         };
         Some(Val::Key(Spanned::new(part, span)))
     }
@@ -335,14 +393,14 @@ impl Reader<'_> {
         None
     }
 
-    fn int(&mut self, field: &Field, n: i128, min: i64, max: i64, span: Span) -> Option<Val> {
+    fn int(&mut self, n: i128, min: i64, max: i64, span: Span) -> Option<Val> {
         match i64::try_from(n) {
             Ok(n) if (min..=max).contains(&n) => Some(Val::Int(Spanned::new(n, span))),
             _ => {
                 self.report(
                     Diagnostic::new(
                         &shape::WRONG_VALUE,
-                        format!("`{}` cannot be {n}", field.name),
+                        format!("`{}` cannot be {n}", self.subject),
                         span,
                         "out of range",
                     )
@@ -371,10 +429,20 @@ impl Reader<'_> {
                 "not a whole number",
                 format!("write a whole number from {min} to {max}"),
             ),
-            (ValueKind::Int(_) | ValueKind::Float(_), _) => (
-                "a number",
-                format!("put it in quotes: `\"{written}\"`; as a number it would lose its form"),
-            ),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Name | Type::Ref(_)) => {
+                ("a number", "write a name".to_owned())
+            }
+            (ValueKind::Int(_) | ValueKind::Float(_), _) => {
+                let read = any_text(kind).unwrap_or_default();
+                let loss = match read == written {
+                    true => String::new(),
+                    false => format!("; as a number it would be {read}"),
+                };
+                (
+                    "a number",
+                    format!("put it in quotes: `\"{written}\"`{loss}"),
+                )
+            }
             (ValueKind::Bool(b), _) => (
                 "a boolean",
                 format!("put it in quotes if text is meant: `\"{b}\"`"),
@@ -385,12 +453,12 @@ impl Reader<'_> {
             Diagnostic::new(
                 &shape::WRONG_VALUE,
                 format!(
-                    "`{}` is a {}, and this is {what}",
-                    field.name,
-                    noun(field.ty)
+                    "`{}` wants {}, and this is {what}",
+                    self.subject,
+                    article(noun(field.ty))
                 ),
                 span,
-                format!("expected {}", field.ty.describe()),
+                expected(field.ty),
             )
             .help(help),
         );
@@ -418,24 +486,14 @@ impl Reader<'_> {
         self.report(
             Diagnostic::new(
                 &shape::WRONG_VALUE,
-                format!("this is not a {}", noun(field.ty)),
+                format!("`{}` wants {}", self.subject, article(noun(field.ty))),
                 span,
-                format!("expected {}", field.ty.describe()),
+                expected(field.ty),
             )
             .help(help),
         );
         None
     }
-}
-
-/// Template parameters put in the place of `${param.…}`.
-fn filled(template: Template, scope: Option<&Scope>) -> Template {
-    let Some(scope) = scope else { return template };
-    let by = |expr: &Expr| match &expr.target {
-        Ref::Param(name) => scope.params.get(name).and_then(|v| v.first()).cloned(),
-        _ => None,
-    };
-    template.substitute(&by)
 }
 
 /// The items of a list parameter, where the value is exactly `"${param.NAME}"` and `NAME` is a list.
@@ -470,16 +528,29 @@ fn glob(text: &str) -> Result<(), String> {
     }
 }
 
-fn word_help(text: &str, words: &[&str]) -> String {
+fn word_help(text: &str, words: &[&'static str]) -> String {
     let all = words
         .iter()
         .map(|w| format!("`{w}`"))
         .collect::<Vec<_>>()
         .join(", ");
-    match nearest(text, words.iter().copied()) {
+    match super::foreign::our_value(text, words).or_else(|| nearest(text, words.iter().copied())) {
         Some(near) => format!("did you mean `{near}`? it can be {all}"),
         None => format!("it can be {all}"),
     }
+}
+
+fn expected(ty: Type) -> String {
+    let what = ty.describe();
+    match what.starts_with('`') {
+        true => format!("expected {what}"),
+        false => format!("expected {}", article(&what)),
+    }
+}
+
+fn article(noun: &str) -> String {
+    let an = noun.starts_with(['a', 'e', 'i', 'o']);
+    format!("{} {noun}", if an { "an" } else { "a" })
 }
 
 fn noun(ty: Type) -> &'static str {

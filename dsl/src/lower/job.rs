@@ -259,16 +259,20 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
             )
             .help(format!("at most {MAX_LEGS} are run; take fewer values, or write the combinations with `include`")),
         );
-        return None;
-    }
-    if matrix.legs().is_empty() {
+    } else if matrix.legs().is_empty() && !unread(&form, &matrix) {
         reader.report(
             Diagnostic::new(&codes::MATRIX, "this matrix has no legs", node.name.span, "nothing would run")
                 .help("give it an axis with values, `os linux macos`, that `exclude` does not take away again"),
         );
-        return None;
     }
     Some(matrix)
+}
+
+/// Whether a value was written that could not be read, which has had its finding.
+fn unread(form: &Form<'_>, matrix: &Matrix) -> bool {
+    let written: usize = form.node.nodes().iter().map(|n| n.args.len()).sum();
+    let read: usize = matrix.axes.iter().map(|(_, values)| values.len()).sum();
+    read < written
 }
 
 fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Spanned<String>]) {

@@ -94,6 +94,10 @@ fn declare(units: &[Unit], out: &mut Diagnostics) -> Names {
     let mut names = Names::default();
     for unit in units {
         for node in &unit.nodes {
+            let arg = node.args.first().and_then(|a| a.as_str());
+            if let (Some(name), "param") = (arg, node.name.value.as_str()) {
+                names.declare_param(name);
+            }
             if let Some((kind, name)) = names::declared_by(node) {
                 names.declare(
                     kind,
@@ -146,6 +150,7 @@ impl<'a> Lowering<'a> {
             names: self.names,
             namespace,
             scope: None,
+            subject: String::new(),
         }
     }
 

@@ -208,9 +208,12 @@ fn scope(
             }
             None => {
                 reader.report(argument(
-                    format!("`{}` is not given", param.name.value),
-                    form.node.span,
-                    format!("wants `{}=…`", param.name.value),
+                    format!(
+                        "the template wants `{}=`, and it is not given",
+                        param.name.value
+                    ),
+                    form.node.args.first().map_or(form.node.span, |a| a.span),
+                    format!("`{}=` is missing", param.name.value),
                     format!("add `{}=…`; it has no default", param.name.value),
                     param,
                 ));
@@ -246,7 +249,7 @@ fn known<'p>(
                 name.span,
                 "unknown parameter",
             )
-            .label(template.node.name.span, "the template is declared here")
+            .label(declared_at(template), "the template is declared here")
             .help(help),
         );
     }
@@ -261,8 +264,9 @@ fn fits(reader: &mut Reader<'_>, param: &Param, value: &Spanned<Template>) {
             value.span,
             "given as one value",
             format!(
-                "write it as a child: `use … {{ {} a b }}`",
-                param.name.value
+                "write it as a child: `use … {{ {} {} }}`",
+                param.name.value,
+                crate::text::shorten(&value.value.to_string(), 40)
             ),
             param,
         ));
@@ -299,6 +303,11 @@ fn fits(reader: &mut Reader<'_>, param: &Param, value: &Spanned<Template>) {
     }
 }
 
+fn declared_at(template: &TemplateNode<'_>) -> Span {
+    let name = template.node.args.first();
+    name.map_or(template.node.name.span, |a| a.span)
+}
+
 fn argument(
     message: String,
     span: Span,
@@ -323,6 +332,6 @@ fn cycle(name: &Spanned<String>, template: &TemplateNode<'_>, itself: bool) -> D
         name.span,
         "used again here",
     )
-    .label(template.node.name.span, "the template is declared here")
+    .label(declared_at(template), "the template is declared here")
     .help("take this `use` out of the template")
 }

@@ -65,10 +65,18 @@ pub static PIPELINE: NodeSchema = node(
 /// `include`
 pub static INCLUDE: NodeSchema = node(
     "include",
-    "Takes over what another file declares: one of this repository, or `std/…` from the standard library.",
+    "Takes over what another file declares: one of this repository, `std/…` from the standard library, or \
+     `git+https://HOST/REPOSITORY//PATH#COMMIT` from another repository, locked with `hash=`.",
 )
-.args(&[field("path", Type::Text, "Relative to this file.")])
-.props(&[opt("as", Type::Name, "Puts `NAME.` in front of what the file declares.")])
+.args(&[field("path", Type::Text, "Relative to this file, or an address.")])
+.props(&[
+    opt("as", Type::Name, "Puts `NAME.` in front of what the file declares."),
+    opt(
+        "hash",
+        Type::Text,
+        "The BLAKE3 hash of a file of another repository: it is used only while it says exactly this.",
+    ),
+])
 .example("include \"ci/common.kdl\" as=common");
 
 /// The types that a parameter can have.

@@ -61,7 +61,7 @@ pub(super) fn build(
     if !builder.findings.is_empty() {
         return Err(builder.findings);
     }
-    let left_out = whole_stages(pipeline, builder.selected.left_out);
+    let left_out = whole_stages(pipeline, &builder.selected.left_out);
     Ok(Plan {
         pipeline: Arc::clone(pipeline),
         graph: builder.graph,
@@ -72,9 +72,9 @@ pub(super) fn build(
 }
 
 /// A stage whose steps are all left out for the same reason is told in one line.
-fn whole_stages(pipeline: &Pipeline, left_out: Vec<LeftOut>) -> Vec<LeftOut> {
+fn whole_stages(pipeline: &Pipeline, left_out: &[LeftOut]) -> Vec<LeftOut> {
     let mut out: Vec<LeftOut> = Vec::new();
-    let mut rest = left_out.as_slice();
+    let mut rest = left_out;
     while let Some(first) = rest.first() {
         let Part::Step(id) = first.part else {
             out.push(first.clone());

@@ -73,6 +73,34 @@ pub async fn run(
     outcome
 }
 
+/// The steps behind fan-in points, each looked up once: the points are many steps wide.
+#[derive(Default)]
+struct Roots(BTreeMap<u32, schedule::VertexId>);
+
+impl Roots {
+    /// The step that a fan-in point ended as it did for; the point itself where there is none.
+    fn of(&mut self, plan: &Plan, core: &Core, from: schedule::VertexId) -> schedule::VertexId {
+        let kind = |v: schedule::VertexId| std::mem::discriminant(&core.state(v));
+        let mut at = from;
+        while plan.step(VertexId::new(at.0 as usize)).is_none() {
+            if let Some(known) = self.0.get(&at.0) {
+                at = *known;
+                break;
+            }
+            let before = plan
+                .graph
+                .neighbors_directed(VertexId::new(at.0 as usize), petgraph::Direction::Incoming)
+                .map(|v| schedule::VertexId(u32::try_from(v.index()).unwrap_or(u32::MAX)));
+            match before.filter(|v| kind(*v) == kind(at)).min() {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        self.0.insert(from.0, at);
+        at
+    }
+}
+
 /// What is known of a step that has begun.
 struct Begun {
     at: Instant,
@@ -91,6 +119,7 @@ struct Dispatch<'a> {
     subscribers: &'a mut [Box<dyn Subscriber>],
     core: Core,
     names: Vec<StepName>,
+    roots: Roots,
     begun: BTreeMap<u32, Begun>,
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
     undo_began: BTreeMap<u32, Instant>,
@@ -156,6 +185,7 @@ impl<'a> Dispatch<'a> {
             plan,
             run_id: dir.as_ref().map_or(0, |d| d.id),
             names: names.collect(),
+            roots: Roots::default(),
             masker: Arc::clone(&options.masker),
             options,
             journal,
@@ -486,7 +516,9 @@ impl<'a> Dispatch<'a> {
             State::Passed { .. } => Outcome::Passed,
             State::SoftFailed => Outcome::SoftFailed { failure },
             State::Failed => Outcome::Failed { failure },
-            State::Skipped(reason) => prepare::skipped(self.plan, reason),
+            State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
+                self.roots.of(self.plan, &self.core, v)
+            }),
             _ => Outcome::Cancelled,
         };
         self.failed |= matches!(outcome, Outcome::Failed { .. });

@@ -47,6 +47,15 @@ fn mermaid_reads_every_pipeline_as_it_was_planned() {
 }
 
 #[test]
+fn mermaid_reads_the_pipelines_of_this_repository() {
+    let of = |view| all_options().map(move |options| picture(view, options));
+    let views = plans::real_views();
+    let pictures: Vec<Picture> = views.iter().flat_map(of).collect();
+    assert!(pictures.len() >= 7 * 2 * 6, "{} pictures", pictures.len());
+    check(&pictures);
+}
+
+#[test]
 fn mermaid_reads_names_of_any_kind_as_they_are() {
     let views = nasty::views(300);
     let options: Vec<Options> = all_options().collect();

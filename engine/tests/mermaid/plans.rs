@@ -90,6 +90,30 @@ fn chain(stages: usize, jobs: usize, legs: usize) -> String {
 /// The view of a push on main.
 pub fn viewed(text: &str, statuses: Option<&Statuses>) -> View {
     let loaded = dsl::load(&NoFiles, "pipeline.kdl", text.to_owned());
+    planned(loaded, false, statuses)
+}
+
+/// The acceptance pipelines, the examples and the project's own, whole and as a push on main selects them.
+pub fn real_views() -> Vec<View> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = vec![root.join("pipeline.kdl")];
+    for entry in std::fs::read_dir(root.join("tests/pipelines")).unwrap() {
+        files.push(entry.unwrap().path());
+    }
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        files.push(entry.unwrap().path().join("pipeline.kdl"));
+    }
+    files.sort();
+    let load = |file: &std::path::PathBuf| {
+        dsl::load_file(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
+    let views = files
+        .iter()
+        .flat_map(|f| [planned(load(f), true, None), planned(load(f), false, None)]);
+    views.collect()
+}
+
+fn planned(loaded: dsl::Loaded, everything: bool, statuses: Option<&Statuses>) -> View {
     assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
     let request = Request {
         context: Context {
@@ -107,7 +131,7 @@ pub fn viewed(text: &str, statuses: Option<&Statuses>) -> View {
             base: None,
         },
         names: Vec::new(),
-        everything: false,
+        everything,
         params: indexmap::IndexMap::new(),
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
