@@ -32,7 +32,10 @@ fn pages() -> Vec<Page> {
         markdown(Path::new(folder), &mut found);
     }
     found.sort();
-    found.into_iter().map(|path| Page::read(root(), path)).collect()
+    found
+        .into_iter()
+        .map(|path| Page::read(root(), path))
+        .collect()
 }
 
 fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -52,7 +55,10 @@ struct Shown(BTreeMap<String, String>);
 
 impl dsl::Files for Shown {
     fn read(&self, path: &str) -> Result<String, String> {
-        self.0.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| "there is no such file".to_owned())
     }
 }
 
@@ -61,9 +67,13 @@ fn whole(block: &Block) -> String {
     let text = &block.text;
     match block.attribute("fragment") {
         None => text.clone(),
-        Some("top") => format!("{text}\nstage fragment {{\n    job fragment {{ run \"true\" }}\n}}\n"),
+        Some("top") => {
+            format!("{text}\nstage fragment {{\n    job fragment {{ run \"true\" }}\n}}\n")
+        }
         Some("stage") => format!("stage fragment {{\n{text}\n}}\n"),
-        Some("job") => format!("stage fragment {{\n    job fragment {{\n        run \"true\"\n{text}\n    }}\n}}\n"),
+        Some("job") => format!(
+            "stage fragment {{\n    job fragment {{\n        run \"true\"\n{text}\n    }}\n}}\n"
+        ),
         Some(other) => panic!("no fragment is called {other}"),
     }
 }
@@ -86,7 +96,10 @@ fn every_pipeline_in_the_documentation_loads_or_has_the_finding_that_it_shows() 
             let found: Vec<&str> = match block.attribute("fail") {
                 Some(_) => loaded.diagnostics.iter().map(|d| d.code.id).collect(),
                 None => {
-                    let errors = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Error);
+                    let errors = loaded
+                        .diagnostics
+                        .iter()
+                        .filter(|d| d.severity() == Severity::Error);
                     errors.map(|d| d.code.id).collect()
                 }
             };
@@ -122,7 +135,11 @@ fn every_link_leads_somewhere() {
             }
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let folder = page.path.parent().unwrap();
-            let target = if file.is_empty() { page.path.clone() } else { page::normal(&folder.join(file)) };
+            let target = if file.is_empty() {
+                page.path.clone()
+            } else {
+                page::normal(&folder.join(file))
+            };
             let known = pages.iter().find(|p| p.path == target);
             let good = match known {
                 Some(target) => anchor.is_empty() || target.anchors().contains(anchor),
@@ -139,11 +156,18 @@ fn every_link_leads_somewhere() {
 #[test]
 fn the_summary_lists_every_page_of_the_book_once() {
     let pages = pages();
-    let book: BTreeSet<PathBuf> =
-        pages.iter().filter(|p| p.path.starts_with("book/src")).map(|p| p.path.clone()).collect();
+    let book: BTreeSet<PathBuf> = pages
+        .iter()
+        .filter(|p| p.path.starts_with("book/src"))
+        .map(|p| p.path.clone())
+        .collect();
     let summary = PathBuf::from("book/src/SUMMARY.md");
     let page = pages.iter().find(|p| p.path == summary).unwrap();
-    let listed: Vec<PathBuf> = page.links().into_iter().map(|(_, l)| Path::new("book/src").join(l)).collect();
+    let listed: Vec<PathBuf> = page
+        .links()
+        .into_iter()
+        .map(|(_, l)| Path::new("book/src").join(l))
+        .collect();
     let mut wanted = book;
     wanted.remove(&summary);
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), wanted);
@@ -154,7 +178,11 @@ fn the_summary_lists_every_page_of_the_book_once() {
 fn pages_made_from_tables_are_up_to_date() {
     let folder = root().join("book/src/reference");
     let mut stale = Vec::new();
-    for (name, text) in [("cli.md", cli::page()), ("environment.md", tables::environment()), ("codes.md", tables::codes())] {
+    for (name, text) in [
+        ("cli.md", cli::page()),
+        ("environment.md", tables::environment()),
+        ("codes.md", tables::codes()),
+    ] {
         let path = folder.join(name);
         if updating() {
             std::fs::write(&path, &text).unwrap();
@@ -172,5 +200,63 @@ fn the_first_two_commands_of_the_readme_are_what_the_project_promises() {
     let readme = Page::read(root(), PathBuf::from("README.md"));
     let shell = readme.blocks.iter().filter(|b| b.language() == "sh");
     let commands: Vec<&str> = shell.flat_map(|b| b.text.lines()).take(2).collect();
-    assert_eq!(commands, ["cargo run --release -- -C examples/quickstart run", "tests/all"]);
+    assert_eq!(
+        commands,
+        [
+            "cargo run --release -- -C examples/quickstart run",
+            "tests/all"
+        ]
+    );
+}
+
+#[test]
+fn the_promises_name_tests_that_exist() {
+    let page = Page::read(root(), PathBuf::from("book/src/design/promises.md"));
+    let mut sources = String::new();
+    for folder in ["dsl", "engine", "tests"] {
+        rust(&root().join(folder), &mut sources);
+    }
+    let text: String = page.prose.into_iter().map(|(_, l)| l + " ").collect();
+    let named: Vec<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|w| w.matches('_').count() > 2)
+        .collect();
+    let missing: Vec<&&str> = named
+        .iter()
+        .filter(|n| !sources.contains(&format!("fn {n}(")))
+        .collect();
+    assert!(named.len() > 20 && missing.is_empty(), "{missing:?}");
+}
+
+fn rust(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
+            rust(&path, text);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            *text += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn our_own_pipeline_has_no_finding_and_the_readme_draws_it() {
+    let pipe = |args: &[&str]| {
+        let out = std::process::Command::new(crate::support::PIPE)
+            .current_dir(root())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+    };
+    pipe(&["check", "--strict"]);
+    pipe(&["fmt", "--check"]);
+    pipe(&["graph", "--into", "README.md", "--check"]);
 }

@@ -1,5 +1,7 @@
 //! Tests from outside: the binary, files, signals. One file for each subject.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 mod support;
 
 mod commands;

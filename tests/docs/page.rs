@@ -31,14 +31,20 @@ impl Block {
 
     /// The value of `NAME=VALUE` in the info.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.info.split(',').skip(1).filter_map(|a| a.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v)
+        self.info
+            .split(',')
+            .skip(1)
+            .filter_map(|a| a.split_once('='))
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v)
     }
 }
 
 impl Page {
     /// Reads a page.
     pub fn read(root: &Path, path: PathBuf) -> Self {
-        let text = std::fs::read_to_string(root.join(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text = std::fs::read_to_string(root.join(&path))
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let (mut blocks, mut prose) = (Vec::new(), Vec::new());
         let mut open: Option<(Block, String)> = None;
         for (number, line) in text.lines().enumerate() {
@@ -55,13 +61,21 @@ impl Page {
                     Some((block, fence))
                 }
                 None if ticks >= 3 => {
-                    let block = Block { info: trimmed[ticks..].trim().to_owned(), text: String::new(), line: number + 1 };
+                    let block = Block {
+                        info: trimmed[ticks..].trim().to_owned(),
+                        text: String::new(),
+                        line: number + 1,
+                    };
                     Some((block, "`".repeat(ticks)))
                 }
                 None => {
                     if let Some(rest) = trimmed.strip_prefix("<!-- test: ") {
                         let text = rest.trim_end_matches("-->").trim().to_owned();
-                        blocks.push(Block { info: "test".to_owned(), text, line: number + 1 });
+                        blocks.push(Block {
+                            info: "test".to_owned(),
+                            text,
+                            line: number + 1,
+                        });
                     }
                     prose.push((number + 1, line.to_owned()));
                     None
@@ -69,7 +83,11 @@ impl Page {
             };
         }
         assert!(open.is_none(), "{}: a block is not closed", path.display());
-        Self { path, blocks, prose }
+        Self {
+            path,
+            blocks,
+            prose,
+        }
     }
 
     /// Writes the page with other texts in the blocks whose fences stand in these lines.
@@ -107,7 +125,9 @@ impl Page {
     /// The anchors of its headings.
     pub fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose.iter().filter_map(|(_, l)| l.strip_prefix('#'));
-        headings.map(|h| slug(h.trim_start_matches('#').trim())).collect()
+        headings
+            .map(|h| slug(h.trim_start_matches('#').trim()))
+            .collect()
     }
 }
 

@@ -22,23 +22,37 @@ pub struct Ran {
 
 /// Runs all of a page.
 pub fn run(root: &Path, page: &Page) -> Ran {
-    let mut session =
-        Session { project: Project::new(), folder: PathBuf::new(), wrong: Vec::new(), now: Vec::new() };
+    let mut session = Session {
+        project: Project::new(),
+        folder: PathBuf::new(),
+        wrong: Vec::new(),
+        now: Vec::new(),
+    };
+    let config = session.project.home().join(".gitconfig");
+    std::fs::write(config, "[init]\n\tdefaultBranch = main\n").unwrap();
     for block in &page.blocks {
         let name = block.attribute("file");
         if let Some(name) = name {
-            session.project.write(&session.folder.join(name).to_string_lossy(), &block.text);
+            session
+                .project
+                .write(&session.folder.join(name).to_string_lossy(), &block.text);
         }
         match block.language() {
             "test" => {
-                let example = block.text.strip_prefix("copy ").expect("the only instruction is `copy`");
+                let example = block
+                    .text
+                    .strip_prefix("copy ")
+                    .expect("the only instruction is `copy`");
                 copy(&root.join(example), &session.project.path(example));
             }
             "console" => session.block(page, block),
             _ => {}
         }
     }
-    Ran { wrong: session.wrong, now: session.now }
+    Ran {
+        wrong: session.wrong,
+        now: session.now,
+    }
 }
 
 struct Session {
@@ -62,15 +76,25 @@ impl Session {
         let last = commands.len().saturating_sub(1);
         let mut now = String::new();
         for (at, (command, expected)) in commands.into_iter().enumerate() {
-            let wanted = if at == last { block.attribute("exit").map_or(0, |e| e.parse().unwrap()) } else { 0 };
+            let wanted = if at == last {
+                block.attribute("exit").map_or(0, |e| e.parse().unwrap())
+            } else {
+                0
+            };
             let (code, raw) = self.command(command);
             if code != Some(wanted) {
-                self.wrong.push(format!("{}: `{command}` ended with {code:?}, not {wanted}:\n{raw}", page.at(block)));
+                self.wrong.push(format!(
+                    "{}: `{command}` ended with {code:?}, not {wanted}:\n{raw}",
+                    page.at(block)
+                ));
             }
             let (said, printed) = (self.plain(&expected.join("\n")), self.plain(&raw));
             let good = fits(&lines(&said), &lines(&printed));
             if !good {
-                self.wrong.push(format!("{}: `{command}` prints\n{printed}\n--- and the page says\n{said}\n", page.at(block)));
+                self.wrong.push(format!(
+                    "{}: `{command}` prints\n{printed}\n--- and the page says\n{said}\n",
+                    page.at(block)
+                ));
             }
             let shown = if good { expected.join("\n") } else { raw };
             now += &format!("$ {command}\n{}", shown.trim_end());
@@ -85,7 +109,9 @@ impl Session {
             return (Some(0), String::new());
         }
         let mut path = vec![Path::new(PIPE).parent().unwrap().to_path_buf()];
-        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        path.extend(std::env::split_paths(
+            &std::env::var_os("PATH").unwrap_or_default(),
+        ));
         let mut shell = Command::new("bash");
         shell.env_clear();
         for (name, value) in self.project.command(&[]).get_envs() {
@@ -105,21 +131,42 @@ impl Session {
             .env("GIT_COMMITTER_EMAIL", "ada@example.com")
             .output()
             .unwrap();
-        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+        (
+            out.status.code(),
+            self.moved(&String::from_utf8_lossy(&out.stdout)),
+        )
+    }
+
+    /// As if the project were where a reader could have it.
+    fn moved(&self, text: &str) -> String {
+        let places = [
+            (self.project.root(), "/home/ada/shop"),
+            (self.project.home(), "/home/ada"),
+        ];
+        places.iter().fold(text.to_owned(), |text, (from, to)| {
+            let real = from.canonicalize().unwrap();
+            text.replace(&*real.to_string_lossy(), to)
+                .replace(&*from.to_string_lossy(), to)
+        })
     }
 
     /// Without what differs from run to run.
     fn plain(&self, text: &str) -> String {
         let lines = self.project.filtered(text);
-        let lines = lines.lines().map(|l| commits(&dates(l)).trim_end().to_owned());
+        let lines = lines
+            .lines()
+            .map(|l| commits(&dates(l)).trim_end().to_owned());
         lines.collect::<Vec<_>>().join("\n")
     }
 }
 
 /// Words of seven hexadecimal digits become `[sha]`.
 fn commits(line: &str) -> String {
-    let is_commit = |w: &str| w.len() == 7 && w.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let words = line.split(' ').map(|w| if is_commit(w) { "[sha]" } else { w });
+    let is_commit =
+        |w: &str| w.len() == 7 && w.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let words = line
+        .split(' ')
+        .map(|w| if is_commit(w) { "[sha]" } else { w });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -127,10 +174,17 @@ fn commits(line: &str) -> String {
 fn dates(line: &str) -> String {
     let form = "dddd-dd-dd dd:dd:dd";
     let is_date = |text: &str| {
-        text.len() == form.len() && text.chars().zip(form.chars()).all(|(c, f)| if f == 'd' { c.is_ascii_digit() } else { c == f })
+        text.len() == form.len()
+            && text
+                .chars()
+                .zip(form.chars())
+                .all(|(c, f)| if f == 'd' { c.is_ascii_digit() } else { c == f })
     };
     let at = (0..line.len()).find(|at| line.get(*at..at + form.len()).is_some_and(is_date));
-    at.map_or_else(|| line.to_owned(), |at| format!("{}[date]{}", &line[..at], &line[at + form.len()..]))
+    at.map_or_else(
+        || line.to_owned(),
+        |at| format!("{}[date]{}", &line[..at], &line[at + form.len()..]),
+    )
 }
 
 fn lines(text: &str) -> Vec<&str> {
@@ -141,17 +195,23 @@ fn fits(expected: &[&str], printed: &[&str]) -> bool {
     match expected {
         [] => printed.is_empty(),
         ["...", rest @ ..] => (0..=printed.len()).any(|skip| fits(rest, &printed[skip..])),
-        [line, rest @ ..] => printed.split_first().is_some_and(|(p, more)| line_fits(line, p) && fits(rest, more)),
+        [line, rest @ ..] => printed
+            .split_first()
+            .is_some_and(|(p, more)| line_fits(line, p) && fits(rest, more)),
     }
 }
 
 fn line_fits(expected: &str, printed: &str) -> bool {
     let mut pieces = expected.split("[..]");
     let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = printed.strip_prefix(first) else { return false };
+    let Some(mut rest) = printed.strip_prefix(first) else {
+        return false;
+    };
     let mut last = None;
     for piece in pieces {
-        let Some(at) = rest.find(piece) else { return false };
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
         rest = &rest[at + piece.len()..];
         last = Some(piece);
     }
@@ -166,5 +226,8 @@ fn wildcards_stand_for_parts_of_lines_and_for_lines() {
     assert!(!line_fits("a", "a b"));
     assert!(fits(&["a", "...", "c"], &["a", "b", "b", "c"]));
     assert!(!fits(&["a", "..."], &["b"]));
-    assert_eq!(commits(&dates("main 1a2b3c4  at 2026-01-02 03:04:05")), "main [sha]  at [date]");
+    assert_eq!(
+        commits(&dates("main 1a2b3c4  at 2026-01-02 03:04:05")),
+        "main [sha]  at [date]"
+    );
 }

@@ -13,12 +13,17 @@ const MADE: &str = "<!-- Made from the program's tables by tests/docs.rs: change
 
 /// The page of environment variables.
 pub fn environment() -> String {
-    let mut out = format!("# Environment variables\n\n{MADE}\n\n## Read by pipe\n\n| Variable | Meaning |\n|---|---|\n");
+    let mut out = format!(
+        "# Environment variables\n\n{MADE}\n\n## Read by pipe\n\n| Variable | Meaning |\n|---|---|\n"
+    );
     for (name, option) in cli::variables() {
         let _ = writeln!(out, "| `{name}` | the same as `{option}` |");
     }
     for (name, meaning) in [
-        ("PIPE_LOG", "what pipe itself does, on standard error: `debug`, or a filter such as `engine=trace`"),
+        (
+            "PIPE_LOG",
+            "what pipe itself does, on standard error: `debug`, or a filter such as `engine=trace`",
+        ),
         ("NO_COLOR", "no colours"),
         ("COLUMNS", "the width of the terminal"),
     ] {
@@ -39,7 +44,10 @@ pub fn environment() -> String {
     for variable in TABLE {
         if variable.set_by != set_by {
             set_by = variable.set_by;
-            let _ = write!(out, "\n### {set_by}\n\n| Variable | What is taken from it |\n|---|---|\n");
+            let _ = write!(
+                out,
+                "\n### {set_by}\n\n| Variable | What is taken from it |\n|---|---|\n"
+            );
         }
         let _ = writeln!(out, "| `{}` | {} |", variable.name, variable.meaning);
     }
@@ -54,9 +62,20 @@ pub fn codes() -> String {
          terminal.\n"
     );
     for code in codes::all() {
-        let kind = if code.severity() == Severity::Error { "Error" } else { "Warning" };
-        let _ = write!(out, "\n## {}\n\n{kind}: {}.\n\n{}\n", code.id, code.title, code.explanation);
-        for (word, text, info) in [("Not so", code.bad, format!("kdl,fail={}", code.id)), ("But so", code.good, "kdl".into())] {
+        let kind = if code.severity() == Severity::Error {
+            "Error"
+        } else {
+            "Warning"
+        };
+        let _ = write!(
+            out,
+            "\n## {}\n\n{kind}: {}.\n\n{}\n",
+            code.id, code.title, code.explanation
+        );
+        for (word, text, info) in [
+            ("Not so", code.bad, format!("kdl,fail={}", code.id)),
+            ("But so", code.good, "kdl".into()),
+        ] {
             if !text.is_empty() {
                 let _ = write!(out, "\n{word}:\n\n{}", fenced(text, &info));
             }
@@ -73,6 +92,14 @@ fn fenced(text: &str, info: &str) -> String {
 }
 
 fn visible(c: char) -> Vec<char> {
-    let odd = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'));
-    if odd(c) { c.escape_default().collect() } else { vec![c] }
+    let odd = |c: char| {
+        c != '\n'
+            && (c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+    };
+    if odd(c) {
+        c.escape_default().collect()
+    } else {
+        vec![c]
+    }
 }
