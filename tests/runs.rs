@@ -46,3 +46,57 @@ fn a_failure_is_shown_whole_and_last_with_the_commands_that_help() {
        again      pipe run unit
     ");
 }
+
+/// What `cat order` says after a run: each job appends its name.
+fn order(pipeline: &str, code: i32) -> Vec<String> {
+    let project = Project::with(pipeline).git();
+    let _ = project.pipe(&["run", "--jobs", "1"]).exits(code);
+    project.read("order").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_stage_waits_for_all_stages_before_it() {
+    let pipeline = "pipeline app
+stage test { job unit { run \"sleep 0.2; echo unit >> order\" } }
+stage docs { needs nothing=#true; job pages { run \"echo pages >> order\" } }
+stage ship { job ship { run \"echo ship >> order\" } }
+";
+    assert_eq!(order(pipeline, 0).last().map(String::as_str), Some("ship"));
+}
+
+#[test]
+fn a_stage_that_runs_on_failure_does_not_let_the_next_one_begin() {
+    let pipeline = "pipeline app
+stage test { job unit { run \"echo unit >> order; exit 1\" } }
+stage tell { on-failure test; job tell { run \"echo tell >> order\" } }
+stage report { after test; job report { run \"echo report >> order\" } }
+stage ship { job ship { run \"echo ship >> order\" } }
+";
+    let mut ran = order(pipeline, 1);
+    ran.sort();
+    assert_eq!(ran, ["report", "tell", "unit"]);
+}
+
+#[test]
+fn an_unused_failure_branch_holds_nothing_up() {
+    let pipeline = "pipeline app
+stage test {
+    job unit { run \"echo unit >> order\" }
+    job collect { on-failure unit; run \"echo collect >> order\" }
+    job send { needs collect; run \"echo send >> order\" }
+}
+stage ship { job ship { run \"echo ship >> order\" } }
+";
+    assert_eq!(order(pipeline, 0), ["unit", "ship"]);
+}
+
+#[test]
+fn what_a_stage_needs_holds_for_all_its_steps() {
+    let pipeline = "pipeline app
+stage test { job unit { run \"echo unit >> order; exit 1\" } job lint { run \"echo lint >> order\" } }
+stage late { needs test; job report { after test.lint; run \"echo report >> order\" } }
+";
+    let mut ran = order(&pipeline.replace("} job lint", "}\n    job lint"), 1);
+    ran.sort();
+    assert_eq!(ran, ["lint", "unit"]);
+}

@@ -53,6 +53,7 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
         WaitTarget::Step(step) => steps[step.0 as usize],
         WaitTarget::Stage(stage) => stage_points[stage.0 as usize].1,
     };
+    let before = pipeline.stages_before(&|_| true);
     for stage in pipeline.stage_ids() {
         let (begin, end) = stage_points[stage.0 as usize];
         let node = pipeline.stage(stage);
@@ -64,20 +65,21 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
                     because(pipeline, w, &node.name.value),
                 );
             }),
-            None if stage.0 > 0 => {
-                let before = &pipeline.stages[stage.0 as usize - 1].name.value;
-                let text = format!(
-                    "the stage `{}` waits for the one before it, `{before}`",
-                    node.name.value
-                );
-                let span = node.name.span;
-                graph.add_edge(
-                    begin,
-                    stage_points[stage.0 as usize - 1].1,
-                    Because { span, text },
-                );
+            None => {
+                for earlier in &before[stage.0 as usize] {
+                    let text = format!(
+                        "the stage `{}` waits for the one before it, `{}`",
+                        node.name.value,
+                        pipeline.stage(*earlier).name.value
+                    );
+                    let span = node.name.span;
+                    graph.add_edge(
+                        begin,
+                        stage_points[earlier.0 as usize].1,
+                        Because { span, text },
+                    );
+                }
             }
-            None => {}
         }
         for id in &node.steps {
             let step = pipeline.step(*id);

@@ -2,7 +2,7 @@
 
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::{Job, Pipeline, StageId, Step, Wait, WaitTarget};
+use crate::model::{Job, Pipeline, Step, Wait, WaitTarget};
 use crate::names;
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
@@ -185,26 +185,5 @@ fn slots(pipeline: &Pipeline, out: &mut Diagnostics) {
                 .help("give it the same `slots=` everywhere"),
             );
         }
-    }
-}
-
-/// Whether a dependency names something of an earlier stage, so that the step need not wait for its own.
-fn reaches_back(pipeline: &Pipeline, stage: StageId, wait: &Wait) -> bool {
-    let other = match wait.target {
-        WaitTarget::Step(id) => pipeline.step(id).stage,
-        WaitTarget::Stage(id) => id,
-    };
-    other != stage
-}
-
-impl Step {
-    /// Whether it waits for its stage to begin. A step that runs after, or on the failure of, something of another
-    /// stage names itself what it waits for: otherwise it could never see that failure.
-    #[must_use]
-    pub fn waits_for_stage(&self, pipeline: &Pipeline) -> bool {
-        use crate::model::WaitKind::{After, OnFailure};
-        let waived =
-            |w: &Wait| matches!(w.kind, After | OnFailure) && reaches_back(pipeline, self.stage, w);
-        !self.waits.iter().any(waived)
     }
 }

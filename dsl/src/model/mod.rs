@@ -4,6 +4,7 @@
 mod delivery;
 mod job;
 mod matrix;
+mod order;
 mod select;
 mod step;
 mod uses;

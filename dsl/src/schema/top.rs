@@ -170,8 +170,9 @@ pub static TEMPLATE: NodeSchema = node(
 /// `stage`
 pub static STAGE: NodeSchema = node(
     "stage",
-    "A phase of the way that software takes. Stages run in file order, each after the one before it that is part of the \
-     run; inside a stage everything runs side by side as far as references and `needs` allow.",
+    "A phase of the way that software takes. Stages run in file order: each waits for those before it that are part of \
+     the run, unless it says itself what it waits for. A stage that runs `after` others or `on-failure` of them stands \
+     aside: nothing waits for it. Inside a stage everything runs side by side as far as references and `needs` allow.",
 )
 .args(&[field("name", Type::Name, "The name.")])
 .props(&[opt(

@@ -52,8 +52,9 @@ pub(super) fn build(
     for stage in pipeline.stage_ids() {
         builder.stage(stage);
     }
-    for stage in pipeline.stage_ids() {
-        builder.stage_edges(stage);
+    let before = pipeline.stages_before(&|stage| builder.stage_at[stage.0 as usize].is_some());
+    for (stage, before) in pipeline.stage_ids().zip(&before) {
+        builder.stage_edges(stage, before);
     }
     for at in 0..pipeline.steps.len() {
         builder.step_edges(select::step_id(at));
@@ -205,19 +206,18 @@ impl Builder<'_> {
         env
     }
 
-    fn stage_edges(&mut self, id: StageId) {
+    fn stage_edges(&mut self, id: StageId, before: &[StageId]) {
         let Some(at) = self.stage_at[id.0 as usize] else {
             return;
         };
         let begin = self.stages[at].begin;
         let pipeline = self.pipeline;
-        match &pipeline.stage(id).waits {
-            Some(waits) => waits.iter().for_each(|w| self.wait_edges(begin, w)),
-            None if at > 0 => {
-                self.graph
-                    .add_edge(self.stages[at - 1].end, begin, Edge::Order);
-            }
-            None => {}
+        for wait in pipeline.stage(id).waits.iter().flatten() {
+            self.wait_edges(begin, wait);
+        }
+        for earlier in before.iter().filter_map(|s| self.stage_at[s.0 as usize]) {
+            self.graph
+                .add_edge(self.stages[earlier].end, begin, Edge::Order);
         }
     }
 
