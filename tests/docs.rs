@@ -182,6 +182,10 @@ fn pages_made_from_tables_are_up_to_date() {
         ("cli.md", cli::page()),
         ("environment.md", tables::environment()),
         ("codes.md", tables::codes()),
+        (
+            "standard-library.md",
+            tables::standard_library(&root().join("stdlib-pipelines")),
+        ),
     ] {
         let path = folder.join(name);
         if updating() {

@@ -159,6 +159,15 @@ fn the_monorepo_hands_over_what_its_steps_make() {
          on failure undone in this order: publish, announce
      Nothing was changed. Run it: pipe run
     "#);
+    let graph = [
+        "graph",
+        "--collapse",
+        "matrix",
+        "--into",
+        "README.md",
+        "--check",
+    ];
+    let _ = project.pipe(&graph).exits(0);
     assert!(!project.path(".pipe").exists());
     let run = project.pipe(&["run"]).exits(0);
     let mut ended = endings(&run);

@@ -1,9 +1,12 @@
 //! Pages made from the tables of the program: environment variables, codes.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use dsl::codes;
 use dsl::diagnostic::Severity;
+use dsl::source::SourceMap;
+use dsl::syntax::tree::{Node, ValueKind};
 use engine::run::environment::{GIVEN, PASSED};
 use engine::world::variables::TABLE;
 
@@ -52,6 +55,78 @@ pub fn environment() -> String {
         let _ = writeln!(out, "| `{}` | {} |", variable.name, variable.meaning);
     }
     out
+}
+
+/// The page of the standard library, from its files.
+pub fn standard_library(folder: &Path) -> String {
+    let mut out = format!(
+        "# Standard library\n\n{MADE}\n\nTemplates that are part of the program: `use std.NAME` in a stage puts one there. They \
+         call the tools of their language, which must be installed.\n"
+    );
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    files.sort();
+    for file in files {
+        let mut sources = SourceMap::default();
+        let id = sources.add("std", std::fs::read_to_string(&file).unwrap());
+        let (nodes, found) = dsl::syntax::parse(sources.get(id));
+        assert!(found.is_empty(), "{}", file.display());
+        for template in nodes.iter().filter(|n| n.name.value == "template") {
+            let (name, doc) = (argument(template), property(template, "doc"));
+            let _ = write!(
+                out,
+                "\n## std.{name}\n\n{}.\n",
+                capital(&doc.unwrap_or_default())
+            );
+            let mut params = template
+                .nodes()
+                .iter()
+                .filter(|n| n.name.value == "param")
+                .peekable();
+            if params.peek().is_some() {
+                out += "\n| Parameter | Type | Without it | Meaning |\n|---|---|---|---|\n";
+            }
+            for param in params {
+                let kind = property(param, "type").unwrap_or_else(|| "string".to_owned());
+                let default = match property(param, "default") {
+                    Some(text) if text.is_empty() => "nothing".to_owned(),
+                    Some(text) => format!("`{text}`"),
+                    None if kind == "list" => "nothing".to_owned(),
+                    None => "must be given".to_owned(),
+                };
+                let doc = property(param, "doc").unwrap_or_default();
+                let _ = writeln!(
+                    out,
+                    "| `{}` | {kind} | {default} | {doc} |",
+                    argument(param)
+                );
+            }
+        }
+    }
+    out
+}
+
+fn argument(node: &Node) -> String {
+    node.args[0].as_str().unwrap_or_default().to_owned()
+}
+
+fn property(node: &Node, name: &str) -> Option<String> {
+    let value = &node.props.iter().find(|p| p.name.value == name)?.value;
+    Some(match &value.kind {
+        ValueKind::String(text) => text.clone(),
+        ValueKind::Int(number) => number.to_string(),
+        ValueKind::Bool(yes) => format!("#{yes}"),
+        other => panic!("{name}: {other:?} is no default"),
+    })
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| {
+        c.to_uppercase().collect::<String>() + chars.as_str()
+    })
 }
 
 /// The page of codes.
