@@ -126,12 +126,20 @@ impl Page {
     pub fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose.iter().filter_map(|(_, l)| l.strip_prefix('#'));
         headings
-            .map(|h| slug(h.trim_start_matches('#').trim()))
+            .map(|h| anchor(h.trim_start_matches('#').trim()))
             .collect()
     }
 }
 
-/// The anchor of a heading, as mdBook and GitHub make it.
+/// The anchor of a heading: the one it is given (`{#name}`), or one made of its text.
+fn anchor(heading: &str) -> String {
+    match heading.strip_suffix('}').and_then(|h| h.rsplit_once("{#")) {
+        Some((_, given)) => given.to_owned(),
+        None => slug(heading),
+    }
+}
+
+/// The anchor of a heading's text, as mdBook and GitHub make it.
 pub fn slug(heading: &str) -> String {
     let fit = |c: char| match c {
         ' ' => Some('-'),

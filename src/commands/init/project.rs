@@ -20,9 +20,11 @@ pub struct Found {
 
 struct Stage {
     name: &'static str,
-    /// The job's name and its commands.
-    jobs: Vec<(String, Vec<String>)>,
+    jobs: Vec<Job>,
 }
+
+/// A job's name and its commands.
+type Job = (String, Vec<String>);
 
 type Kind = (
     &'static str,
@@ -129,7 +131,7 @@ impl Folder<'_> {
     }
 }
 
-fn job(name: &str, runs: &[&str]) -> (String, Vec<String>) {
+fn job(name: &str, runs: &[&str]) -> Job {
     (
         name.to_owned(),
         runs.iter().map(|r| (*r).to_owned()).collect(),
@@ -309,7 +311,7 @@ fn make(_: &Folder<'_>, makefile: &str) -> Vec<Stage> {
     stages(vec![("build", build), ("check", checks)])
 }
 
-fn stages(all: Vec<(&'static str, Vec<(String, Vec<String>)>)>) -> Vec<Stage> {
+fn stages(all: Vec<(&'static str, Vec<Job>)>) -> Vec<Stage> {
     let some = all.into_iter().filter(|(_, jobs)| !jobs.is_empty());
     some.map(|(name, jobs)| Stage { name, jobs }).collect()
 }
