@@ -344,7 +344,7 @@ pub struct InitArgs {
     /// Overwrite a file that is there.
     #[arg(long)]
     pub force: bool,
-    /// Print the pipeline, write nothing.
+    /// Print the pipeline (with --ci the workflow), write nothing.
     #[arg(long)]
     pub stdout: bool,
 }

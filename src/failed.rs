@@ -29,6 +29,14 @@ impl Failed {
         }
     }
 
+    /// A rule forbids it.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self {
+            code: exit::REFUSED,
+            ..Self::usage(message)
+        }
+    }
+
     /// Everything has been said already.
     pub fn told(code: i32) -> Self {
         Self {

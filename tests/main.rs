@@ -1,11 +1,19 @@
 //! Tests from outside: the binary, files, signals. One file for each subject.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![allow(
+    clippy::too_many_lines,
+    reason = "a snapshot is as long as what it shows"
+)]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod support;
 
 mod commands;
+mod docs;
+mod examples;
 mod includes;
+mod init;
 mod runs;
 mod tidy;
 mod views;
