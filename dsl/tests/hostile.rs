@@ -48,7 +48,7 @@ impl Dice {
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
+        usize::try_from(self.0 >> 33).expect("31 bits") % sides
     }
 }
 
@@ -163,9 +163,12 @@ fn thousands_of_mutants_are_answered() {
 }
 
 /// Loads within the time that nobody would wait longer for, on another thread.
-fn in_time(text: String) -> Loaded {
+fn in_time(text: String) -> Box<Loaded> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(dsl::load(&Common, "pipeline.kdl", text)));
+    std::thread::spawn(move || {
+        let loaded = dsl::load(&Common, "pipeline.kdl", text);
+        sender.send(Box::new(loaded)).is_ok()
+    });
     receiver
         .recv_timeout(Duration::from_secs(60))
         .expect("it is answered in time")
@@ -251,7 +254,7 @@ fn names_cannot_act_on_the_terminal() {
 fn folder(name: &str) -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("dsl-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    std::fs::create_dir_all(folder.join("sub")).expect("a test's own data");
     folder
 }
 
