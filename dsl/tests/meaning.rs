@@ -31,7 +31,7 @@ fn load(text: &str) -> Loaded {
 }
 
 fn steps(loaded: &Loaded) -> Vec<String> {
-    let count = u32::try_from(loaded.pipeline.steps.len()).unwrap();
+    let count = u32::try_from(loaded.pipeline.steps.len()).expect("a test's own data");
     (0..count)
         .map(|id| loaded.pipeline.full_name(StepId(id)))
         .collect()
@@ -40,7 +40,7 @@ fn steps(loaded: &Loaded) -> Vec<String> {
 /// What the last step waits for.
 fn waits(loaded: &Loaded) -> Vec<String> {
     let pipeline = &loaded.pipeline;
-    let last = pipeline.steps.last().unwrap();
+    let last = pipeline.steps.last().expect("a test's own data");
     let name = |w: &dsl::model::Wait| match w.target {
         WaitTarget::Step(id) => pipeline.full_name(id),
         WaitTarget::Stage(id) => format!("stage {}", pipeline.stage(id).name.value),
@@ -55,7 +55,7 @@ fn legs(matrix: &str) -> Vec<String> {
     let matrix = loaded.pipeline.steps[0]
         .job()
         .and_then(|j: &Job| j.matrix.clone())
-        .unwrap();
+        .expect("a test's own data");
     let leg = |leg: &dsl::model::Leg| leg.values().cloned().collect::<Vec<_>>().join(" ");
     matrix.legs().iter().map(leg).collect()
 }
@@ -202,6 +202,39 @@ stage s {
     assert_eq!(
         [registry(1), registry(2), registry(3)],
         ["ci.r", "r", "ci.r"]
+    );
+}
+
+#[test]
+fn a_target_is_like_another_one_that_comes_later() {
+    let text = "target b like=a\ntarget c like=b\ntarget a { container app; ready \"http://127.0.0.1/\" }\nstage s { build app; deploy app to=c; deploy app to=b }\n";
+    let loaded = load(text);
+    let drivers: Vec<bool> = loaded
+        .pipeline
+        .targets
+        .values()
+        .map(|t| t.driver.is_some() && t.ready)
+        .collect();
+    assert_eq!(drivers, [true, true, true]);
+    let text = "target a like=b\ntarget b like=a\nstage s { build app; deploy app to=a }\n";
+    let found = dsl::load(&Folder(BTreeMap::new()), "pipeline.kdl", text.to_owned()).diagnostics;
+    assert_eq!(
+        found.iter().map(|d| d.code.id).collect::<Vec<_>>(),
+        ["E609"]
+    );
+}
+
+#[test]
+fn references_in_an_included_file_mean_what_it_declares() {
+    let common =
+        "version v fixed=\"1\"\ntemplate t { job j { env V=\"${version.v}\"; run \"x\" } }\n";
+    let loaded = load_with(
+        &[("c.kdl", common)],
+        "include \"c.kdl\" as=ci\nstage s { use ci.t }\n",
+    );
+    assert_eq!(
+        loaded.pipeline.steps[0].env[0].value.value.to_string(),
+        "${version.ci.v}"
     );
 }
 

@@ -44,7 +44,7 @@ fn findings(loaded: &Loaded) -> Vec<String> {
 }
 
 fn steps(loaded: &Loaded) -> Vec<String> {
-    let ids = 0..u32::try_from(loaded.pipeline.steps.len()).unwrap();
+    let ids = 0..u32::try_from(loaded.pipeline.steps.len()).expect("a test's own data");
     ids.map(|id| loaded.pipeline.full_name(dsl::model::StepId(id)))
         .collect()
 }

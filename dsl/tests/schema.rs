@@ -47,7 +47,9 @@ fn pipeline(path: &str, node: &NodeSchema) -> String {
     // Some examples show the node in a larger one.
     let place = match word == node.name {
         true => path.to_owned(),
-        false => schema::find(word).unwrap()[0].0.clone(),
+        false => schema::find(word).expect("examples begin with a node")[0]
+            .0
+            .clone(),
     };
     let body = within(&place, node.example);
     let words = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");

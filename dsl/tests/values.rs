@@ -115,7 +115,7 @@ fn filled(text: &str) -> String {
         Ref::Output { .. } => Lookup::Later,
         _ => Lookup::Value("v".into()),
     };
-    match template(text).unwrap().fill(&lookup) {
+    match template(text).expect("a test's own data").fill(&lookup) {
         Ok(template) => template.to_string(),
         Err(missing) => format!("{}: {}", missing[0].name, missing[0].why),
     }

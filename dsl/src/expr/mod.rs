@@ -276,7 +276,7 @@ impl Template {
             match replaced {
                 None => parts.push(part.clone()),
                 Some((t, calls)) => {
-                    parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls)))
+                    parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls)));
                 }
             }
         }

@@ -171,7 +171,7 @@ pub(super) fn remark(schema: &NodeSchema, theirs: &str) -> Option<&'static str> 
 
 /// Whether a node of this schema can have the arguments and the block of the one that was written.
 fn fits(schema: &NodeSchema, node: &Node) -> bool {
-    let block = schema.children.is_empty() && schema.open_children.is_none();
-    let args = schema.args.is_empty() && schema.rest.is_none();
-    !(block && !node.nodes().is_empty() || args && !node.args.is_empty())
+    let takes_block = !schema.children.is_empty() || schema.open_children.is_some();
+    let takes_args = !schema.args.is_empty() || schema.rest.is_some();
+    (takes_block || node.nodes().is_empty()) && (takes_args || node.args.is_empty())
 }

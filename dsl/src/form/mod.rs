@@ -3,6 +3,7 @@
 
 mod advice;
 mod foreign;
+mod script;
 mod value;
 
 use indexmap::IndexMap;

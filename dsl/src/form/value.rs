@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::script::glob;
 use super::{Reader, Scope};
 use crate::codes::{shape, values as codes};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -131,7 +132,25 @@ impl Reader<'_> {
             Template::text(text)
         };
         self.unknown_params(&template);
+        let template = self.qualified(template);
         Val::Template(Spanned::new(self.filled(template), span))
+    }
+
+    /// What an included file declares is known by its namespace.
+    fn qualified(&self, mut template: Template) -> Template {
+        for part in &mut template.parts {
+            let Part::Expr(expr) = part else { continue };
+            let (kind, name) = match &mut expr.target {
+                Ref::Version(name) => (Kind::Version, name),
+                Ref::Registry(name) => (Kind::Registry, name),
+                Ref::Target { name, .. } => (Kind::Target, name),
+                _ => continue,
+            };
+            if let Some(full) = self.names.resolve(kind, name, self.namespace) {
+                *name = full;
+            }
+        }
+        template
     }
 
     /// Parameters that neither the template being read nor the pipeline declares.
@@ -172,11 +191,7 @@ impl Reader<'_> {
             _ => None,
         };
         let size = |t: &Template| t.parts.iter().map(Part::size).sum::<usize>();
-        let total: usize = template
-            .exprs()
-            .filter_map(|e| by(e))
-            .map(|t| size(&t))
-            .sum();
+        let total: usize = template.exprs().filter_map(&by).map(|t| size(&t)).sum();
         if total > MAX_FILLED {
             // Nested templates could double a text at every level.
             return expr::unknown(template.exprs().next().map_or(Span::default(), |e| e.span));
@@ -274,7 +289,7 @@ impl Reader<'_> {
     }
 
     /// Text of a field that must be known before a run: template parameters are put in, nothing else is.
-    fn constant(&mut self, text: &str, span: Span) -> Option<String> {
+    pub(super) fn constant(&mut self, text: &str, span: Span) -> Option<String> {
         if !text.contains("${") {
             return Some(text.to_owned());
         }
@@ -300,109 +315,6 @@ impl Reader<'_> {
                 format!("`{}` has its value only later", first.unwrap_or_default()),
             )
             .help("write the value itself; only in a template can `${param.…}` stand here"),
-        );
-        None
-    }
-
-    fn script(&mut self, text: &str, span: Span) -> Option<Val> {
-        let source = self.sources.get(span.source);
-        if let Some((name, at)) = expr::looks_like_reference(text, span, source) {
-            let variable: String = name
-                .rsplit('.')
-                .next()
-                .unwrap_or("VALUE")
-                .to_uppercase()
-                .replace('-', "_");
-            self.report(
-                Diagnostic::new(
-                    &codes::REFERENCE_IN_SCRIPT,
-                    format!("`${{{name}}}` is not replaced in a command"),
-                    at,
-                    "values are never put into a script's text",
-                )
-                .help(format!(
-                    "hand it over as a variable: `env {variable}=\"${{{name}}}\"`, then write `\"${variable}\"` here"
-                )),
-            );
-            return None;
-        }
-        if text.len() > 100 * 1024 {
-            self.report(
-                Diagnostic::new(
-                    &shape::WRONG_VALUE,
-                    "this command's text is longer than 100 KiB",
-                    span,
-                    "the system would refuse to start it",
-                )
-                .help("put it into a script file of the repository and run that"),
-            );
-            return None;
-        }
-        if text.trim().is_empty() || text.contains('\0') {
-            self.report(
-                Diagnostic::new(
-                    &shape::WRONG_VALUE,
-                    "this command is empty",
-                    span,
-                    "nothing to run",
-                )
-                .help("write the command, such as `run \"cargo test\"`, or remove the node"),
-            );
-            return None;
-        }
-        Some(Val::Text(Spanned::new(text.to_owned(), span)))
-    }
-
-    fn key_part(&mut self, text: &str, value: &Value) -> Option<Val> {
-        let span = value.span;
-        let bare = span.len() == text.len();
-        let part = match value.ty.as_ref().map(|t| t.value.as_str()) {
-            Some("file") => {
-                let text = self.constant(text, span)?;
-                match glob(&text) {
-                    Ok(()) => KeyPart::File(text),
-                    Err(help) => return self.bad_key_part(span, &help),
-                }
-            }
-            Some("env") => match units::env_name(text) {
-                Ok(()) => KeyPart::Env(text.to_owned()),
-                Err(help) => return self.bad_key_part(span, &help),
-            },
-            Some("run") => {
-                self.script(text, span)?;
-                KeyPart::Run(text.to_owned())
-            }
-            Some("text") => KeyPart::Text(text.to_owned()),
-            Some(other) => {
-                let near = nearest(other, ["file", "env", "run", "text"]);
-                let guess = near
-                    .map(|n| format!("did you mean `({n})`? "))
-                    .unwrap_or_default();
-                let help = format!("{guess}it can be `(file)`, `(env)`, `(run)` or `(text)`");
-                return self.bad_key_part(value.ty.as_ref().map_or(span, |t| t.span), &help);
-            }
-            None if text == "os" => KeyPart::Os,
-            None if text == "arch" => KeyPart::Arch,
-            None if bare => {
-                let help = format!(
-                    "it can be `os`, `arch`, `(file)\"…\"`, `(env)\"…\"`, `(run)\"…\"`; plain text is quoted: `\"{text}\"`"
-                );
-                return self.bad_key_part(span, &help);
-            }
-            None => KeyPart::Text(self.constant(text, span)?),
-        };
-        Some(Val::Key(Spanned::new(part, span)))
-    }
-
-    fn bad_key_part(&mut self, span: Span, help: &str) -> Option<Val> {
-        self.report(
-            Diagnostic::new(
-                &shape::WRONG_VALUE,
-                "this is not a part of a key",
-                span,
-                "expected a key part",
-            )
-            .help(help),
         );
         None
     }
@@ -527,18 +439,6 @@ fn any_text(kind: &ValueKind) -> Option<String> {
         ValueKind::Float(n) => Some(n.to_string()),
         ValueKind::Bool(b) => Some(b.to_string()),
         ValueKind::Null => None,
-    }
-}
-
-fn glob(text: &str) -> Result<(), String> {
-    let pattern = text.strip_prefix('!').unwrap_or(text);
-    units::relative_path(pattern)?;
-    match globset::GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-    {
-        Ok(_) => Ok(()),
-        Err(e) => Err(format!("the pattern cannot be read: {}", e.kind())),
     }
 }
 

@@ -58,6 +58,8 @@ struct Lowering<'a> {
     expanded: usize,
     /// Whether templates in templates were too deep.
     too_deep: bool,
+    /// The targets that take something over from another one.
+    likes: IndexMap<String, Spanned<String>>,
 }
 
 /// Lowers all files of a pipeline.
@@ -76,6 +78,7 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
         stage_names: IndexMap::new(),
         expanded: 0,
         too_deep: false,
+        likes: IndexMap::new(),
     };
     let root = units.len()
         - units
@@ -87,6 +90,7 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
     for (at, unit) in units.iter().enumerate() {
         lowering.unit(unit, at == root);
     }
+    lowering.inherit_targets();
     lowering.check_unused_templates();
     let Lowering {
         pipeline,

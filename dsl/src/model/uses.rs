@@ -79,7 +79,7 @@ impl Step {
                 let pushed = pipeline
                     .targets
                     .get(&deploy.target.value)
-                    .is_some_and(|t| t.fetches());
+                    .is_some_and(super::Target::fetches);
                 out.extend(deploy.images.iter().map(|i| image(i, pushed)));
             }
             _ => {}
