@@ -76,7 +76,7 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
             None => {
                 for earlier in &before[stage.0 as usize] {
                     let text = format!(
-                        "the stage `{}` waits for the one before it, `{}`",
+                        "the stage `{}` waits for those before it, also `{}`",
                         node.name.value,
                         pipeline.stage(*earlier).name.value
                     );
@@ -231,7 +231,7 @@ fn finding(
     let help = match names.len() {
         1 => "remove it; a step cannot come before itself",
         _ if written.len() < cycle.len() => {
-            "remove one of these edges; a stage waits for the one before it unless it has a `needs` of its own"
+            "remove one of these edges; a stage waits for those before it unless it has a `needs` of its own"
         }
         _ => "remove one of these edges",
     };

@@ -2,7 +2,7 @@
 
 super::codes! {
     CYCLE "E501" "steps wait for each other"
-    "Each of the marked steps waits for the next, and the last one for the first, so that none can begin. Remove one of the edges. A stage waits for the one before it, unless it has its own `needs`."
+    "Each of the marked steps waits for the next, and the last one for the first, so that none can begin. Remove one of the edges. A stage waits for those before it, unless it has its own `needs`."
     bad "pipeline app\nstage test {\n    job a { needs b; run \"true\" }\n    job b { needs a; run \"true\" }\n}\n"
     good "pipeline app\nstage test {\n    job a { run \"true\" }\n    job b { needs a; run \"true\" }\n}\n"
 

@@ -31,7 +31,7 @@ pub struct Lowered {
     pub waits: Vec<Vec<RawWait>>,
     /// What stands in front of the names of a template's steps; by step.
     pub prefixes: Vec<Option<String>>,
-    /// What each stage waits for, as written; `None`: the one before it. By stage.
+    /// What each stage waits for, as written; `None`: those before it. By stage.
     pub stage_waits: Vec<Option<Vec<RawWait>>>,
     /// Declared names.
     pub names: Names,

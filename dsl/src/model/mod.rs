@@ -114,7 +114,7 @@ pub struct Stage {
     pub selection: Selection,
     /// `rollback=reverse`.
     pub undo_on_failure: bool,
-    /// What it waits for, where it says so itself; `None`: the stage before it.
+    /// What it waits for, where it says so itself; `None`: the stages before it.
     pub waits: Option<Vec<Wait>>,
     /// Variables of its jobs.
     pub env: Vec<EnvVar>,
