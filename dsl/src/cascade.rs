@@ -106,6 +106,7 @@ impl<'a> Lost<'a> {
                 );
             }
         }
+        let mut seen = std::collections::BTreeSet::new();
         for d in found {
             let of_template = |m: &crate::diagnostic::Missing| m.noun == "template";
             lost.file |= d.code == &names::INCLUDE;
@@ -114,7 +115,10 @@ impl<'a> Lost<'a> {
             if d.code.id.starts_with("E2") && d.code != &shape::DUPLICATE
                 || d.code == &values::NOT_INTERPOLATED
             {
-                lost.add(sources, lines_around(sources, d.span()));
+                let line = lines_around(sources, d.span());
+                if seen.insert(line) {
+                    lost.add(sources, line);
+                }
             }
         }
         lost

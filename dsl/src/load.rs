@@ -1,6 +1,8 @@
 //! Finds and reads the files of a pipeline: the root file, what it includes, what those include.
 //! The only part of the crate that reads anything.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::codes::names as codes;
@@ -13,6 +15,8 @@ use crate::{stdlib, syntax};
 pub const MAX_FILE: u64 = 1 << 20;
 /// How many files one pipeline may consist of.
 const MAX_FILES: usize = 64;
+/// How much text they may have together before no further one is read, in bytes.
+const MAX_TOTAL: usize = 4 << 20;
 
 /// Where the files of a pipeline are.
 pub trait Files {
@@ -111,7 +115,15 @@ impl Files for Folder {
         if meta.len() > MAX_FILE {
             return Err(format!("it is larger than 1 MiB ({} bytes)", meta.len()));
         }
-        let bytes = std::fs::read(&full).map_err(say)?;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&full).map_err(say)?;
+        // A file of the system may be longer than it says.
+        file.take(MAX_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(say)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err("it is larger than 1 MiB".to_owned());
+        }
         String::from_utf8(bytes).map_err(|e| {
             let good = e.utf8_error().valid_up_to();
             let line = e.as_bytes()[..good].iter().filter(|b| **b == b'\n').count() + 1;
@@ -148,6 +160,7 @@ pub fn read_all(files: &dyn Files, entry: &str, text: String) -> Units {
         files,
         result: Units::default(),
         open: Vec::new(),
+        read: BTreeSet::new(),
     };
     all.file(entry, text, None, false);
     let mut result = all.result;
@@ -185,6 +198,8 @@ struct Loading<'a> {
     result: Units,
     /// The files being read, outermost first, with the `include` that led to each.
     open: Vec<(String, Option<Span>)>,
+    /// What was read, each file with its namespace.
+    read: BTreeSet<(String, Option<String>)>,
 }
 
 impl Loading<'_> {
@@ -237,8 +252,21 @@ impl Loading<'_> {
         if let Some(at) = self.open.iter().position(|(n, _)| *n == target) {
             return self.cycle(at, path);
         }
+        if !self.read.insert((target.clone(), namespace.clone())) {
+            return; // It is there already, through another file.
+        }
         if self.result.sources.iter().count() >= MAX_FILES {
             return self.failed(path, "a pipeline consists of at most 64 files");
+        }
+        if self
+            .result
+            .sources
+            .iter()
+            .map(|s| s.text.len())
+            .sum::<usize>()
+            > MAX_TOTAL
+        {
+            return self.failed(path, "the files of a pipeline have at most 4 MiB together");
         }
         match self.files.read(&target) {
             Ok(text) => {

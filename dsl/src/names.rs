@@ -84,15 +84,15 @@ impl Names {
         names.get(name).copied()
     }
 
-    /// The finding for a name that is not declared.
+    /// The finding for a name that is not declared, with a guess at what was meant.
     #[must_use]
-    pub fn unknown(&self, kind: Kind, name: &Spanned<String>) -> Diagnostic {
+    pub fn unknown(&self, kind: Kind, name: &Spanned<String>, guess: bool) -> Diagnostic {
         let standard = match kind {
             Kind::Template => stdlib::templates(),
             _ => Vec::new(),
         };
-        let mut known: Vec<&str> = self.of(kind).map(|(n, _)| n).collect();
-        if !known.iter().any(|n| n.starts_with("std.")) {
+        let mut known: Vec<&str> = self.of(kind).map(|(n, _)| n).filter(|_| guess).collect();
+        if guess && !known.iter().any(|n| n.starts_with("std.")) {
             known.extend(standard.iter().map(String::as_str));
         }
         unknown(kind.noun(), name, &known, || match kind {

@@ -1,5 +1,7 @@
 //! Names to edges: every `needs`, every reference to an output, every artifact becomes a wait for a step or stage.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use crate::codes::{names as codes, values};
@@ -14,27 +16,33 @@ use crate::schema::Kind;
 use crate::source::{Span, Spanned};
 
 /// So many findings that guessing at what was meant would cost more than it helps.
-const MANY: usize = 100;
+pub(crate) const MANY: usize = 25;
+
+/// So many steps of one name are told apart.
+const CANDIDATES: usize = 8;
 
 /// Fills in what the steps and stages wait for.
 pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
     let Lowered {
         mut pipeline,
         waits,
+        prefixes,
         stage_waits,
         names,
     } = lowered;
     add_built_images(&mut pipeline);
+    pipeline.index_makers();
     let mut resolver = Resolver {
         index: Index::new(&pipeline),
         pipeline: &pipeline,
         names: &names,
+        env: pipeline.env.iter().map(|v| v.name.value.as_str()).collect(),
         out,
     };
     let mut step_edges: Vec<Vec<Wait>> = Vec::with_capacity(waits.len());
     for (at, raw) in waits.iter().enumerate() {
         let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
-        step_edges.push(resolver.step(id, raw));
+        step_edges.push(resolver.step(id, raw, prefixes[at].as_deref()));
     }
     let stage_edges: Vec<Option<Vec<Wait>>> = pipeline
         .stage_ids()
@@ -85,6 +93,8 @@ fn take_artifacts(kind: &mut StepKind, edges: &[Wait]) {
 struct Index {
     stages: IndexMap<String, StageId>,
     steps: Vec<IndexMap<String, StepId>>,
+    /// The steps of a name, stage after stage.
+    by_name: IndexMap<String, Vec<StepId>>,
 }
 
 impl Index {
@@ -93,7 +103,13 @@ impl Index {
             let named = |id: &StepId| (pipeline.step(*id).name.value.clone(), *id);
             stage.steps.iter().map(named).collect()
         };
+        let mut all: IndexMap<String, Vec<StepId>> = IndexMap::new();
+        for id in pipeline.stages.iter().flat_map(|s| &s.steps) {
+            let name = pipeline.step(*id).name.value.clone();
+            all.entry(name).or_default().push(*id);
+        }
         Self {
+            by_name: all,
             stages: pipeline
                 .stage_ids()
                 .map(|id| (pipeline.stage(id).name.value.clone(), id))
@@ -118,20 +134,22 @@ struct Resolver<'a> {
     index: Index,
     pipeline: &'a Pipeline,
     names: &'a Names,
+    /// The variables of the pipeline.
+    env: BTreeSet<&'a str>,
     out: &'a mut Diagnostics,
 }
 
 impl Resolver<'_> {
-    fn step(&mut self, id: StepId, raw: &[RawWait]) -> Vec<Wait> {
+    fn step(&mut self, id: StepId, raw: &[RawWait], prefix: Option<&str>) -> Vec<Wait> {
         let step = self.pipeline.step(id);
         let mut edges = self.waits(step.stage, Some(id), raw);
         let stage_env = &self.pipeline.stage(step.stage).env;
         for template in step.templates() {
             for expr in template.value.exprs() {
-                if let Some(edge) = self.output(id, expr) {
+                if let Some(edge) = self.output(id, expr, prefix) {
                     edges.push(edge);
                 }
-                self.declared(expr, Some(id), &[&self.pipeline.env, stage_env, &step.env]);
+                self.declared(expr, Some(id), &[stage_env, &step.env]);
             }
         }
         edges
@@ -139,15 +157,14 @@ impl Resolver<'_> {
 
     fn waits(&mut self, stage: StageId, step: Option<StepId>, raw: &[RawWait]) -> Vec<Wait> {
         let mut edges: Vec<Wait> = Vec::new();
+        let mut seen: IndexMap<(WaitTarget, WaitKind, String), Span> = IndexMap::new();
         for wait in raw {
             let Some(target) = self.target(stage, step, wait) else {
                 continue;
             };
-            let same = |e: &&Wait| e.target == target && e.kind == wait.kind && e.legs == wait.legs;
-            if wait.kind != WaitKind::Reference
-                && let Some(first) = edges.iter().find(same)
-            {
-                let first = first.span;
+            let key = (target, wait.kind, format!("{:?}", wait.legs));
+            let first = *seen.entry(key).or_insert(wait.name.span);
+            if wait.kind != WaitKind::Reference && first != wait.name.span {
                 self.report(
                     Diagnostic::new(
                         &crate::codes::shape::DUPLICATE,
@@ -203,10 +220,9 @@ impl Resolver<'_> {
         if let Some(id) = prefixed.or_else(|| self.index.step(stage, name)) {
             return Lookup::Found(WaitTarget::Step(id));
         }
-        let before = self.index.steps[..stage.0 as usize].iter();
-        let earlier: Vec<StepId> = before
-            .filter_map(|steps| steps.get(name).copied())
-            .collect();
+        let all = self.index.by_name.get(name).map_or(&[][..], Vec::as_slice);
+        let before = all.partition_point(|id| self.pipeline.step(*id).stage < stage);
+        let earlier: Vec<StepId> = all[before.saturating_sub(CANDIDATES)..before].to_vec();
         match (earlier.as_slice(), self.index.stages.get(name)) {
             (_, Some(found))
                 if earlier
@@ -218,8 +234,7 @@ impl Resolver<'_> {
             ([one], _) => Lookup::Found(WaitTarget::Step(*one)),
             ([], Some(found)) => Lookup::Found(WaitTarget::Stage(*found)),
             ([], None) => {
-                let after = &self.index.steps[stage.0 as usize + 1..];
-                let later = after.iter().find_map(|steps| steps.get(name).copied());
+                let later = all.get(before).copied();
                 later.map_or(Lookup::Nothing, Lookup::Later)
             }
             _ => Lookup::Ambiguous(earlier),
@@ -227,6 +242,10 @@ impl Resolver<'_> {
     }
 
     fn nothing(&self, stage: StageId, step: Option<StepId>, name: &Spanned<String>) -> Diagnostic {
+        let form = || "write the name of a step, `stage.step`, or a stage".into();
+        if self.out.len() > MANY {
+            return names::unknown("step or stage", name, &[], form);
+        }
         let own = self.index.steps[stage.0 as usize]
             .keys()
             .map(String::as_str);
@@ -252,12 +271,7 @@ impl Resolver<'_> {
         }
         let own_name = step.map(|id| self.pipeline.step(id).name.value.as_str());
         known.retain(|k| Some(*k) != own_name);
-        if self.out.len() > MANY {
-            known.clear();
-        }
-        let finding = names::unknown("step or stage", name, &known, || {
-            "write the name of a step, `stage.step`, or a stage".into()
-        });
+        let finding = names::unknown("step or stage", name, &known, form);
         let without_verb = without_verb(&name.value, &known);
         let finding = match nearest(&name.value, known.iter().copied()) {
             None if !without_verb.is_empty() => finding.help(match without_verb.as_slice() {
@@ -295,7 +309,7 @@ impl Resolver<'_> {
     }
 
     /// The edge that a reference to an output makes.
-    fn output(&mut self, id: StepId, expr: &Expr) -> Option<Wait> {
+    fn output(&mut self, id: StepId, expr: &Expr, prefix: Option<&str>) -> Option<Wait> {
         let Ref::Output { step, .. } = &expr.target else {
             return None;
         };
@@ -306,15 +320,11 @@ impl Resolver<'_> {
             kind: WaitKind::Reference,
             optional: false,
             legs: IndexMap::new(),
-            prefix: None,
+            // A template's steps refer to each other by the names that the template gives them.
+            prefix: prefix.map(str::to_owned),
             used_at: own.used_at,
         };
-        // A template's steps refer to each other by the names that the template gives them.
-        let prefix = own
-            .used_at
-            .and_then(|_| own.name.value.rsplit_once('-'))
-            .map(|(p, _)| p.to_owned());
-        let target = self.target(own.stage, Some(id), &RawWait { prefix, ..wait })?;
+        let target = self.target(own.stage, Some(id), &wait)?;
         let WaitTarget::Step(target) = target else {
             self.report(
                 names::unknown("step", &Spanned::new(step.clone(), expr.span), &[], || {
@@ -362,7 +372,7 @@ impl Resolver<'_> {
         let stages = pipeline.stages.iter().map(|s| &s.env);
         for vars in std::iter::once(&pipeline.env).chain(stages) {
             for expr in vars.iter().flat_map(|v| v.value.value.exprs()) {
-                self.declared(expr, None, &[&pipeline.env, vars]);
+                self.declared(expr, None, &[vars]);
                 if matches!(
                     expr.target,
                     Ref::Output { .. } | Ref::Image { .. } | Ref::Matrix(_)
@@ -380,22 +390,45 @@ impl Resolver<'_> {
         }
         for registry in pipeline.registries.values() {
             for expr in registry.prefix.value.exprs() {
-                self.declared(expr, None, &[&pipeline.env]);
+                self.declared(expr, None, &[]);
             }
+        }
+    }
+
+    /// Whether a reference names something that is declared, looked up without collecting what is.
+    fn is_declared(&self, expr: &Expr, step: Option<StepId>, env: &[&Vec<EnvVar>]) -> bool {
+        let pipeline = self.pipeline;
+        let named = |kind, name: &str| self.names.resolve(kind, name, None).is_some();
+        match &expr.target {
+            Ref::Param(name) => pipeline.params.contains_key(name),
+            Ref::Env(name) => {
+                let mut inner = env.iter().flat_map(|vars| vars.iter());
+                self.env.contains(name.as_str()) || inner.any(|v| v.name.value == *name)
+            }
+            Ref::Matrix(axis) => axes(pipeline, step).contains(&axis.as_str()),
+            Ref::Version(name) => named(Kind::Version, name),
+            Ref::Registry(name) => named(Kind::Registry, name),
+            Ref::Target { name, .. } => named(Kind::Target, name),
+            Ref::Image { name, .. } => pipeline.images.contains_key(name),
+            Ref::Git(_) | Ref::Pr(_) | Ref::Run(_) | Ref::Output { .. } => true,
         }
     }
 
     /// Whether a reference names something that is declared.
     fn declared(&mut self, expr: &Expr, step: Option<StepId>, env: &[&Vec<EnvVar>]) {
+        if self.is_declared(expr, step, env) {
+            return;
+        }
         let pipeline = self.pipeline;
-        let (noun, name, known): (&str, &str, Vec<&str>) = match &expr.target {
+        let (noun, name, mut known): (&str, &str, Vec<&str>) = match &expr.target {
             Ref::Param(name) => (
                 "parameter",
                 name,
                 pipeline.params.keys().map(String::as_str).collect(),
             ),
             Ref::Env(name) => {
-                let vars = env.iter().flat_map(|vars| vars.iter());
+                let inner = env.iter().flat_map(|vars| vars.iter());
+                let vars = pipeline.env.iter().chain(inner);
                 (
                     "variable",
                     name,
@@ -431,11 +464,8 @@ impl Resolver<'_> {
             Ref::Target { .. } => Some(Kind::Target),
             _ => None,
         };
-        if known.contains(&name) {
-            if let Some(kind) = kind {
-                let _ = self.names.resolve(kind, name, None);
-            }
-            return;
+        if self.out.len() > MANY {
+            known.clear();
         }
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -26,12 +26,20 @@ struct Because {
     text: String,
 }
 
+/// Nobody reads more cycles than this.
+const MAX_CYCLES: usize = 20;
+
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     let graph = graph(pipeline);
+    let mut left = MAX_CYCLES;
     for component in kosaraju_scc(&graph) {
         let cyclic = component.len() > 1 || graph.contains_edge(component[0], component[0]);
         if cyclic && let Some(cycle) = shortest(&graph, &component) {
             out.push(finding(pipeline, &graph, &cycle));
+            left -= 1;
+            if left == 0 {
+                return;
+            }
         }
     }
 }

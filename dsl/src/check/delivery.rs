@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 
 use super::possible::{self, Way};
 use crate::codes::delivery as codes;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Label};
 use crate::model::{Deploy, Driver, Made, Pipeline, Promotion, Push, Step, StepId, StepKind, Use};
 use crate::names::{self, Names};
+use crate::resolve::MANY;
 use crate::schema::Kind;
 use crate::source::{Span, Spanned};
 
@@ -50,7 +51,12 @@ fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mu
         return;
     };
     if !pipeline.images.contains_key(name) {
-        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
+        let known: Vec<&str> = pipeline
+            .images
+            .keys()
+            .map(String::as_str)
+            .filter(|_| out.len() <= MANY)
+            .collect();
         // A reference in a text has had its finding when names were resolved.
         if step
             .templates()
@@ -275,10 +281,11 @@ fn rebuilds(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: 
             let StepKind::Build(inner) = &build.kind else {
                 continue;
             };
-            let other = pipeline
-                .steps
-                .iter()
-                .find(|s| s.stage < build.stage && s.makes(&what));
+            let first = pipeline
+                .all_makers(&what)
+                .first()
+                .map(|id| pipeline.step(*id));
+            let other = first.filter(|s| s.stage < build.stage);
             let (false, Some(other)) = (inner.rebuild, other) else {
                 continue;
             };
@@ -318,7 +325,10 @@ fn forgotten(pipeline: &Pipeline, out: &mut Diagnostics) {
                 .help("remove `keep=`, or push to a registry without it as well")
             });
             let label = format!("`{}` is deployed from it", image.value);
-            *finding = finding.clone().label(image.span, label);
+            finding.labels.push(Label {
+                span: image.span,
+                text: label,
+            });
         }
     }
     out.extend(found.into_values());
@@ -401,7 +411,12 @@ fn promoted_image(
     out: &mut Diagnostics,
 ) {
     if !pipeline.images.contains_key(&image.value) {
-        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
+        let known: Vec<&str> = pipeline
+            .images
+            .keys()
+            .map(String::as_str)
+            .filter(|_| out.len() <= MANY)
+            .collect();
         let finding = names::unknown("image", image, &known, || {
             format!("build it in a stage: `build {}`", image.value)
         });

@@ -114,17 +114,10 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
 }
 
 fn artifacts(pipeline: &Pipeline, step: &Step, job: &Job, out: &mut Diagnostics) {
-    for (at, artifact) in job.artifacts.iter().enumerate() {
-        if let Some(first) = job.artifacts[..at]
-            .iter()
-            .find(|a| a.name.value == artifact.name.value)
-        {
-            out.push(names::twice(
-                "artifact",
-                &artifact.name.value,
-                artifact.name.span,
-                first.name.span,
-            ));
+    let mut seen = indexmap::IndexMap::new();
+    for name in job.artifacts.iter().map(|a| &a.name) {
+        if let Some(first) = seen.insert(name.value.as_str(), name.span) {
+            out.push(names::twice("artifact", &name.value, name.span, first));
         }
     }
     for take in &job.takes {

@@ -294,6 +294,16 @@ fn apply_to_part(part: Part, calls: &[Call]) -> Part {
     }
 }
 
+impl Part {
+    /// How much room it takes, in bytes; a reference counts as one of middle length.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Part::Text(text) => text.len(),
+            Part::Expr(_) => 32,
+        }
+    }
+}
+
 impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for part in &self.parts {

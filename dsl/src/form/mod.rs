@@ -203,6 +203,7 @@ impl Reader<'_> {
             return;
         }
         let mut seen: IndexMap<&str, Span> = IndexMap::new();
+        let mut lists: IndexMap<String, Span> = IndexMap::new();
         let mut props: Vec<&Node> = Vec::new();
         let mut unknown = false;
         for child in form.node.nodes() {
@@ -210,7 +211,7 @@ impl Reader<'_> {
             let known = schema.children.iter().find(|c| c.node.name == name);
             let Some(known) = known else {
                 match &schema.open_children {
-                    Some(field) => self.open_child(form, field, child),
+                    Some(field) => self.open_child(form, field, child, &mut lists),
                     None if schema.prop(name).is_some() => props.push(child),
                     None => {
                         self.unknown_child(form, child);
@@ -245,7 +246,13 @@ impl Reader<'_> {
         }
     }
 
-    fn open_child(&mut self, form: &mut Form<'_>, field: &Field, child: &Node) {
+    fn open_child(
+        &mut self,
+        form: &mut Form<'_>,
+        field: &Field,
+        child: &Node,
+        seen: &mut IndexMap<String, Span>,
+    ) {
         for prop in &child.props {
             self.report(
                 Diagnostic::new(
@@ -260,12 +267,10 @@ impl Reader<'_> {
                 )),
             );
         }
-        if let Some(first) = form
-            .lists
-            .iter()
-            .find(|(name, _)| name.value == child.name.value)
-        {
-            let first = first.0.span;
+        let first = *seen
+            .entry(child.name.value.clone())
+            .or_insert(child.name.span);
+        if first != child.name.span {
             self.report(
                 Diagnostic::new(
                     &codes::DUPLICATE,

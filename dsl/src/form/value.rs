@@ -5,12 +5,15 @@ use std::time::Duration;
 use super::{Reader, Scope};
 use crate::codes::{shape, values as codes};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::expr::{self, Expr, Ref, Template};
+use crate::expr::{self, Expr, Part, Ref, Template};
 use crate::model::KeyPart;
 use crate::schema::{Field, Kind, Type};
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Value, ValueKind};
 use crate::units;
+
+/// The longest text that parameters may be put together to, in bytes and references.
+const MAX_FILLED: usize = 64 * 1024;
 
 /// A typed value.
 #[derive(Debug, Clone)]
@@ -168,6 +171,16 @@ impl Reader<'_> {
             },
             _ => None,
         };
+        let size = |t: &Template| t.parts.iter().map(Part::size).sum::<usize>();
+        let total: usize = template
+            .exprs()
+            .filter_map(|e| by(e))
+            .map(|t| size(&t))
+            .sum();
+        if total > MAX_FILLED {
+            // Nested templates could double a text at every level.
+            return expr::unknown(template.exprs().next().map_or(Span::default(), |e| e.span));
+        }
         template.substitute(&by)
     }
 
@@ -253,7 +266,8 @@ impl Reader<'_> {
         match self.names.resolve(kind, &name.value, self.namespace) {
             Some(full) => Some(Val::Text(Spanned::new(full, name.span))),
             None => {
-                self.report(self.names.unknown(kind, &name));
+                let guess = self.out.len() <= crate::resolve::MANY;
+                self.report(self.names.unknown(kind, &name, guess));
                 None
             }
         }

@@ -245,15 +245,23 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
     }
     let combinations = matrix.combinations();
     if combinations > MAX_LEGS {
-        let sizes: Vec<String> = matrix
+        let mut sizes: Vec<String> = matrix
             .axes
             .iter()
+            .take(8)
             .map(|(_, v)| v.len().to_string())
             .collect();
+        if matrix.axes.len() > 8 {
+            sizes.push("…".to_owned());
+        }
         reader.report(
             Diagnostic::new(
                 &codes::MATRIX,
-                format!("this matrix has {} = {combinations} combinations", sizes.join(" × ")),
+                match sizes.len() {
+                    0 | 1 => format!("this matrix has {combinations} combinations"),
+                    _ if combinations == usize::MAX => format!("this matrix has {} combinations", sizes.join(" × ")),
+                    _ => format!("this matrix has {} = {combinations} combinations", sizes.join(" × ")),
+                },
                 node.name.span,
                 "too many legs",
             )
@@ -287,8 +295,9 @@ fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Span
             .help(why),
         );
     }
-    for (at, value) in values.iter().enumerate() {
-        if let Some(first) = values[..at].iter().find(|v| v.value == value.value) {
+    let mut seen: IndexMap<&str, crate::source::Span> = IndexMap::new();
+    for value in values {
+        if let Some(first) = seen.insert(&value.value, value.span) {
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::DUPLICATE,
@@ -299,7 +308,7 @@ fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Span
                     value.span,
                     "the second one",
                 )
-                .label(first.span, "the first one")
+                .label(first, "the first one")
                 .help("keep one of them"),
             );
         }

@@ -17,6 +17,8 @@ use crate::syntax::tree::Node;
 pub(crate) struct LoweredStep {
     pub(crate) step: Step,
     pub(crate) waits: Vec<RawWait>,
+    /// What stands in front of the names of the template's steps.
+    pub(crate) prefix: Option<String>,
 }
 
 /// Lowers one step node. `prefix` is put in front of its name.
@@ -55,7 +57,11 @@ pub(crate) fn step(
         kind: kind?,
         name: name?,
     };
-    Some(LoweredStep { step, waits })
+    Some(LoweredStep {
+        step,
+        waits,
+        prefix: prefix.map(str::to_owned),
+    })
 }
 
 /// A job has the name that it is given; other steps are called after their verb and what they work on.

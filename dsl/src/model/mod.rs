@@ -73,6 +73,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The steps of all stages, in file order.
     pub steps: Vec<Step>,
+    /// Who makes what.
+    makers: IndexMap<Made, Vec<StepId>>,
 }
 
 impl Pipeline {

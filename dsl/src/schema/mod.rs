@@ -201,8 +201,9 @@ fn collect() -> Vec<(String, &'static NodeSchema)> {
         at += 1;
         for child in node.children.iter().map(|c| c.node) {
             if found.iter().all(|(_, known)| !std::ptr::eq(*known, child)) {
-                // What stands in a stage is known by its own name.
+                // What stands in a stage is known by its own name; how an image is built, by `build`.
                 let path = match path.as_str() {
+                    "image" => format!("build.{}", child.name),
                     "" | "stage" | "template" => child.name.to_owned(),
                     path => format!("{path}.{}", child.name),
                 };
@@ -228,6 +229,8 @@ pub fn find(path: &str) -> Result<Vec<(String, &'static NodeSchema)>, String> {
         .filter(|(_, n)| n.name == *first && !n.name.is_empty())
         .cloned()
         .collect();
+    // What has the word as its whole path is most likely meant.
+    found.sort_by_key(|(path, _)| path.matches('.').count());
     if found.is_empty() {
         return Err((*first).to_owned());
     }
