@@ -81,7 +81,11 @@ fn whole(block: &Block) -> String {
 #[test]
 fn every_pipeline_in_the_documentation_loads_or_has_the_finding_that_it_shows() {
     let mut seen = 0;
-    for page in pages() {
+    // The examples of the schema are pieces; dsl/tests/schema.rs puts each into its place.
+    let pages = pages()
+        .into_iter()
+        .filter(|p| !p.path.ends_with("reference/language.md"));
+    for page in pages {
         let mut shown = Shown(BTreeMap::new());
         for block in page.blocks.iter().filter(|b| b.language() == "kdl") {
             seen += 1;
@@ -181,6 +185,7 @@ fn pages_made_from_tables_are_up_to_date() {
     for (name, text) in [
         ("cli.md", cli::page()),
         ("environment.md", tables::environment()),
+        ("language.md", tables::language()),
         ("codes.md", tables::codes()),
         (
             "standard-library.md",
