@@ -19,7 +19,7 @@ fn copy_of(example: &str) -> Project {
     project.git()
 }
 
-pub fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     let ignored = std::fs::read_to_string(from.join(".gitignore")).unwrap_or_default();
     let ignored: BTreeSet<&str> = ignored.lines().map(|l| l.trim_matches('/')).collect();

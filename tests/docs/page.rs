@@ -13,7 +13,7 @@ pub struct Page {
     pub prose: Vec<(usize, String)>,
 }
 
-/// A fenced block, or an instruction for the tests (`<!-- test: copy examples/monorepo -->`).
+/// A fenced block, or an instruction for the tests (`<!-- test: needs python3 -->`).
 pub struct Block {
     /// What stands behind the fence.
     pub info: String,

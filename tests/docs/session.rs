@@ -1,5 +1,6 @@
 //! The shell sessions of a page, run one after the other in a project of its own.
 //!
+//! `<!-- test: needs PROGRAM -->` ends the page where that is absent.
 //! A block `…,file=NAME` writes that file. In a `console` block every line that begins with `$ ` is a command; the
 //! lines below it are what it prints. `[..]` stands for anything in a line, a line `...` for any number of lines. A
 //! command must succeed; the last one of a block with `exit=N` must end with that. Durations, commits and times may
@@ -9,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::page::{Block, Page};
-use crate::examples::copy;
-use crate::support::{PIPE, Project};
+use crate::support::{PIPE, Project, has_program, skip};
 
 /// What came of a page.
 pub struct Ran {
@@ -21,7 +21,7 @@ pub struct Ran {
 }
 
 /// Runs all of a page.
-pub fn run(root: &Path, page: &Page) -> Ran {
+pub fn run(page: &Page) -> Ran {
     let mut session = Session {
         project: Project::new(),
         folder: PathBuf::new(),
@@ -39,11 +39,14 @@ pub fn run(root: &Path, page: &Page) -> Ran {
         }
         match block.language() {
             "test" => {
-                let example = block
+                let program = block
                     .text
-                    .strip_prefix("copy ")
-                    .expect("the only instruction is `copy`");
-                copy(&root.join(example), &session.project.path(example));
+                    .strip_prefix("needs ")
+                    .expect("the tests know `needs`");
+                if !has_program(program) {
+                    skip(&format!("{}: {program} is not here", page.at(block)));
+                    break;
+                }
             }
             "console" => session.block(page, block),
             _ => {}

@@ -57,6 +57,13 @@ pub fn environment() -> String {
     out
 }
 
+/// The page of the language: the reference without its findings, which have a page of their own.
+pub fn language() -> String {
+    let whole = dsl::reference::markdown();
+    let (language, _) = whole.split_once("\n## Findings\n").unwrap();
+    language.replacen("\n\n", &format!("\n\n{MADE}\n\n"), 1)
+}
+
 /// The page of the standard library, from its files.
 pub fn standard_library(folder: &Path) -> String {
     let mut out = format!(
