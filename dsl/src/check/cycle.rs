@@ -76,7 +76,7 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
             None => {
                 for earlier in &before[stage.0 as usize] {
                     let text = format!(
-                        "the stage `{}` waits for those before it, also `{}`",
+                        "the stage `{}` waits for `{}`, which stands before it",
                         node.name.value,
                         pipeline.stage(*earlier).name.value
                     );
