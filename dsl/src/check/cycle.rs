@@ -45,88 +45,103 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
 }
 
 fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
-    let mut graph = DiGraph::with_capacity(pipeline.steps.len(), pipeline.steps.len() * 3);
-    let id = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let steps: Vec<NodeIndex> = (0..pipeline.steps.len())
-        .map(|at| graph.add_node(Point::Step(StepId(id(at)))))
-        .collect();
-    let mut stage_points = Vec::new();
-    for stage in pipeline.stage_ids() {
-        stage_points.push((
-            graph.add_node(Point::Begin(stage)),
-            graph.add_node(Point::End(stage)),
-        ));
-    }
-    let point = |target: WaitTarget| match target {
-        WaitTarget::Step(step) => steps[step.0 as usize],
-        WaitTarget::Stage(stage) => stage_points[stage.0 as usize].1,
-    };
+    let mut waiting = Waiting::new(pipeline);
     let before = pipeline.stages_before(&|_| true);
     for stage in pipeline.stage_ids() {
-        let (begin, end) = stage_points[stage.0 as usize];
-        let node = pipeline.stage(stage);
-        match &node.waits {
-            Some(waits) => waits.iter().for_each(|w| {
-                graph.add_edge(
-                    begin,
-                    point(w.target),
-                    because(pipeline, w, &node.name.value),
-                );
-            }),
-            None => {
-                for earlier in &before[stage.0 as usize] {
-                    let text = format!(
-                        "the stage `{}` waits for `{}`, which stands before it",
-                        node.name.value,
-                        pipeline.stage(*earlier).name.value
-                    );
-                    let span = node.name.span;
-                    graph.add_edge(
-                        begin,
-                        stage_points[earlier.0 as usize].1,
-                        Because { span, text },
-                    );
-                }
-            }
+        waiting.stage(stage, &before[stage.0 as usize]);
+        for id in &pipeline.stage(stage).steps {
+            waiting.step(stage, *id);
         }
-        for id in &node.steps {
-            let step = pipeline.step(*id);
-            let at = steps[id.0 as usize];
-            let silent = || Because {
-                span: step.name.span,
-                text: String::new(),
-            };
-            graph.add_edge(end, at, silent());
-            if step.waits_for_stage(pipeline) {
-                graph.add_edge(at, begin, silent());
-            }
-            for wait in &step.waits {
-                graph.add_edge(
-                    at,
-                    point(wait.target),
-                    because(pipeline, wait, &step.name.value),
+    }
+    waiting.graph
+}
+
+/// The graph while it is filled, and where its points are.
+struct Waiting<'a> {
+    pipeline: &'a Pipeline,
+    graph: DiGraph<Point, Because>,
+    steps: Vec<NodeIndex>,
+    stages: Vec<(NodeIndex, NodeIndex)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(pipeline: &'a Pipeline) -> Self {
+        let mut graph = DiGraph::with_capacity(pipeline.steps.len(), pipeline.steps.len() * 3);
+        let id = |at: usize| StepId(u32::try_from(at).unwrap_or(u32::MAX));
+        let steps = (0..pipeline.steps.len())
+            .map(|at| graph.add_node(Point::Step(id(at))))
+            .collect();
+        let stages = pipeline
+            .stage_ids()
+            .map(|stage| {
+                let begin = graph.add_node(Point::Begin(stage));
+                (begin, graph.add_node(Point::End(stage)))
+            })
+            .collect();
+        Self {
+            pipeline,
+            graph,
+            steps,
+            stages,
+        }
+    }
+
+    fn stage(&mut self, id: StageId, before: &[StageId]) {
+        let begin = self.stages[id.0 as usize].0;
+        let stage = self.pipeline.stage(id);
+        for wait in stage.waits.iter().flatten() {
+            self.wait(begin, wait, &stage.name.value);
+        }
+        for earlier in before {
+            let text = format!(
+                "the stage `{}` waits for `{}`, which stands before it",
+                stage.name.value,
+                self.pipeline.stage(*earlier).name.value
+            );
+            let span = stage.name.span;
+            let end = self.stages[earlier.0 as usize].1;
+            self.graph.add_edge(begin, end, Because { span, text });
+        }
+    }
+
+    fn step(&mut self, stage: StageId, id: StepId) {
+        let pipeline = self.pipeline;
+        let step = pipeline.step(id);
+        let at = self.steps[id.0 as usize];
+        let (begin, end) = self.stages[stage.0 as usize];
+        let silent = || Because {
+            span: step.name.span,
+            text: String::new(),
+        };
+        self.graph.add_edge(end, at, silent());
+        if step.waits_for_stage(pipeline) {
+            self.graph.add_edge(at, begin, silent());
+        }
+        for wait in &step.waits {
+            self.wait(at, wait, &step.name.value);
+        }
+        for used in step.uses(pipeline) {
+            let span = used.span;
+            for maker in pipeline.makers(stage, &used.what, &|m| m != id) {
+                let text = format!(
+                    "`{}` uses what `{}` makes",
+                    step.name.value,
+                    pipeline.step(maker).name.value
                 );
-            }
-            for used in step.uses(pipeline) {
-                for maker in pipeline.makers(stage, &used.what, &|m| m != *id) {
-                    let text = format!(
-                        "`{}` uses what `{}` makes",
-                        step.name.value,
-                        pipeline.step(maker).name.value
-                    );
-                    graph.add_edge(
-                        at,
-                        steps[maker.0 as usize],
-                        Because {
-                            span: used.span,
-                            text,
-                        },
-                    );
-                }
+                let made = self.steps[maker.0 as usize];
+                self.graph.add_edge(at, made, Because { span, text });
             }
         }
     }
-    graph
+
+    fn wait(&mut self, from: NodeIndex, wait: &Wait, who: &str) {
+        let to = match wait.target {
+            WaitTarget::Step(step) => self.steps[step.0 as usize],
+            WaitTarget::Stage(stage) => self.stages[stage.0 as usize].1,
+        };
+        self.graph
+            .add_edge(from, to, because(self.pipeline, wait, who));
+    }
 }
 
 fn because(pipeline: &Pipeline, wait: &Wait, who: &str) -> Because {
