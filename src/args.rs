@@ -1,6 +1,7 @@
 //! The command line. The comments here are the help that users read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::world::Event;
@@ -114,6 +115,10 @@ fn event(text: &str) -> Result<Event, String> {
     text.parse::<Event>().map_err(|e| e.to_string())
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    dsl::units::duration(text).map_err(|wrong| wrong.to_string())
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -144,6 +149,9 @@ pub struct RunArgs {
     /// Show the plan and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// How long what is asked to end may take until it is killed.
+    #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub grace: Duration,
     /// Do not ask before steps that change the outside world.
     #[arg(short, long)]
     pub yes: bool,

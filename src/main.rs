@@ -7,6 +7,7 @@ mod project;
 mod ui;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use engine::process::guardian;
@@ -20,8 +21,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
-    if is_real_run(&cli)
-        && let Some(status) = guardian::guard(engine::run::Options::GRACE)
+    if let Some(grace) = grace_of_a_run(&cli)
+        && let Some(status) = guardian::guard(grace)
     {
         return code(status);
     }
@@ -35,19 +36,25 @@ fn main() -> ExitCode {
     })
 }
 
-/// Whether processes are going to be started that must not outlive this one.
-fn is_real_run(cli: &Cli) -> bool {
-    matches!(&cli.command, Some(Command::Run(args)) if !args.dry_run)
+/// The grace of processes that are going to be started and must not outlive this one; none if there are none.
+fn grace_of_a_run(cli: &Cli) -> Option<Duration> {
+    match &cli.command {
+        Some(Command::Run(args)) if !args.dry_run => Some(args.grace),
+        _ => None,
+    }
 }
 
 /// Help goes to standard output and is no error; everything else is one.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when this cannot be written.
-    let _ = error.print();
-    code(if error.use_stderr() {
-        exit::USAGE
-    } else {
-        exit::OK
+    let printed = error.print();
+    code(match printed {
+        _ if error.use_stderr() => exit::USAGE,
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            let out = Out::new(args::Color::Never);
+            out.error(&format!("standard output cannot be written: {e}"));
+            exit::INFRASTRUCTURE
+        }
+        _ => exit::OK,
     })
 }
 

@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod started;
 mod support;
 
 mod commands;
@@ -14,6 +15,14 @@ mod docs;
 mod examples;
 mod includes;
 mod init;
+mod inputs;
+mod output;
+mod processes;
+mod refs;
 mod runs;
+mod secrets;
+mod signals;
+mod state;
+mod steps;
 mod tidy;
 mod views;

@@ -53,12 +53,15 @@ impl Patterns {
     /// The files and links that match, relative to `folder`, sorted. Folders are walked, never links.
     ///
     /// # Errors
-    /// When a folder cannot be read.
+    /// When a folder cannot be read, or a pattern names what is behind a link.
     pub fn find(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         let mut open: Vec<PathBuf> = self.roots.clone();
         open.sort();
         open.dedup();
+        for root in &open {
+            no_links_on_the_way(folder, root)?;
+        }
         while let Some(relative) = open.pop() {
             let full = folder.join(&relative);
             let meta = match fs::symlink_metadata(&full) {
@@ -99,14 +102,56 @@ fn literal_prefix(pattern: &str) -> PathBuf {
         .collect()
 }
 
-/// Copies files, with their modes and links, from one folder to another. Nothing outside of either is touched.
+/// Fails if a link stands on the way to a path beneath a folder. The path's own end may be one.
+fn no_links_on_the_way(folder: &Path, relative: &Path) -> io::Result<()> {
+    let above = relative.ancestors().skip(1);
+    for part in above.filter(|p| !p.as_os_str().is_empty()) {
+        if folder.join(part).is_symlink() {
+            let shown = part.display();
+            return Err(io::Error::other(format!(
+                "{shown} is a link, and links are not followed"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The first of these files that is a link out of the folder.
+#[must_use]
+pub fn first_that_leads_out<'f>(folder: &Path, files: &'f [PathBuf]) -> Option<&'f Path> {
+    let leads =
+        |file: &&PathBuf| fs::read_link(folder.join(file)).is_ok_and(|to| leads_out(file, &to));
+    files.iter().find(leads).map(PathBuf::as_path)
+}
+
+/// Removes what is at a path beneath a folder, a link as such.
+///
+/// # Errors
+/// When it cannot be removed, or a link stands on the way to it.
+pub fn remove(folder: &Path, relative: &Path) -> io::Result<()> {
+    no_links_on_the_way(folder, relative)?;
+    let full = folder.join(relative);
+    let removed = match fs::symlink_metadata(&full) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(&full),
+        Ok(_) => fs::remove_file(&full),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Copies files, with their modes and links, from one folder to `into` beneath another. Nothing outside of either is
+/// touched.
 ///
 /// # Errors
 /// The file that could not be copied, and why.
-pub fn copy(from: &Path, to: &Path, files: &[PathBuf]) -> Result<(), String> {
-    fs::create_dir_all(to).map_err(|e| format!("{}: {e}", to.display()))?;
+pub fn copy(from: &Path, to: &Path, into: &Path, files: &[PathBuf]) -> Result<(), String> {
     let source = open_dir(from).map_err(|e| format!("{}: {e}", from.display()))?;
-    let target = open_dir(to).map_err(|e| format!("{}: {e}", to.display()))?;
+    let target = open_dir(to)
+        .and_then(|root| beneath_dir(&root, into))
+        .map_err(|e| format!("{}: {e}", to.join(into).display()))?;
     for file in files {
         copy_one(&source, &target, from, file).map_err(|e| format!("{}: {e}", file.display()))?;
     }
@@ -178,12 +223,11 @@ fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
-        at = open_beneath(
-            &at,
-            Path::new(name),
-            OFlags::DIRECTORY | OFlags::RDONLY,
-            Mode::empty(),
-        )?;
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        at = open_beneath(&at, Path::new(name), flags, Mode::empty()).map_err(|e| {
+            let name = name.display();
+            io::Error::other(format!("{name} is no folder beneath this one ({e})"))
+        })?;
     }
     Ok(at)
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use dsl::source::Span;
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
-use engine::record::{FORMAT, Header, Journal, RunDir};
+use engine::record::{FORMAT, Header, Journal, RunDir, Runs, Summary};
 use engine::run::event::Subscriber;
 use engine::run::outcome::exit;
 use engine::run::{Options, concurrency, secrets};
 use engine::world::Provider;
+use indexmap::IndexMap;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +106,7 @@ fn carry_out(
     let (masker, warnings) = Masker::new(&values);
     warnings.iter().for_each(|w| out.warning(w));
     let _held = group(project, plan, out)?;
-    let record = record(project, plan, out)?;
+    let record = record(project, plan, &masker, out)?;
     let scratch = scratch(record.as_ref())?;
     let format = format(args.format, plan, out);
     let mut reporters: Vec<Box<dyn Subscriber>> = reporter(
@@ -121,7 +122,7 @@ fn carry_out(
         root: project.root.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         fail_fast: args.fail_fast,
-        grace: Options::GRACE,
+        grace: args.grace,
         secrets,
         masker: Arc::new(masker),
         outer: outer_ci(plan),
@@ -180,7 +181,12 @@ fn group(project: &Project, plan: &Plan, out: &Out) -> Result<Option<concurrency
 }
 
 /// Begins the run's record. A run without steps that want one goes on without.
-fn record(project: &Project, plan: &Plan, out: &Out) -> Result<Option<(RunDir, Journal)>, Failed> {
+fn record(
+    project: &Project,
+    plan: &Plan,
+    masker: &Masker,
+    out: &Out,
+) -> Result<Option<(RunDir, Journal)>, Failed> {
     let header = Header {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -189,9 +195,10 @@ fn record(project: &Project, plan: &Plan, out: &Out) -> Result<Option<(RunDir, J
         definition: project.definition(),
         context: plan.request.context.clone(),
         names: plan.request.names.clone(),
-        params: plan.request.params.clone(),
+        params: masked(&plan.request.params, masker),
     };
     let runs = project.runs();
+    warn_of_interrupted(&runs, out);
     let error = match runs.begin(&header) {
         Ok(record) => return Ok(Some(record)),
         Err(error) => error,
@@ -212,6 +219,31 @@ fn record(project: &Project, plan: &Plan, out: &Out) -> Result<Option<(RunDir, J
             Ok(None)
         }
     }
+}
+
+/// Tells what the run before this one may have left behind, if it was killed.
+fn warn_of_interrupted(runs: &Runs, out: &Out) {
+    let last = runs.ids().last().and_then(|id| runs.summary(*id).ok());
+    let Some(last) = last.filter(Summary::is_interrupted) else {
+        return;
+    };
+    let left = last.left_undone();
+    if left.is_empty() {
+        return;
+    }
+    let (id, steps) = (last.id, left.join(", "));
+    out.warning(&format!(
+        "run {id} was interrupted: {steps} had begun, and was not undone"
+    ));
+    out.hint(&format!(
+        "look at what it left, then undo it by hand or run it again; `pipe logs {id}` shows how far it came"
+    ));
+}
+
+/// What is recorded of the parameters: somebody may have put a secret into one.
+fn masked(params: &IndexMap<String, String>, masker: &Masker) -> IndexMap<String, String> {
+    let mask = |text: &str| masker.mask_str(text).into_owned();
+    params.iter().map(|(n, v)| (n.clone(), mask(v))).collect()
 }
 
 fn scratch(record: Option<&(RunDir, Journal)>) -> Result<tempfile::TempDir, Failed> {

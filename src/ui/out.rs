@@ -1,11 +1,13 @@
 //! Standard output and error. A pipe that somebody closed ends the output, not the program; colours go only where
 //! they are wanted.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
+use engine::output::harmless;
 
 use crate::args::Color;
 
@@ -74,13 +76,17 @@ impl Out {
         }
     }
 
-    /// The text with its colours, or without.
+    /// The text with its colours, or without. Nothing else in it acts on a terminal.
     #[must_use]
     pub fn painted(&self, text: &str) -> String {
         if self.color {
-            text.to_owned()
+            harmless(text).into_owned()
         } else {
-            anstream::adapter::strip_str(text).to_string()
+            let plain = anstream::adapter::strip_str(text).to_string();
+            match harmless(&plain) {
+                Cow::Borrowed(_) => plain,
+                Cow::Owned(clean) => clean,
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! the marks that reverse the direction of text become visible; broken UTF-8 becomes `�`.
 //! A lone carriage return, by which progress bars overwrite a line, begins a new line.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The longest colour sequence that passes, without ESC and `[`.
@@ -100,19 +101,20 @@ impl Sanitiser {
             .take_while(|&&byte| is_plain(byte) || !byte.is_ascii())
             .count();
         let (run, rest) = bytes.split_at(run);
-        match std::str::from_utf8(run) {
-            Ok(text) => self.characters(text, out),
-            Err(error) => {
-                let valid = &run[..error.valid_up_to()];
-                self.characters(&String::from_utf8_lossy(valid), out);
-                match error.error_len() {
-                    None if rest.is_empty() => self.partial = run[valid.len()..].to_vec(),
-                    None => self.text("\u{fffd}", out),
-                    Some(length) => {
-                        self.text("\u{fffd}", out);
-                        return &bytes[valid.len() + length..];
-                    }
-                }
+        let mut left = run.len();
+        for chunk in run.utf8_chunks() {
+            self.characters(chunk.valid(), out);
+            left -= chunk.valid().len() + chunk.invalid().len();
+            let invalid = chunk.invalid();
+            let unfinished =
+                || std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
+            if invalid.is_empty() {
+                continue;
+            }
+            if left == 0 && rest.is_empty() && unfinished() {
+                self.partial = invalid.to_vec();
+            } else {
+                self.text("\u{fffd}", out);
             }
         }
         rest
@@ -193,6 +195,19 @@ impl Sanitiser {
         self.state = state;
         taken
     }
+}
+
+/// A text fit for a terminal: colours and line ends pass. For what is not a job's output: names, reasons, values.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let strange = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || acts(c);
+    if !text.chars().any(strange) {
+        return Cow::Borrowed(text);
+    }
+    let (mut sanitiser, mut out) = (Sanitiser::default(), String::new());
+    sanitiser.feed(text.as_bytes(), &mut out);
+    sanitiser.finish(&mut out);
+    Cow::Owned(out)
 }
 
 fn is_plain(byte: u8) -> bool {

@@ -21,7 +21,13 @@
 use super::{become_subreaper, kill_descendants};
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 use std::{
-    env, fs, future::Future, io, process::ExitStatus, sync::LazyLock, thread, time::Duration,
+    env, fs,
+    future::{Future, pending},
+    io,
+    process::ExitStatus,
+    sync::LazyLock,
+    thread,
+    time::Duration,
 };
 use std::{os::unix::process::ExitStatusExt, path::PathBuf};
 use tokio::{
@@ -30,6 +36,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,8 +54,15 @@ const FORWARDED: [Signal; 7] = [
     Signal::WINCH,
 ];
 
+/// Signals that ask for the end.
+const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+
 /// The exit status when the engine's own cannot be had.
 const LOST: i32 = 3;
+
+/// How long the engine may take to end after the second and the third signal that asks it to. It needs a moment only,
+/// unless it is stuck: in a write to a terminal that is stopped, for example.
+const STUCK: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(1)];
 
 static ORPHANED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
@@ -113,6 +127,8 @@ async fn watch_over(
     signals: &mut mpsc::Receiver<Signal>,
 ) -> io::Result<ExitStatus> {
     let pid = engine.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let mut asked: usize = 0;
+    let mut stuck = None;
     loop {
         tokio::select! {
             status = engine.wait() => return status,
@@ -120,8 +136,21 @@ async fn watch_over(
                 if let Some(pid) = pid {
                     pass_on(signal, pid);
                 }
+                asked += usize::from(ENDING.contains(&signal));
+                stuck = asked.checked_sub(2).map(|n| Instant::now() + STUCK[n.min(1)]).or(stuck);
+            }
+            () = until(stuck), if stuck.is_some() => {
+                stuck = None;
+                engine.start_kill()?;
             }
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 
@@ -142,7 +171,7 @@ async fn impatient(work: impl Future, signals: &mut mpsc::Receiver<Signal>) -> b
         tokio::select! {
             _ = &mut work => return false,
             Some(signal) = signals.recv() => {
-                if matches!(signal, Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) {
+                if ENDING.contains(&signal) {
                     return true;
                 }
             }

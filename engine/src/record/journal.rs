@@ -44,6 +44,8 @@ pub struct Header {
 pub struct Journal {
     file: File,
     number: u64,
+    /// How many bytes are sound.
+    length: u64,
     line: Vec<u8>,
 }
 
@@ -58,6 +60,7 @@ impl Journal {
         let mut journal = Self {
             file,
             number: 0,
+            length: 0,
             line: Vec::new(),
         };
         journal.line(0, header)?;
@@ -93,9 +96,15 @@ impl Journal {
         whole.push(b' ');
         whole.append(&mut self.line);
         whole.push(b'\n');
-        self.number += 1;
         // One write for one line: two writers never mix, and a torn line is torn at its end.
-        self.file.write_all(&whole)
+        if let Err(error) = self.file.write_all(&whole) {
+            // What follows a torn line is not believed. If it cannot be removed either, that is the safe side.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
+        self.number += 1;
+        self.length += whole.len() as u64;
+        Ok(())
     }
 }
 
@@ -119,7 +128,7 @@ pub struct Reading {
 /// # Errors
 /// When the file cannot be read, has no sound header, or a format that is newer.
 pub fn read(path: &Path) -> Result<Reading, String> {
-    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let bytes = bytes(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut rest = bytes.as_slice();
     let broken = || format!("{}: this is not a journal", path.display());
     let (_, first) = next(&mut rest, 0).ok_or_else(broken)?;
@@ -147,6 +156,14 @@ pub fn read(path: &Path) -> Result<Reading, String> {
         events,
         torn: rest.len(),
     })
+}
+
+/// The bytes of a regular file. Anything else that stands there could be without end.
+fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("this is no file"));
+    }
+    std::fs::read(path)
 }
 
 fn too_new(path: &Path, header: &[u8]) -> Option<String> {

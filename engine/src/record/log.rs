@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+use rustix::fs::OFlags;
 
 /// How many bytes of one step's output are kept.
 pub const LOG_LIMIT: u64 = 256 << 20;
@@ -69,11 +72,48 @@ impl LogFile {
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(File::options().append(true).create(true).open(&self.path)?);
+            self.file = Some(
+                File::options()
+                    .append(true)
+                    .create(true)
+                    // A job that reaches this folder could put a link or a pipe there.
+                    .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+                    .open(&self.path)?,
+            );
         }
         match &mut self.file {
             Some(file) => file.write_all(bytes),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_counted_in_the_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = LogFile::at(path.clone());
+        let chunk = vec![b'x'; 1 << 20];
+        (0..258).for_each(|_| log.write(&chunk));
+        assert_eq!(log.finish(), None);
+        let text = std::fs::read(path).unwrap();
+        let (kept, note) = text.split_at(256 << 20);
+        assert!(kept.iter().all(|b| *b == b'x'));
+        let note = std::str::from_utf8(note).unwrap();
+        assert_eq!(note, "\n[pipe: 2097152 more bytes were not kept]\n");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_says_how_much_is_missing() {
+        let mut log = LogFile::at("/dev/null/log".into());
+        log.write(b"one\n");
+        log.write(b"two\n");
+        let trouble = log.finish();
+        let whole = "the log /dev/null/log is not complete: Not a directory (os error 20); 8 bytes are missing";
+        assert_eq!(trouble.as_deref(), Some(whole));
     }
 }

@@ -1,15 +1,18 @@
 //! The runs of a checkout: numbered folders, their states, and how many are kept.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, Header, Journal, Reading};
-use crate::run::event::Event;
-use crate::run::outcome::RunOutcome;
+use crate::run::event::{Event, StepName};
+use crate::run::outcome::{Outcome, RunOutcome, UndoOutcome};
 
 /// How many runs are kept.
 const KEPT: u64 = 100;
+/// The largest number that a run can have; a folder with a larger one is not ours.
+const LAST: u64 = 999_999_999;
 
 /// The `.pipe` folder of a checkout.
 #[derive(Debug, Clone)]
@@ -75,8 +78,12 @@ impl Runs {
                 Err(e) => return Err(e),
             }
         };
-        fs::create_dir(path.join("logs"))?;
-        let journal = Journal::create(&path.join("journal"), header)?;
+        let begun = begin(&path, header);
+        if begun.is_err() {
+            // Half a run is none: it would only puzzle whoever lists them.
+            let _ = fs::remove_dir_all(&path);
+        }
+        let journal = begun?;
         self.trim(id);
         Ok((RunDir { id, path }, journal))
     }
@@ -90,6 +97,7 @@ impl Runs {
             .flatten();
         let mut ids: Vec<u64> = entries
             .filter_map(|e| e.file_name().to_str()?.parse().ok())
+            .filter(|id| *id <= LAST)
             .collect();
         ids.sort_unstable();
         ids
@@ -145,6 +153,52 @@ impl RunDir {
     pub fn log(&self, step: &str) -> PathBuf {
         self.path.join("logs").join(log_name(step))
     }
+}
+
+impl Summary {
+    /// Whether the run ended without a word: it was killed, or the machine was.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.outcome.is_none() && !self.alive
+    }
+
+    /// The steps that may have changed something, did not succeed as far as the journal knows, and were not undone.
+    #[must_use]
+    pub fn left_undone(&self) -> Vec<StepName> {
+        let mut left = BTreeSet::new();
+        for (_, event) in &self.reading.events {
+            match event {
+                Event::Armed { step } | Event::UndoStarted { step } => {
+                    left.insert(step.clone());
+                }
+                Event::StepEnded {
+                    step,
+                    outcome: Outcome::Passed | Outcome::SoftFailed { .. },
+                    ..
+                }
+                | Event::UndoEnded {
+                    step,
+                    outcome: UndoOutcome::RolledBack,
+                    ..
+                } => {
+                    left.remove(step);
+                }
+                _ => {}
+            }
+        }
+        left.into_iter().collect()
+    }
+}
+
+/// The folders and the journal of a run, on the disk for good: also their names are.
+fn begin(path: &Path, header: &Header) -> io::Result<Journal> {
+    fs::create_dir(path.join("logs"))?;
+    let journal = Journal::create(&path.join("journal"), header)?;
+    File::open(path)?.sync_all()?;
+    if let Some(above) = path.parent() {
+        File::open(above)?.sync_all()?;
+    }
+    Ok(journal)
 }
 
 /// A journal is locked while its run lives.

@@ -67,12 +67,11 @@ impl Capture {
     }
 
     async fn tell(&mut self, site: &Site) {
-        let mut lines = std::mem::take(&mut self.split.lines);
-        while !lines.is_empty() {
-            let rest = lines.split_off(lines.len().min(LINES_AT_ONCE));
+        let mut rest = std::mem::take(&mut self.split.lines).into_iter();
+        while rest.len() > 0 {
             let news = News::Lines {
                 vertex: site.vertex,
-                lines: std::mem::replace(&mut lines, rest),
+                lines: rest.by_ref().take(LINES_AT_ONCE).collect(),
             };
             if site.news.send(news).await.is_err() {
                 return;

@@ -2,7 +2,7 @@
 //! The only place that talks to all of them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -356,11 +356,12 @@ impl<'a> Dispatch<'a> {
             Ok(()) => StepResult::Passed { cached: false },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
             Err(NotDone::Failed(failure)) => {
-                let failure = self.masked(failure);
-                if let Some(begun) = self.begun.get_mut(&vertex) {
-                    begun.failure = Some(failure);
-                }
+                self.remember(vertex, failure);
                 StepResult::Failed
+            }
+            Err(NotDone::NotBegun(failure)) => {
+                self.remember(vertex, failure);
+                StepResult::NotBegun
             }
         };
         if let Some(begun) = self.begun.get_mut(&vertex) {
@@ -377,12 +378,21 @@ impl<'a> Dispatch<'a> {
         self.obey(commands);
     }
 
+    fn remember(&mut self, vertex: u32, failure: Failure) {
+        let failure = self.masked(failure);
+        if let Some(begun) = self.begun.get_mut(&vertex) {
+            begun.failure = Some(failure);
+        }
+    }
+
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
             Ok(()) => UndoOutcome::RolledBack,
-            Err(NotDone::Failed(failure)) => UndoOutcome::RollbackFailed {
-                failure: self.masked(failure),
-            },
+            Err(NotDone::Failed(failure) | NotDone::NotBegun(failure)) => {
+                UndoOutcome::RollbackFailed {
+                    failure: self.masked(failure),
+                }
+            }
             Err(NotDone::Cancelled) => UndoOutcome::RollbackFailed {
                 failure: Failure::new("killed before it ended"),
             },
@@ -451,7 +461,7 @@ impl<'a> Dispatch<'a> {
             let done = match work {
                 Ok(work) => work::work(&work, &site).await,
                 Err(failure) => Done {
-                    result: Err(NotDone::Failed(failure)),
+                    result: Err(NotDone::NotBegun(failure)),
                     attempts: 0,
                     outputs: BTreeMap::new(),
                 },
@@ -467,10 +477,9 @@ impl<'a> Dispatch<'a> {
             return Ok(());
         }
         let event = Event::Armed { step: step.clone() };
+        let at = self.now();
         let written = match &mut self.journal {
-            Some(journal) => journal
-                .append(millis(self.began.elapsed()), &event)
-                .and_then(|()| journal.sync()),
+            Some(journal) => journal.append(at, &event).and_then(|()| journal.sync()),
             None => Err(std::io::Error::other("the run has no journal")),
         };
         self.subscribers.iter_mut().for_each(|s| s.event(&event));
@@ -494,7 +503,7 @@ impl<'a> Dispatch<'a> {
             let done = match work {
                 Ok(work) => work::undo(&work, &site).await,
                 Err(failure) => Done {
-                    result: Err(NotDone::Failed(failure)),
+                    result: Err(NotDone::NotBegun(failure)),
                     attempts: 0,
                     outputs: BTreeMap::new(),
                 },
@@ -567,9 +576,10 @@ impl<'a> Dispatch<'a> {
         let name = self.name(vertex as usize);
         Site {
             root: self.options.root.clone(),
-            artifacts: self
-                .artifacts_root()
-                .map(|a| a.join(prepare::folder(self.plan, vertex))),
+            artifacts: self.dir.as_ref().map(|d| {
+                let own = prepare::folder(self.plan, vertex);
+                (d.path.clone(), Path::new("artifacts").join(own))
+            }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
             masker: Arc::clone(&self.masker),

@@ -7,6 +7,7 @@ pub mod environment;
 pub mod event;
 pub mod outcome;
 mod prepare;
+mod results;
 pub mod schedule;
 pub mod secrets;
 mod work;

@@ -169,11 +169,8 @@ pub(super) fn work(
             .join(stage)
             .join(&maker.name.value)
             .join(&take.name.value);
-        let into = match &take.into {
-            Some(into) => options.root.join(&into.value),
-            None => options.root.clone(),
-        };
-        Some((kept, into))
+        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
+        Some((kept, into.unwrap_or_default()))
     });
     Ok(Work {
         name: planned.name.as_str().into(),

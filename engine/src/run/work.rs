@@ -15,14 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::capture::Capture;
 use super::environment::Environment;
 use super::outcome::Failure;
+use super::results;
 use crate::files::{self, Patterns};
 use crate::output::{Masker, OuterCi};
 use crate::process::{self, Exit, Spec, Stop};
 
 /// How long clean-up and undo may take where nothing is said.
 const CLEAN_UP: Duration = Duration::from_secs(600);
-/// The largest file of outputs that is read.
-const LARGEST_OUTPUT: u64 = 1 << 20;
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -40,7 +39,7 @@ pub(super) struct Work {
     pub(super) outputs: Vec<String>,
     /// Artifacts to keep: the name and the patterns.
     pub(super) artifacts: Vec<(String, Vec<String>)>,
-    /// Artifacts to put in place: where they are kept and where they go.
+    /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -49,8 +48,8 @@ pub(super) struct Work {
 pub(super) struct Site {
     /// The pipeline's folder.
     pub(super) root: PathBuf,
-    /// Where this step's artifacts are kept; `None` where nothing can be kept.
-    pub(super) artifacts: Option<PathBuf>,
+    /// The folder of the run, and in it the one of this step's artifacts; `None` where nothing can be kept.
+    pub(super) artifacts: Option<(PathBuf, PathBuf)>,
     /// The log of this step.
     pub(super) log: Option<PathBuf>,
     /// A folder for files that live as long as the run.
@@ -105,7 +104,19 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) enum NotDone {
     Failed(Failure),
+    /// It failed before its first command ran.
+    NotBegun(Failure),
     Cancelled,
+}
+
+impl NotDone {
+    /// What is known when this is not the beginning.
+    fn later(self) -> Self {
+        match self {
+            Self::NotBegun(failure) => Self::Failed(failure),
+            other => other,
+        }
+    }
 }
 
 impl From<Failure> for NotDone {
@@ -118,19 +129,25 @@ impl From<Failure> for NotDone {
 pub(super) async fn work(work: &Work, site: &Site) -> Done {
     let mut capture = Capture::new(site);
     let mut attempt = 0;
-    let mut result = prepare(work, site).map_err(NotDone::Failed);
+    let deadline = work.timeout.map(|t| Instant::now() + t);
+    let mut result = prepare(work, site).map_err(NotDone::NotBegun);
     let mut outputs = BTreeMap::new();
     while result.is_ok() {
         attempt += 1;
-        result = tried(work, site, &mut capture, attempt)
+        result = tried(work, site, &mut capture, deadline, attempt)
             .await
-            .map(|found| outputs = found);
+            .map(|found| outputs = found)
+            .map_err(|e| if attempt > 1 { e.later() } else { e });
         let (Err(NotDone::Failed(failure)), Some(retry)) = (&result, &work.retry) else {
             break;
         };
         let Some(wait) = next_try(retry, attempt, failure) else {
             break;
         };
+        // The time of a step is for all its tries: there is none left for another one.
+        if deadline.is_some_and(|d| d <= Instant::now() + wait) {
+            break;
+        }
         let failure = failure.clone();
         let _ = site
             .news
@@ -201,19 +218,26 @@ fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
         let put = || -> Result<(), String> {
             let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
             let found = all.find(kept).map_err(|e| e.to_string())?;
-            files::copy(kept, into, &found)
+            files::copy(kept, &site.root, into, &found)
         };
         put()
             .map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
     }
-    let folder = site.root.join(work.workdir.as_deref().unwrap_or("."));
+    Ok(())
+}
+
+/// The folder in which a command runs. An earlier command may have put a link there.
+fn workdir(work: &Work, site: &Site) -> Result<PathBuf, Failure> {
+    let Some(relative) = &work.workdir else {
+        return Ok(site.root.clone());
+    };
+    let folder = site.root.join(relative);
     match (folder.canonicalize(), site.root.canonicalize()) {
-        (Ok(folder), Ok(root)) if !folder.starts_with(&root) => Err(Failure::new(format!(
-            "its workdir {} leads out of the pipeline's folder",
-            work.workdir.as_deref().unwrap_or(".")
+        (Ok(real), Ok(root)) if !real.starts_with(&root) => Err(Failure::new(format!(
+            "its workdir {relative} leads out of the pipeline's folder"
         ))
         .help("remove the link, or name a folder of the repository")),
-        _ => Ok(()),
+        _ => Ok(folder),
     }
 }
 
@@ -222,14 +246,15 @@ async fn tried(
     work: &Work,
     site: &Site,
     capture: &mut Capture,
+    deadline: Option<Instant>,
     attempt: u32,
 ) -> Result<BTreeMap<String, String>, NotDone> {
-    let deadline = work.timeout.map(|t| Instant::now() + t);
     let outputs = site
         .scratch
         .join(format!("output-{}-{attempt}", site.vertex));
-    std::fs::write(&outputs, "").map_err(|e| {
-        Failure::new(format!("its file for outputs cannot be made: {e}")).help("is the disk full?")
+    results::fresh(&outputs).map_err(|e| {
+        let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
+        NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
     commands(
         work,
@@ -243,12 +268,12 @@ async fn tried(
     )
     .await?;
     for pattern in &work.outputs {
-        made(pattern, &site.root)?;
+        results::made(pattern, &site.root)?;
     }
     for (name, patterns) in &work.artifacts {
-        keep(name, patterns, site)?;
+        results::keep(name, patterns, site)?;
     }
-    Ok(read_outputs(&outputs)?)
+    Ok(results::read(&outputs)?)
 }
 
 /// The clean-up of a step: its own time, not stopped by the first signal.
@@ -264,12 +289,12 @@ async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(),
     };
     let deadline = Some(Instant::now() + limit);
     let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
-    done.map_err(|e| match e {
+    done.map_err(|e| match e.later() {
         NotDone::Failed(mut failure) => {
             failure.what = format!("clean-up failed: {}", failure.what);
             NotDone::Failed(failure)
         }
-        NotDone::Cancelled => NotDone::Cancelled,
+        other => other,
     })
 }
 
@@ -287,9 +312,21 @@ async fn commands(
     attempt: u32,
     outputs: Option<&Path>,
 ) -> Result<(), NotDone> {
-    for command in list {
+    for (at, command) in list.iter().enumerate() {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let spec = spec(work, command, site, attempt, outputs);
+        let not_started = |failure: Failure| {
+            let failure = Failure {
+                command: Some(command.title()),
+                ..failure
+            };
+            let not_begun = NotDone::NotBegun(failure);
+            if at == 0 {
+                not_begun
+            } else {
+                not_begun.later()
+            }
+        };
+        let spec = spec(work, command, site, attempt, outputs).map_err(not_started)?;
         let (output, chunks) = mpsc::channel(4);
         let (ended, ()) = tokio::join!(
             process::run(&spec, left, site.grace, cancel, &site.kill, output),
@@ -313,7 +350,11 @@ async fn commands(
             }
             .help_for(code),
             (None, Exit::Signal(signal)) => signalled(signal),
-            (None, Exit::NotStarted(why)) => Failure::new(why.to_string()).help(why.remedy()),
+            (None, Exit::NotStarted(why)) => {
+                return Err(not_started(
+                    Failure::new(why.to_string()).help(why.remedy()),
+                ));
+            }
         };
         return Err(NotDone::Failed(Failure {
             command: Some(command.title()),
@@ -376,20 +417,24 @@ fn processes(count: usize) -> String {
     }
 }
 
-fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Option<&Path>) -> Spec {
+fn spec(
+    work: &Work,
+    command: &Command,
+    site: &Site,
+    attempt: u32,
+    outputs: Option<&Path>,
+) -> Result<Spec, Failure> {
+    let cwd = workdir(work, site)?;
     let mut env = work.env.clone();
     env.set("PIPE_ATTEMPT", attempt.to_string());
     if let Some(outputs) = outputs {
         env.set("PIPE_OUTPUT", outputs.as_os_str());
     }
     let (program, args) = argv(command, work.shell.as_ref());
-    Spec {
+    Ok(Spec {
         program,
         args,
-        cwd: match &work.workdir {
-            Some(folder) => site.root.join(folder),
-            None => site.root.clone(),
-        },
+        cwd,
         env: env.vars(),
         marker: format!(
             "{}-{}-{}",
@@ -397,7 +442,7 @@ fn spec(work: &Work, command: &Command, site: &Site, attempt: u32, outputs: Opti
             site.scratch.display(),
             site.vertex
         ),
-    }
+    })
 }
 
 /// The program and its arguments. Shell text is one argument, so that no value is ever part of another text.
@@ -423,81 +468,4 @@ fn argv(command: &Command, shell: Option<&Shell>) -> (OsString, Vec<OsString>) {
     };
     args.push(text);
     (program.into(), args)
-}
-
-/// Whether a declared output is there.
-fn made(pattern: &str, root: &Path) -> Result<(), Failure> {
-    if pattern.starts_with('!') {
-        return Ok(());
-    }
-    let find = || {
-        Patterns::new([pattern])
-            .map_err(|e| e.to_string())?
-            .find(root)
-            .map_err(|e| e.to_string())
-    };
-    match find() {
-        Ok(found) if found.is_empty() => Err(Failure::new(format!(
-            "it did not make its output {pattern}"
-        ))
-        .help("make it, or take it out of `outputs`")),
-        Ok(_) => Ok(()),
-        Err(why) => Err(Failure::new(format!(
-            "its output {pattern} cannot be looked for: {why}"
-        ))),
-    }
-}
-
-fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), Failure> {
-    let Some(folder) = &site.artifacts else {
-        return Err(Failure::new(format!(
-            "the artifact {name} cannot be kept: the folder .pipe cannot be written"
-        )));
-    };
-    let failed = |why: String| Failure::new(format!("the artifact {name} cannot be kept: {why}"));
-    let patterns =
-        Patterns::new(patterns.iter().map(String::as_str)).map_err(|e| failed(e.to_string()))?;
-    let found = patterns
-        .find(&site.root)
-        .map_err(|e| failed(e.to_string()))?;
-    if found.is_empty() {
-        return Err(failed("none of its files is there".into())
-            .help("make them, or mend the artifact's paths"));
-    }
-    let to = folder.join(name);
-    // A retry keeps what its own try made, not what an earlier one left.
-    if to.exists() {
-        std::fs::remove_dir_all(&to).map_err(|e| failed(e.to_string()))?;
-    }
-    files::copy(&site.root, &to, &found).map_err(failed)
-}
-
-/// The `name=value` lines of an outputs file.
-fn read_outputs(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
-    let wrong = |why: String| Failure::new(format!("its outputs cannot be read: {why}"));
-    let meta = std::fs::symlink_metadata(path).map_err(|e| wrong(e.to_string()))?;
-    if !meta.is_file() || meta.len() > LARGEST_OUTPUT {
-        return Err(
-            wrong("the file `$PIPE_OUTPUT` is no regular file of at most 1 MiB".into())
-                .help("append short `name=value` lines; larger things belong into an artifact"),
-        );
-    }
-    let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    let mut outputs = BTreeMap::new();
-    for line in String::from_utf8_lossy(&text)
-        .lines()
-        .filter(|l| !l.trim().is_empty())
-    {
-        match line.split_once('=') {
-            Some((name, value)) if dsl::units::name(name).is_ok() => {
-                outputs.insert(name.to_owned(), value.to_owned());
-            }
-            _ => {
-                let shown: String = line.chars().take(60).collect();
-                return Err(wrong(format!("the line {shown:?} is not `name=value`"))
-                    .help("write `echo \"version=1.2\" >> \"$PIPE_OUTPUT\"`"));
-            }
-        }
-    }
-    Ok(outputs)
 }

@@ -100,6 +100,8 @@ pub enum StepResult {
     },
     /// It failed.
     Failed,
+    /// It failed before it did anything: there is nothing to undo.
+    NotBegun,
     /// It ended without a result.
     Cancelled,
 }
@@ -288,9 +290,12 @@ impl Core {
         );
         let state = match result {
             StepResult::Passed { cached } => State::Passed { cached },
-            StepResult::Failed => judge::failure(&self.graph, v),
+            StepResult::Failed | StepResult::NotBegun => judge::failure(&self.graph, v),
             StepResult::Cancelled => State::Cancelled,
         };
+        if result == StepResult::NotBegun && self.ledger.undo(v) == UndoState::Armed {
+            self.ledger.set_undo(v, UndoState::None);
+        }
         self.settle(v, state);
         self.ready.release(v);
         self.compensate(v, state);
