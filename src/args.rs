@@ -100,9 +100,6 @@ pub struct About {
     /// Plan as if this tag had been pushed.
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub tag: Option<String>,
-    /// The branch into which the pull request goes.
-    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
-    pub into: Option<String>,
     /// The pull request's number.
     #[arg(long, value_name = "N")]
     pub pr: Option<u64>,
@@ -137,6 +134,9 @@ pub struct RunArgs {
     /// What the run is about.
     #[command(flatten)]
     pub about: About,
+    /// The branch into which the pull request goes.
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub into: Option<String>,
     /// How many steps run at once [default: the number of processors]
     #[arg(short, long, env = "PIPE_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub jobs: Option<u32>,
@@ -193,6 +193,9 @@ pub struct PlanArgs {
     /// What the run would be about.
     #[command(flatten)]
     pub about: About,
+    /// The branch into which the pull request goes.
+    #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
+    pub into: Option<String>,
     /// How to show it.
     #[arg(long, default_value = "human", value_name = "FORMAT")]
     pub format: HumanOrJson,
@@ -349,7 +352,7 @@ pub struct InitArgs {
     /// Overwrite a file that is there.
     #[arg(long)]
     pub force: bool,
-    /// Print the pipeline, write nothing.
+    /// Print the pipeline (with --ci the workflow), write nothing.
     #[arg(long)]
     pub stdout: bool,
 }
@@ -361,4 +364,14 @@ pub enum CiFile {
     Github,
     /// .gitlab-ci.yml
     Gitlab,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
 }

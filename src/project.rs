@@ -11,7 +11,7 @@ use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
 use engine::run::event::Event;
 use engine::run::outcome::exit;
-use engine::world::{self, Changed, Flags, Git, changed_paths};
+use engine::world::{self, Changed, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
 
 use crate::args::{About, Global};
@@ -38,7 +38,9 @@ impl Project {
     /// When there is none, or it cannot be read.
     pub fn open(global: &Global) -> Result<Self, Failed> {
         let path = find(global)?;
-        let loaded = dsl::load_file(&path).map_err(|why| {
+        let env = |name: &str| std::env::var(name).ok();
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let loaded = dsl::load_file_with(&path, &Includes::new(&root, &env)).map_err(|why| {
             let shown = path.display();
             Failed::usage(format!("{shown} cannot be read: {why}"))
                 .hint("`--file` names another file; `pipe init` writes one")
@@ -47,7 +49,6 @@ impl Project {
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self { root, file, loaded })
     }
 
@@ -76,6 +77,17 @@ impl Project {
         Arc::new(self.loaded.pipeline.clone())
     }
 
+    /// The hash of all texts of the pipeline: the same definition has the same.
+    #[must_use]
+    pub fn definition(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for source in self.loaded.sources.iter() {
+            hash.update(source.text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
     /// The runs of this checkout.
     #[must_use]
     pub fn runs(&self) -> Runs {
@@ -86,13 +98,19 @@ impl Project {
     ///
     /// # Errors
     /// When the flags contradict each other.
-    pub fn request(&self, about: &About, names: &[String], out: &Out) -> Result<Request, Failed> {
+    pub fn request(
+        &self,
+        about: &About,
+        into: Option<&String>,
+        names: &[String],
+        out: &Out,
+    ) -> Result<Request, Failed> {
         let env = |name: &str| std::env::var(name).ok();
         let flags = Flags {
             event: about.event,
             branch: about.branch.clone(),
             tag: about.tag.clone(),
-            into: about.into.clone(),
+            into: into.cloned(),
             pr: about.pr,
             sha: None,
             base: about.base.clone(),
@@ -125,6 +143,7 @@ impl Project {
         Ok(Request {
             context,
             names: names.to_vec(),
+            everything: false,
             params,
             changed,
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),

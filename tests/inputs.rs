@@ -195,6 +195,18 @@ fn an_artifact_of_several_legs_has_what_every_leg_made() {
 }
 
 #[test]
+fn a_try_that_fails_leaves_nothing_in_an_artifact() {
+    let (project, out) = run(r#"    job make {
+        retry 1 backoff="10ms"
+        artifact site "dist/**"
+        run "rm -rf dist; mkdir dist; touch dist/try-$PIPE_ATTEMPT; test $PIPE_ATTEMPT = 2 || echo wrong > $PIPE_OUTPUT"
+    }
+    job take { artifact site from=make into="got"; run "ls got/dist > found" }"#);
+    let _ = out.exits(0);
+    assert_eq!(lines(&project, "found"), ["try-2"]);
+}
+
+#[test]
 fn an_artifact_goes_through_no_link_that_a_job_has_planted() {
     for plant in [
         "ln -s ../outside got",

@@ -1,16 +1,24 @@
 //! Tests from outside: the binary, files, signals. One file for each subject.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 #![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a snapshot is as long as what it shows"
+)]
+#![allow(
     clippy::print_stderr,
-    reason = "what helps a test may fail and print as the test does"
+    clippy::print_stdout,
+    reason = "a skipped test says so, a sweep how far it came"
 )]
 
 mod started;
 mod support;
 
 mod commands;
+mod docs;
+mod examples;
+mod includes;
+mod init;
 mod inputs;
 mod output;
 mod processes;
@@ -20,3 +28,5 @@ mod secrets;
 mod signals;
 mod state;
 mod steps;
+mod tidy;
+mod views;

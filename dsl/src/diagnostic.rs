@@ -61,6 +61,17 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to write instead.
     pub help: Option<String>,
+    /// The name that was not found, where the finding is about one.
+    pub missing: Option<Missing>,
+}
+
+/// A name that was looked up and not found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What it should name, such as `registry`.
+    pub noun: String,
+    /// The name as written.
+    pub name: String,
 }
 
 impl Diagnostic {
@@ -79,6 +90,7 @@ impl Diagnostic {
                 text: label.into(),
             }],
             help: None,
+            missing: None,
         }
     }
 
@@ -86,6 +98,16 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says that the finding is about a name that was not found.
+    #[must_use]
+    pub fn missing(mut self, noun: &str, name: &str) -> Self {
+        self.missing = Some(Missing {
+            noun: noun.to_owned(),
+            name: name.to_owned(),
+        });
         self
     }
 
@@ -115,18 +137,33 @@ impl Diagnostic {
 /// Collects findings while a file is read.
 pub type Diagnostics = Vec<Diagnostic>;
 
-/// The known name nearest to `typed`, if one is near enough to be a slip of the finger.
+/// The known name that was probably meant: a slip of the finger away, or else the only one that begins or ends with
+/// what was typed, as `prod` does for `production` and `backport` for `std.backport`.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match typed.chars().count() {
+    let length = typed.chars().count();
+    let limit = match length {
         0..=2 => 1,
         3..=5 => 2,
         _ => 3,
     };
-    known
-        .into_iter()
-        .filter(|k| *k != typed)
-        .map(|k| (strsim::damerau_levenshtein(typed, k), k))
-        .filter(|&(d, k)| d <= limit && d < k.chars().count())
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, k)| k)
+    let mut best: Option<(usize, &str)> = None;
+    let mut longer: Vec<&str> = Vec::new();
+    for name in known.into_iter().filter(|k| *k != typed) {
+        let other = name.chars().count();
+        if length.abs_diff(other) <= limit {
+            let distance = strsim::damerau_levenshtein(typed, name);
+            if distance <= limit && distance < other && best.is_none_or(|(d, _)| distance < d) {
+                best = Some((distance, name));
+            }
+        }
+        let continues = name.starts_with(typed)
+            || name
+                .strip_suffix(typed)
+                .is_some_and(|n| n.ends_with(['.', '-']));
+        if length >= 3 && continues && !longer.contains(&name) {
+            longer.push(name);
+        }
+    }
+    let only = || longer.first().copied().filter(|_| longer.len() == 1);
+    best.map(|(_, name)| name).or_else(only)
 }

@@ -1,14 +1,17 @@
 //! The language of `pipeline.kdl`: text in, meaning and diagnostics out; never runs anything.
 
+mod cascade;
 mod check;
 pub mod codes;
 pub mod diagnostic;
+pub mod explain;
 pub mod expr;
 mod form;
 mod load;
 mod lower;
 pub mod model;
 mod names;
+pub mod reference;
 pub mod render;
 mod resolve;
 pub mod schema;
@@ -24,7 +27,7 @@ use diagnostic::{Diagnostic, Severity};
 use model::Pipeline;
 use source::{SourceMap, Span};
 
-pub use load::{Files, Folder, MAX_FILE};
+pub use load::{Files, Folder, MAX_FILE, Remote};
 
 /// What a file means, and what is wrong with it.
 #[derive(Debug)]
@@ -55,25 +58,19 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
         sources,
         mut diagnostics,
     } = load::read_all(files, name, text);
-    let broken = !diagnostics.is_empty();
     let lowered = lower::lower(&units, &sources, &mut diagnostics);
     let (mut pipeline, names) = resolve::resolve(lowered, &mut diagnostics);
-    // What cannot be read cannot be judged as a whole: a lost node would look like a missing one.
-    if !broken {
-        if pipeline.stages.is_empty() {
-            diagnostics.push(no_stage(&sources));
-        }
-        if diagnostics
-            .iter()
-            .all(|d| d.severity() == Severity::Warning)
-        {
-            check::check(&pipeline, &names, &mut diagnostics);
-        }
+    let sound = diagnostics
+        .iter()
+        .all(|d| d.severity() == Severity::Warning);
+    if sound && pipeline.stages.is_empty() {
+        diagnostics.push(no_stage(&sources));
     }
+    check::check(&pipeline, &names, &mut diagnostics);
     if pipeline.name.is_empty() {
         pipeline.name = "pipeline".to_owned();
     }
-    tidy(&mut diagnostics);
+    cascade::tidy(&mut diagnostics, &units, &sources);
     Loaded {
         pipeline,
         sources,
@@ -86,17 +83,27 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
 /// # Errors
 /// Why the root file itself cannot be read, as a sentence part.
 pub fn load_file(path: &Path) -> Result<Loaded, String> {
+    let folder = folder_of(path).to_owned();
+    load_file_with(path, &Folder(folder))
+}
+
+/// Loads a file from disk, with another way to its includes.
+///
+/// # Errors
+/// Why the root file itself cannot be read, as a sentence part.
+pub fn load_file_with(path: &Path, files: &dyn Files) -> Result<Loaded, String> {
     let name = path
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let files = Folder(folder.to_owned());
     let text = files.read(&name)?;
-    Ok(load(&files, &name, text))
+    Ok(load(files, &name, text))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 fn no_stage(sources: &SourceMap) -> Diagnostic {
@@ -106,10 +113,4 @@ fn no_stage(sources: &SourceMap) -> Diagnostic {
         .map_or(Span::default(), |s| Span::new(s.id, 0, s.text.len().min(1)));
     Diagnostic::new(&codes::names::NO_STAGE, "there is no stage in this pipeline", root, "nothing to run")
         .help("add one: `stage test { job unit { run \"cargo test\" } }`; `pipe init` writes a whole file")
-}
-
-/// File order, each finding once. A mistake in a template is told for its first use.
-fn tidy(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
-    diagnostics.dedup_by(|a, b| a.code == b.code && a.span() == b.span() && a.message == b.message);
 }

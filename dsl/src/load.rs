@@ -1,6 +1,8 @@
 //! Finds and reads the files of a pipeline: the root file, what it includes, what those include.
 //! The only part of the crate that reads anything.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::codes::names as codes;
@@ -13,6 +15,8 @@ use crate::{stdlib, syntax};
 pub const MAX_FILE: u64 = 1 << 20;
 /// How many files one pipeline may consist of.
 const MAX_FILES: usize = 64;
+/// How much text they may have together before no further one is read, in bytes.
+const MAX_TOTAL: usize = 4 << 20;
 
 /// Where the files of a pipeline are.
 pub trait Files {
@@ -21,6 +25,67 @@ pub trait Files {
     /// # Errors
     /// A sentence part that says why it cannot be read.
     fn read(&self, path: &str) -> Result<String, String>;
+
+    /// The text of a file of another repository, as it stands in a commit.
+    ///
+    /// # Errors
+    /// A sentence part that says why it cannot be had.
+    fn fetch(&self, remote: &Remote) -> Result<String, String> {
+        let _ = remote;
+        Err("files of other repositories cannot be fetched here".to_owned())
+    }
+}
+
+/// A file of another repository: `git+https://host/repository//path#commit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// The repository's address: `https://`, `ssh://` or `file://`.
+    pub repository: String,
+    /// The file in it.
+    pub path: String,
+    /// The whole commit, in hexadecimal.
+    pub commit: String,
+}
+
+impl Remote {
+    /// Reads the address of an include.
+    ///
+    /// # Errors
+    /// What is missing or wrong, as a sentence part.
+    fn parse(text: &str) -> Result<Self, String> {
+        let form = "write `git+https://HOST/REPOSITORY//PATH#COMMIT`";
+        let address = text.strip_prefix("git+").ok_or(form)?;
+        crate::units::no_control(address)?;
+        if !["https://", "ssh://", "file://"]
+            .iter()
+            .any(|s| address.starts_with(s))
+        {
+            return Err(format!(
+                "it is fetched by `https://` or `ssh://` only; {form}"
+            ));
+        }
+        let (address, commit) = address.rsplit_once('#').ok_or_else(|| {
+            format!("it names no commit, and a branch may say something else tomorrow; {form}")
+        })?;
+        let whole =
+            matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit());
+        if !whole {
+            return Err(format!(
+                "`{commit}` is not a whole commit of 40 digits, which alone always means the same"
+            ));
+        }
+        let scheme = address.find("://").map_or(0, |at| at + 3);
+        let at = address[scheme..]
+            .find("//")
+            .ok_or_else(|| format!("it names no file in the repository; {form}"))?;
+        let (repository, path) = (&address[..scheme + at], &address[scheme + at + 2..]);
+        crate::units::relative_path(path)?;
+        Ok(Self {
+            repository: repository.to_owned(),
+            path: path.to_owned(),
+            commit: commit.to_lowercase(),
+        })
+    }
 }
 
 /// Files beneath a folder. Links that lead out of it, devices, pipes and large files are refused.
@@ -50,7 +115,15 @@ impl Files for Folder {
         if meta.len() > MAX_FILE {
             return Err(format!("it is larger than 1 MiB ({} bytes)", meta.len()));
         }
-        let bytes = std::fs::read(&full).map_err(say)?;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&full).map_err(say)?;
+        // A file of the system may be longer than it says.
+        file.take(MAX_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(say)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err("it is larger than 1 MiB".to_owned());
+        }
         String::from_utf8(bytes).map_err(|e| {
             let good = e.utf8_error().valid_up_to();
             let line = e.as_bytes()[..good].iter().filter(|b| **b == b'\n').count() + 1;
@@ -87,21 +160,20 @@ pub fn read_all(files: &dyn Files, entry: &str, text: String) -> Units {
         files,
         result: Units::default(),
         open: Vec::new(),
+        read: BTreeSet::new(),
     };
     all.file(entry, text, None, false);
     let mut result = all.result;
     if uses_std(&result.units) {
         for (name, text) in stdlib::FILES {
-            if result.sources.iter().all(|s| s.name != *name) {
-                let id = result.sources.add(*name, *text);
-                let (nodes, found) = syntax::parse(result.sources.get(id));
-                result.diagnostics.extend(found);
-                result.units.push(Unit {
-                    nodes,
-                    namespace: Some("std".into()),
-                    standard: true,
-                });
-            }
+            let id = result.sources.add(*name, *text);
+            let (nodes, found) = syntax::parse(result.sources.get(id));
+            result.diagnostics.extend(found);
+            result.units.push(Unit {
+                nodes,
+                namespace: Some("std".into()),
+                standard: true,
+            });
         }
     }
     result
@@ -126,6 +198,8 @@ struct Loading<'a> {
     result: Units,
     /// The files being read, outermost first, with the `include` that led to each.
     open: Vec<(String, Option<Span>)>,
+    /// What was read, each file with its namespace.
+    read: BTreeSet<(String, Option<String>)>,
 }
 
 impl Loading<'_> {
@@ -162,6 +236,15 @@ impl Loading<'_> {
         if let Some(name) = path.value.strip_prefix("std/") {
             return self.standard(name, path, namespace);
         }
+        if path.value.starts_with("git+") {
+            return self.remote(node, path, namespace);
+        }
+        if from.starts_with("git+") {
+            return self.failed(
+                path,
+                "a file of another repository includes the standard library only",
+            );
+        }
         let target = match resolve(from, path.value) {
             Ok(target) => target,
             Err(why) => return self.failed(path, &why),
@@ -169,8 +252,21 @@ impl Loading<'_> {
         if let Some(at) = self.open.iter().position(|(n, _)| *n == target) {
             return self.cycle(at, path);
         }
+        if !self.read.insert((target.clone(), namespace.clone())) {
+            return; // It is there already, through another file.
+        }
         if self.result.sources.iter().count() >= MAX_FILES {
             return self.failed(path, "a pipeline consists of at most 64 files");
+        }
+        if self
+            .result
+            .sources
+            .iter()
+            .map(|s| s.text.len())
+            .sum::<usize>()
+            > MAX_TOTAL
+        {
+            return self.failed(path, "the files of a pipeline have at most 4 MiB together");
         }
         match self.files.read(&target) {
             Ok(text) => {
@@ -180,6 +276,45 @@ impl Loading<'_> {
             }
             Err(why) => self.failed(path, &why),
         }
+    }
+
+    /// A file of another repository: pinned by its commit, and locked by the hash of what it says.
+    fn remote(&mut self, node: &Node, path: Spanned<&str>, namespace: Option<String>) {
+        if self.result.sources.iter().count() >= MAX_FILES {
+            return self.failed(path, "a pipeline consists of at most 64 files");
+        }
+        let fetched = Remote::parse(path.value).and_then(|remote| self.files.fetch(&remote));
+        let text = match fetched {
+            Ok(text) if text.len() as u64 <= MAX_FILE => text,
+            Ok(_) => return self.failed(path, "it is larger than 1 MiB"),
+            Err(why) => return self.failed(path, &why),
+        };
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        let lock = node.props.iter().find(|p| p.name.value == "hash");
+        let (message, span) = match lock.map(|p| (p.value.as_str(), p.value.span)) {
+            Some((Some(locked), _)) if locked == hash => {
+                return self.file(path.value, text, namespace, false);
+            }
+            Some((_, span)) => (
+                "this file does not say what it said when it was locked",
+                span,
+            ),
+            None => (
+                "a file of another repository is locked by the hash of its text",
+                path.span,
+            ),
+        };
+        self.result.diagnostics.push(
+            Diagnostic::new(
+                &codes::INCLUDE,
+                message,
+                span,
+                "the text's hash is another, or is not written",
+            )
+            .help(format!(
+                "read the file, and if it is what you want, write `hash=\"{hash}\"`"
+            )),
+        );
     }
 
     fn standard(&mut self, name: &str, path: Spanned<&str>, namespace: Option<String>) {
@@ -237,8 +372,10 @@ impl Loading<'_> {
 
 /// The path of an include, relative to the pipeline's folder.
 fn resolve(from: &str, path: &str) -> Result<String, String> {
-    if path.starts_with("git+") || path.contains("://") {
-        return Err("files of other repositories are not included by this version".into());
+    if path.contains("://") {
+        return Err(
+            "a file of another repository is `git+https://HOST/REPOSITORY//PATH#COMMIT`".into(),
+        );
     }
     if path.starts_with('/') || path.starts_with('~') {
         return Err("the path is not relative".into());

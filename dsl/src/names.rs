@@ -1,5 +1,7 @@
 //! What is declared where: the names that references are looked up in.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use crate::codes::names as codes;
@@ -7,13 +9,17 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::expr::CONTEXTS;
 use crate::schema::Kind;
 use crate::source::{Span, Spanned};
+use crate::stdlib;
 use crate::syntax::tree::Node;
+use crate::text::shorten;
 
 /// Declared names by kind, each with the place of its declaration.
 #[derive(Debug, Default)]
 pub struct Names {
     declared: Vec<(Kind, IndexMap<String, Span>)>,
-    used: std::cell::RefCell<Vec<(Kind, String)>>,
+    used: std::cell::RefCell<BTreeSet<(Kind, String)>>,
+    /// The parameters of the pipeline.
+    params: Vec<String>,
 }
 
 impl Names {
@@ -34,6 +40,17 @@ impl Names {
         }
     }
 
+    /// Notes a parameter of the pipeline.
+    pub fn declare_param(&mut self, name: &str) {
+        self.params.push(name.to_owned());
+    }
+
+    /// Whether the pipeline has this parameter.
+    #[must_use]
+    pub fn is_param(&self, name: &str) -> bool {
+        self.params.iter().any(|p| p == name)
+    }
+
     /// The names of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = (&str, Span)> {
         let of_kind = self.declared.iter().find(|(k, _)| *k == kind);
@@ -50,24 +67,34 @@ impl Names {
         let candidates = inner.into_iter().chain([name.to_owned()]);
         let found = candidates
             .into_iter()
-            .find(|n| self.of(kind).any(|(known, _)| known == n))?;
-        self.used.borrow_mut().push((kind, found.clone()));
+            .find(|n| self.place(kind, n).is_some())?;
+        self.used.borrow_mut().insert((kind, found.clone()));
         Some(found)
     }
 
     /// Whether a reference named it.
     #[must_use]
     pub fn is_used(&self, kind: Kind, name: &str) -> bool {
-        self.used
-            .borrow()
-            .iter()
-            .any(|(k, n)| *k == kind && n == name)
+        self.used.borrow().contains(&(kind, name.to_owned()))
     }
 
-    /// The finding for a name that is not declared.
+    /// Where a name is declared.
+    fn place(&self, kind: Kind, name: &str) -> Option<Span> {
+        let (_, names) = self.declared.iter().find(|(k, _)| *k == kind)?;
+        names.get(name).copied()
+    }
+
+    /// The finding for a name that is not declared, with a guess at what was meant.
     #[must_use]
-    pub fn unknown(&self, kind: Kind, name: &Spanned<String>) -> Diagnostic {
-        let known: Vec<&str> = self.of(kind).map(|(n, _)| n).collect();
+    pub fn unknown(&self, kind: Kind, name: &Spanned<String>, guess: bool) -> Diagnostic {
+        let standard = match kind {
+            Kind::Template => stdlib::templates(),
+            _ => Vec::new(),
+        };
+        let mut known: Vec<&str> = self.of(kind).map(|(n, _)| n).filter(|_| guess).collect();
+        if guess && !known.iter().any(|n| n.starts_with("std.")) {
+            known.extend(standard.iter().map(String::as_str));
+        }
         unknown(kind.noun(), name, &known, || match kind {
             Kind::Secret => format!("declare it at the top of the file: `secret {}`", name.value),
             Kind::Registry => format!(
@@ -94,8 +121,12 @@ pub fn unknown(
     known: &[&str],
     otherwise: impl FnOnce() -> String,
 ) -> Diagnostic {
-    let shown = crate::text::shorten(&name.value, 60);
+    let shown = shorten(&name.value, 60);
     let help = match nearest(&name.value, known.iter().copied()) {
+        _ if name.value.contains(',') => {
+            let names: Vec<&str> = name.value.split(',').map(str::trim).collect();
+            format!("a list has no commas: `{}`", shorten(&names.join(" "), 60))
+        }
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() || known.len() > 12 => otherwise(),
         None => format!("there is {}; {}", crate::text::list(known), otherwise()),
@@ -106,6 +137,7 @@ pub fn unknown(
         name.span,
         "not declared",
     )
+    .missing(noun, &name.value)
     .help(help)
 }
 
@@ -114,12 +146,23 @@ pub fn unknown(
 pub fn twice(noun: &str, name: &str, span: Span, first: Span) -> Diagnostic {
     Diagnostic::new(
         &codes::DUPLICATE_NAME,
-        format!("there are two of the name `{name}`"),
+        format!(
+            "there are two {} named `{}`",
+            plural(noun),
+            shorten(name, 60)
+        ),
         span,
-        format!("this {noun} has the same name"),
+        "the second one",
     )
-    .label(first, "the first one is here")
+    .label(first, "the first one")
     .help("give one of them another name")
+}
+
+fn plural(noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{noun}s"),
+    }
 }
 
 /// The finding for a step or stage that is named like a context of `${…}`.
@@ -131,7 +174,10 @@ pub fn reserved(name: &Spanned<String>) -> Option<Diagnostic> {
             &codes::RESERVED_NAME,
             format!("`{}` cannot be a step's or stage's name", name.value),
             name.span,
-            "this word begins references such as `${git.sha}`",
+            format!(
+                "references such as `${{{}.…}}` begin with this word",
+                name.value
+            ),
         )
         .help(format!("choose another, such as `{}-step`", name.value))
     })
@@ -156,13 +202,18 @@ pub fn declared_by(node: &Node) -> Option<(Kind, Spanned<String>)> {
 impl Diagnostic {
     /// Marks the declaration of the name that the help suggests.
     fn with_declaration(self, names: &Names, kind: Kind) -> Self {
+        self.label_near(|near| names.place(kind, near))
+    }
+
+    /// Marks the place of the name that the help suggests.
+    pub(crate) fn label_near(self, place: impl FnOnce(&str) -> Option<Span>) -> Self {
         let near = self
             .help
             .as_deref()
-            .and_then(|h| h.strip_prefix("did you mean `")?.strip_suffix("`?"));
-        let place = near.and_then(|near| names.of(kind).find(|(n, _)| *n == near));
-        match place.map(|(n, s)| (n.to_owned(), s)) {
-            Some((name, span)) => self.label(span, format!("`{name}` is declared here")),
+            .and_then(|h| h.strip_prefix("did you mean `")?.strip_suffix("`?"))
+            .map(str::to_owned);
+        match near.and_then(|near| Some((place(&near)?, near))) {
+            Some((span, near)) => self.label(span, format!("`{near}` is declared here")),
             None => self,
         }
     }

@@ -1,6 +1,7 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
 pub mod files;
+pub mod graph;
 pub mod output;
 pub mod plan;
 pub mod process;

@@ -1,27 +1,68 @@
 //! `pipe explain`: a code, or a word of the language.
 
+use dsl::{codes, explain, schema};
 use engine::run::outcome::exit;
 
 use crate::args::ExplainArgs;
 use crate::failed::Failed;
 use crate::ui::out::Out;
+use crate::ui::words::{STRONG, paint};
 
-/// Explains a code or a word.
+/// Explains a code or a word; without one, lists them all.
 ///
 /// # Errors
 /// When there is no such code or word.
 pub fn run(args: &ExplainArgs, out: &Out) -> Result<i32, Failed> {
     let Some(subject) = &args.subject else {
-        for code in dsl::codes::all() {
-            out.line(&format!("{}  {}", code.id, code.title));
-        }
+        overview(out);
         return Ok(exit::OK);
     };
-    if let Some(code) = dsl::codes::find(subject) {
-        out.line(code.explanation);
+    if let Some(code) = codes::find(subject) {
+        out.text(&explain::code(code));
         return Ok(exit::OK);
     }
-    Err(Failed::usage(format!(
-        "there is no code or word `{subject}`"
-    )))
+    let looks_like_code = subject.len() == 4 && subject[1..].bytes().all(|b| b.is_ascii_digit());
+    if looks_like_code {
+        return Err(
+            Failed::usage(format!("there is no code `{subject}`")).hint("`pipe explain` lists all")
+        );
+    }
+    match explain::node(subject) {
+        Ok(text) => out.text(&text),
+        Err(why) => return Err(Failed::usage(why).hint("`pipe explain` lists all words and codes")),
+    }
+    Ok(exit::OK)
+}
+
+fn overview(out: &Out) {
+    out.line(&paint(STRONG, "words at the top of a file"));
+    let sentence = |doc: &str| {
+        doc.split_inclusive(['.', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    for child in schema::root().children {
+        out.line(&format!(
+            "  {:<14} {}",
+            child.node.name,
+            sentence(child.node.doc)
+        ));
+    }
+    out.line(&paint(STRONG, "steps of a stage"));
+    for child in schema::top::STAGE
+        .children
+        .iter()
+        .filter(|c| schema::root().child(c.node.name).is_none())
+    {
+        out.line(&format!(
+            "  {:<14} {}",
+            child.node.name,
+            sentence(child.node.doc)
+        ));
+    }
+    out.line(&paint(STRONG, "codes"));
+    for code in codes::all() {
+        out.line(&format!("  {:<14} {}", code.id, code.title));
+    }
 }

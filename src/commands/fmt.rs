@@ -71,7 +71,7 @@ fn of_project(global: &Global) -> Result<Vec<PathBuf>, Failed> {
         .loaded
         .sources
         .iter()
-        .filter(|s| !s.name.starts_with("std/"));
+        .filter(|s| !s.name.starts_with("std/") && !s.name.starts_with("git+"));
     Ok(own.map(|s| project.root.join(&s.name)).collect())
 }
 
@@ -85,7 +85,7 @@ fn format(name: &str, text: &str, out: &Out) -> Result<String, Failed> {
 }
 
 /// The new text takes the old one's place at once, or not at all.
-fn replace(file: &Path, text: &str) -> Result<(), Failed> {
+pub(super) fn replace(file: &Path, text: &str) -> Result<(), Failed> {
     let write = || -> std::io::Result<()> {
         let file = file.canonicalize()?;
         let folder = file.parent().unwrap_or(Path::new("."));

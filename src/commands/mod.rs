@@ -13,6 +13,7 @@ mod run;
 mod runs;
 mod summary;
 
+pub use graph::mermaid;
 pub use logs::print as print_log;
 pub use plan::about;
 
@@ -40,10 +41,4 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Init(args)) => init::run(global, args, out),
         Some(Command::Completions { shell }) => completions::run(*shell, out),
     }
-}
-
-/// The plan as Mermaid.
-#[must_use]
-pub fn mermaid_of(_: &engine::plan::Plan) -> String {
-    String::new()
 }

@@ -19,7 +19,7 @@ use crate::ui::words::{CAREFUL, DIM, GOOD, STRONG, count, cut, pad, paint, short
 /// When there is none.
 pub fn run(global: &Global, args: &PlanArgs, out: &Out) -> Result<i32, Failed> {
     let project = Project::open_sound(global, out)?;
-    let request = project.request(&args.about, &args.names, out)?;
+    let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
     let plan = project.plan(request, out)?;
     match args.format {
         HumanOrJson::Json => {

@@ -30,8 +30,8 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     if !project.loaded.diagnostics.is_empty() {
         out.report(&project.findings(out));
     }
-    let request = project.request(&args.about, &args.names, out)?;
-    let plan = project.plan(request, out)?;
+    let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
+    let plan = Arc::new(project.plan(request, out)?);
     if args.dry_run {
         return Ok(plan_command::human(&project, &plan, out));
     }
@@ -85,7 +85,12 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
     .hint(hint))
 }
 
-fn carry_out(project: &Project, plan: &Plan, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
+fn carry_out(
+    project: &Project,
+    plan: &Arc<Plan>,
+    args: &RunArgs,
+    out: &Out,
+) -> Result<i32, Failed> {
     let env = |name: &str| std::env::var(name).ok();
     let secrets = secrets::resolve(plan, &project.root, &env).map_err(|errors| {
         errors
@@ -182,16 +187,12 @@ fn record(
     masker: &Masker,
     out: &Out,
 ) -> Result<Option<(RunDir, Journal)>, Failed> {
-    let mut hash = blake3::Hasher::new();
-    project.loaded.sources.iter().for_each(|s| {
-        hash.update(s.text.as_bytes());
-    });
     let header = Header {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         began: jiff::Timestamp::now().to_string(),
         file: project.file.clone(),
-        definition: hash.finalize().to_hex().to_string(),
+        definition: project.definition(),
         context: plan.request.context.clone(),
         names: plan.request.names.clone(),
         params: masked(&plan.request.params, masker),

@@ -1,6 +1,8 @@
 //! What all views of a run have in common: its head, the line of an ended step, and its end with every failure whole.
 
-use engine::plan::Plan;
+use std::sync::Arc;
+
+use engine::plan::{Plan, PlannedStep};
 use engine::report::{Report, StepReport};
 use engine::run::event::Event;
 use engine::run::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
@@ -13,13 +15,15 @@ use crate::commands::about;
 
 /// How many failures are shown whole.
 const SHOWN: usize = 10;
+/// A run that takes so many milliseconds is told where its time went.
+const WORTH: u64 = 1000;
 
 /// The state of the run, and what its steps are called.
 pub struct Ending {
     /// What has happened so far.
     pub report: Report,
     steps: IndexMap<String, StepWords>,
-    critical: Vec<String>,
+    plan: Arc<Plan>,
     about: String,
     out: Out,
 }
@@ -32,8 +36,6 @@ struct StepWords {
     place: String,
     file: String,
     line: usize,
-    /// What `pipe run` and `pipe logs` call it.
-    key: String,
 }
 
 impl Ending {
@@ -44,7 +46,7 @@ impl Ending {
         let mut labels: IndexMap<&str, usize> = IndexMap::new();
         plan.steps()
             .for_each(|(_, s)| *labels.entry(&s.label).or_default() += 1);
-        let words = |step: &engine::plan::PlannedStep| {
+        let words = |step: &PlannedStep| {
             let definition = plan.definition(step);
             let span = definition.span;
             StepWords {
@@ -56,7 +58,6 @@ impl Ending {
                 place: sources.place(span),
                 file: sources.get(span.source).name.clone(),
                 line: sources.get(span.source).line_column(span.start).0,
-                key: key(plan, step, &labels),
             }
         };
         Self {
@@ -65,11 +66,7 @@ impl Ending {
                 .steps()
                 .map(|(_, s)| (s.name.clone(), words(s)))
                 .collect(),
-            critical: plan
-                .critical_path()
-                .into_iter()
-                .filter_map(|v| Some(plan.step(v)?.name.clone()))
-                .collect(),
+            plan: Arc::clone(plan),
             about: about(plan),
             out: out.clone(),
         }
@@ -330,21 +327,33 @@ impl Ending {
             outcome.word()
         };
         let mut text = format!(" {}  {what} · {}", paint(style, word), counts(&numbers));
-        if outcome == RunOutcome::Passed && self.critical.len() > 1 {
-            let path: Vec<&str> = self
-                .critical
-                .iter()
-                .take(5)
-                .map(|s| self.label(s))
-                .collect();
-            let more = if self.critical.len() > 5 {
-                " → …"
-            } else {
-                ""
-            };
-            text += &paint(DIM, &format!(" · longest path {}{more}", path.join(" → ")));
+        if outcome == RunOutcome::Passed && report.elapsed >= WORTH {
+            text += &paint(DIM, &self.longest_path());
         }
         text
+    }
+
+    /// ` · longest path build → test (58s)`, where there is a path.
+    fn longest_path(&self) -> String {
+        let took = |step: &PlannedStep| {
+            self.report
+                .steps
+                .get(step.name.as_str())
+                .map_or(0, |s| s.elapsed)
+        };
+        let path = self.plan.longest_path(&took);
+        let steps: Vec<&PlannedStep> = path
+            .into_iter()
+            .filter_map(|v| self.plan.step(v))
+            .filter(|s| took(s) > 0)
+            .collect();
+        if steps.len() < 2 {
+            return String::new();
+        }
+        let names: Vec<&str> = steps.iter().take(5).map(|s| self.label(&s.name)).collect();
+        let more = if steps.len() > 5 { " → …" } else { "" };
+        let all = time(steps.iter().map(|s| took(s)).sum());
+        format!(" · longest path {}{more} ({all})", names.join(" → "))
     }
 
     /// The commands that help now.
@@ -352,10 +361,10 @@ impl Ending {
         let Some((name, _)) = self.failed().next() else {
             return Vec::new();
         };
-        let Some(words) = self.steps.get(name) else {
+        let Some(key) = key(&self.plan, name) else {
             return Vec::new();
         };
-        let key = quoted(&words.key);
+        let key = quoted(&key);
         let mut lines = Vec::new();
         if self.report.run != 0 {
             lines.push(format!(
@@ -369,22 +378,22 @@ impl Ending {
 }
 
 /// What `pipe run` calls a step: short where only one has the name.
-fn key(plan: &Plan, step: &engine::plan::PlannedStep, labels: &IndexMap<&str, usize>) -> String {
+fn key(plan: &Plan, name: &str) -> Option<String> {
+    let (_, step) = plan.steps().find(|(_, s)| s.name == name)?;
     let own = &plan.definition(step).name.value;
-    let unique = plan
-        .pipeline
+    let pipeline = &plan.pipeline;
+    let unique = pipeline
         .steps
         .iter()
         .filter(|s| s.name.value == *own)
         .count()
         == 1;
-    let stage = plan.pipeline.stages.iter().any(|s| s.name.value == *own);
-    debug_assert!(labels.contains_key(step.label.as_str()));
-    if unique && !stage {
+    let stage = pipeline.stages.iter().any(|s| s.name.value == *own);
+    Some(if unique && !stage {
         own.clone()
     } else {
-        plan.pipeline.full_name(step.id)
-    }
+        pipeline.full_name(step.id)
+    })
 }
 
 /// A name fit to be pasted into a shell.

@@ -1,7 +1,9 @@
 //! A run under GitHub Actions: a folded group for each step, failures unfolded, annotations, a job summary.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use engine::plan::Plan;
 use engine::record::Runs;
 use engine::run::event::{Event, Subscriber};
 use engine::run::outcome::Outcome;
@@ -17,7 +19,7 @@ pub struct GitHub {
     ending: Ending,
     runs: Runs,
     summary: Option<PathBuf>,
-    graph: String,
+    plan: Arc<Plan>,
     out: Out,
 }
 
@@ -29,7 +31,7 @@ impl GitHub {
             ending,
             runs: about.project.runs(),
             summary: std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-            graph: crate::commands::mermaid_of(about.plan),
+            plan: Arc::clone(about.plan),
             out: out.clone(),
         }
     }
@@ -96,7 +98,10 @@ impl GitHub {
                 time(step.elapsed)
             );
         }
-        text += &format!("\n```mermaid\n{}\n```\n", self.graph.trim_end());
+        text += &format!(
+            "\n```mermaid\n{}\n```\n",
+            crate::commands::mermaid(&self.plan, &self.ending.report).trim_end()
+        );
         let append = || -> std::io::Result<()> {
             let mut file = std::fs::File::options()
                 .append(true)

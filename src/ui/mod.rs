@@ -7,7 +7,10 @@ mod json;
 mod live;
 pub mod out;
 mod plain;
+mod screen;
 pub mod words;
+
+use std::sync::Arc;
 
 use engine::plan::Plan;
 use engine::run::event::Subscriber;
@@ -23,7 +26,7 @@ pub struct Reporting<'a> {
     /// The pipeline.
     pub project: &'a Project,
     /// The plan.
-    pub plan: &'a Plan,
+    pub plan: &'a Arc<Plan>,
     /// Whether all output of the steps is shown on a terminal too.
     pub all_output: bool,
 }

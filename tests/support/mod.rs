@@ -21,7 +21,10 @@ pub struct Project {
 impl Project {
     /// An empty project, outside of any repository.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("pipe-test-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("pipe-test-")
+            .tempdir()
+            .unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
         std::fs::create_dir(dir.path().join("app")).unwrap();
         Self { dir }
@@ -82,13 +85,24 @@ impl Project {
         let mut git = Command::new("git");
         self.environment(&mut git);
         let out = git
-            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"])
+            .args([
+                "-c",
+                "user.name=Ada",
+                "-c",
+                "user.email=ada@example.com",
+                "-c",
+                "commit.gpgsign=false",
+            ])
             .args(args)
             .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
             .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
             .output()
             .unwrap();
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap()
     }
 
@@ -141,7 +155,9 @@ impl Project {
         // The toolchain of whoever runs the tests, also where it lives in their home.
         if let (None, Some(home)) = (std::env::var_os("RUSTUP_HOME"), std::env::var_os("HOME")) {
             let home = Path::new(&home);
-            command.env("RUSTUP_HOME", home.join(".rustup")).env("CARGO_HOME", home.join(".cargo"));
+            command
+                .env("RUSTUP_HOME", home.join(".rustup"))
+                .env("CARGO_HOME", home.join(".cargo"));
         }
     }
 
@@ -149,7 +165,9 @@ impl Project {
     pub fn filtered(&self, text: &str) -> String {
         let root = self.root();
         let real = root.canonicalize().unwrap_or_else(|_| root.clone());
-        let text = text.replace(&*real.to_string_lossy(), "[root]").replace(&*root.to_string_lossy(), "[root]");
+        let text = text
+            .replace(&*real.to_string_lossy(), "[root]")
+            .replace(&*root.to_string_lossy(), "[root]");
         durations(&text)
     }
 }
@@ -161,10 +179,14 @@ fn durations(text: &str) -> String {
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        let len = from.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | 'm' | 's'))).unwrap_or(from.len());
+        let len = from
+            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | 'm' | 's')))
+            .unwrap_or(from.len());
         let word = &from[..len];
-        let is_start = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"'));
-        let is_time = word.ends_with('s') && (word.contains('.') || word.contains('m')) && word.len() > 2;
+        let is_start =
+            !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"'));
+        let is_time =
+            word.ends_with('s') && (word.contains('.') || word.contains('m')) && word.len() > 2;
         out.push_str(if is_start && is_time { "[t]" } else { word });
         rest = &from[len..];
     }
@@ -187,19 +209,31 @@ impl Output {
     /// Asserts the exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     /// All of it, for a snapshot.
     pub fn whole(&self) -> String {
-        let mut text = format!("exit {}\n", self.code.map_or("by a signal".into(), |c| c.to_string()));
+        let mut text = format!(
+            "exit {}\n",
+            self.code.map_or("by a signal".into(), |c| c.to_string())
+        );
         for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !stream.is_empty() {
                 let _ = write!(text, "--- {name}\n{}\n", stream.trim_end());
             }
         }
-        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .map(str::trim_end)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -222,10 +256,13 @@ pub fn processes_with(text: &str) -> Vec<i32> {
         std::fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|b| find(&b, text.as_bytes()))
     };
     let zombie = |pid: &i32| {
-        std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|s| s.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')))
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| {
+            s.rsplit_once(')')
+                .is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+        })
     };
-    pids.filter(|pid| *pid != own && (has(pid, "environ") || has(pid, "cmdline")) && !zombie(pid)).collect()
+    pids.filter(|pid| *pid != own && (has(pid, "environ") || has(pid, "cmdline")) && !zombie(pid))
+        .collect()
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> bool {
@@ -234,12 +271,19 @@ fn find(haystack: &[u8], needle: &[u8]) -> bool {
 
 /// Whether a program can be found; a test that needs an absent part says so loudly.
 pub fn has_program(name: impl AsRef<OsStr>) -> bool {
-    Command::new(name).arg("--version").stdin(Stdio::null()).output().is_ok()
+    Command::new(name)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .is_ok()
 }
 
 /// Says that a test is skipped, and fails it where nothing may be skipped.
 #[track_caller]
 pub fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
-    assert!(std::env::var_os("PIPE_TESTS_REQUIRE_ALL").is_none(), "nothing may be skipped here: {why}");
+    assert!(
+        std::env::var_os("PIPE_TESTS_REQUIRE_ALL").is_none(),
+        "nothing may be skipped here: {why}"
+    );
 }

@@ -19,109 +19,139 @@ enum Point {
     End(StageId),
 }
 
-/// Why the one point waits for the other; edges point from the waiting one.
+/// Why the one point waits for the other; edges point from the waiting one. Nobody wrote an edge without text: it
+/// joins a step with the beginning and the end of its stage.
 struct Because {
     span: Span,
     text: String,
 }
 
+/// Nobody reads more cycles than this.
+const MAX_CYCLES: usize = 20;
+
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     let graph = graph(pipeline);
+    let mut left = MAX_CYCLES;
     for component in kosaraju_scc(&graph) {
         let cyclic = component.len() > 1 || graph.contains_edge(component[0], component[0]);
         if cyclic && let Some(cycle) = shortest(&graph, &component) {
             out.push(finding(pipeline, &graph, &cycle));
+            left -= 1;
+            if left == 0 {
+                return;
+            }
         }
     }
 }
 
 fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
-    let mut graph = DiGraph::with_capacity(pipeline.steps.len(), pipeline.steps.len() * 3);
-    let id = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let steps: Vec<NodeIndex> = (0..pipeline.steps.len())
-        .map(|at| graph.add_node(Point::Step(StepId(id(at)))))
-        .collect();
-    let mut stage_points = Vec::new();
+    let mut waiting = Waiting::new(pipeline);
+    let before = pipeline.stages_before(&|_| true);
     for stage in pipeline.stage_ids() {
-        stage_points.push((
-            graph.add_node(Point::Begin(stage)),
-            graph.add_node(Point::End(stage)),
-        ));
-    }
-    let point = |target: WaitTarget| match target {
-        WaitTarget::Step(step) => steps[step.0 as usize],
-        WaitTarget::Stage(stage) => stage_points[stage.0 as usize].1,
-    };
-    for stage in pipeline.stage_ids() {
-        let (begin, end) = stage_points[stage.0 as usize];
-        let node = pipeline.stage(stage);
-        match &node.waits {
-            Some(waits) => waits.iter().for_each(|w| {
-                graph.add_edge(
-                    begin,
-                    point(w.target),
-                    because(pipeline, w, &node.name.value),
-                );
-            }),
-            None if stage.0 > 0 => {
-                let text = "a stage waits for the one before it".to_owned();
-                let span = node.name.span;
-                graph.add_edge(
-                    begin,
-                    stage_points[stage.0 as usize - 1].1,
-                    Because { span, text },
-                );
-            }
-            None => {}
-        }
-        for id in &node.steps {
-            let step = pipeline.step(*id);
-            let at = steps[id.0 as usize];
-            let plain = |text: &str| Because {
-                span: step.name.span,
-                text: text.to_owned(),
-            };
-            graph.add_edge(end, at, plain("the stage ends with this step"));
-            if step.waits_for_stage(pipeline) {
-                graph.add_edge(at, begin, plain("this step waits for its stage to begin"));
-            }
-            for wait in &step.waits {
-                graph.add_edge(
-                    at,
-                    point(wait.target),
-                    because(pipeline, wait, &step.name.value),
-                );
-            }
-            for used in step.uses(pipeline) {
-                for maker in pipeline.makers(stage, &used.what, &|m| m != *id) {
-                    let text = format!(
-                        "`{}` uses what `{}` makes",
-                        step.name.value,
-                        pipeline.step(maker).name.value
-                    );
-                    graph.add_edge(
-                        at,
-                        steps[maker.0 as usize],
-                        Because {
-                            span: used.span,
-                            text,
-                        },
-                    );
-                }
-            }
+        waiting.stage(stage, &before[stage.0 as usize]);
+        for id in &pipeline.stage(stage).steps {
+            waiting.step(stage, *id);
         }
     }
-    graph
+    waiting.graph
+}
+
+/// The graph while it is filled, and where its points are.
+struct Waiting<'a> {
+    pipeline: &'a Pipeline,
+    graph: DiGraph<Point, Because>,
+    steps: Vec<NodeIndex>,
+    stages: Vec<(NodeIndex, NodeIndex)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(pipeline: &'a Pipeline) -> Self {
+        let mut graph = DiGraph::with_capacity(pipeline.steps.len(), pipeline.steps.len() * 3);
+        let id = |at: usize| StepId(u32::try_from(at).unwrap_or(u32::MAX));
+        let steps = (0..pipeline.steps.len())
+            .map(|at| graph.add_node(Point::Step(id(at))))
+            .collect();
+        let stages = pipeline
+            .stage_ids()
+            .map(|stage| {
+                let begin = graph.add_node(Point::Begin(stage));
+                (begin, graph.add_node(Point::End(stage)))
+            })
+            .collect();
+        Self {
+            pipeline,
+            graph,
+            steps,
+            stages,
+        }
+    }
+
+    fn stage(&mut self, id: StageId, before: &[StageId]) {
+        let begin = self.stages[id.0 as usize].0;
+        let stage = self.pipeline.stage(id);
+        for wait in stage.waits.iter().flatten() {
+            self.wait(begin, wait, &stage.name.value);
+        }
+        for earlier in before {
+            let text = format!(
+                "the stage `{}` waits for `{}`, which stands before it",
+                stage.name.value,
+                self.pipeline.stage(*earlier).name.value
+            );
+            let span = stage.name.span;
+            let end = self.stages[earlier.0 as usize].1;
+            self.graph.add_edge(begin, end, Because { span, text });
+        }
+    }
+
+    fn step(&mut self, stage: StageId, id: StepId) {
+        let pipeline = self.pipeline;
+        let step = pipeline.step(id);
+        let at = self.steps[id.0 as usize];
+        let (begin, end) = self.stages[stage.0 as usize];
+        let silent = || Because {
+            span: step.name.span,
+            text: String::new(),
+        };
+        self.graph.add_edge(end, at, silent());
+        if step.waits_for_stage(pipeline) {
+            self.graph.add_edge(at, begin, silent());
+        }
+        for wait in &step.waits {
+            self.wait(at, wait, &step.name.value);
+        }
+        for used in step.uses(pipeline) {
+            let span = used.span;
+            for maker in pipeline.makers(stage, &used.what, &|m| m != id) {
+                let text = format!(
+                    "`{}` uses what `{}` makes",
+                    step.name.value,
+                    pipeline.step(maker).name.value
+                );
+                let made = self.steps[maker.0 as usize];
+                self.graph.add_edge(at, made, Because { span, text });
+            }
+        }
+    }
+
+    fn wait(&mut self, from: NodeIndex, wait: &Wait, who: &str) {
+        let to = match wait.target {
+            WaitTarget::Step(step) => self.steps[step.0 as usize],
+            WaitTarget::Stage(stage) => self.stages[stage.0 as usize].1,
+        };
+        self.graph
+            .add_edge(from, to, because(self.pipeline, wait, who));
+    }
 }
 
 fn because(pipeline: &Pipeline, wait: &Wait, who: &str) -> Because {
     let what = match wait.target {
-        WaitTarget::Step(id) => &pipeline.step(id).name.value,
-        WaitTarget::Stage(id) => &pipeline.stage(id).name.value,
+        WaitTarget::Step(id) => format!("`{}`", pipeline.step(id).name.value),
+        WaitTarget::Stage(id) => format!("the stage `{}`", pipeline.stage(id).name.value),
     };
     Because {
         span: wait.span,
-        text: format!("`{who}` {} `{what}`", wait.kind.word()),
+        text: format!("`{who}` {} {what}", wait.kind.word()),
     }
 }
 
@@ -194,8 +224,13 @@ fn finding(
             names.push(name);
         }
     }
-    let first = &graph[cycle[0]];
+    let written: Vec<&Because> = cycle
+        .iter()
+        .map(|e| &graph[*e])
+        .filter(|b| !b.text.is_empty())
+        .collect();
     let message = match names.as_slice() {
+        [one] if cycle.len() > 1 => format!("`{one}` waits for its own stage"),
         [one] => format!("`{one}` waits for itself"),
         [] => "the stages wait for each other".to_owned(),
         _ => {
@@ -208,15 +243,19 @@ fn finding(
             )
         }
     };
+    let help = match names.len() {
+        1 => "remove it; a step cannot come before itself",
+        _ if written.len() < cycle.len() => {
+            "remove one of these edges; a stage waits for those before it unless it has a `needs` of its own"
+        }
+        _ => "remove one of these edges",
+    };
+    let Some((first, rest)) = written.split_first() else {
+        return Diagnostic::new(&codes::CYCLE, message, graph[cycle[0]].span, "").help(help);
+    };
     let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text.clone());
-    for edge in &cycle[1..] {
-        let because = &graph[*edge];
+    for because in rest {
         finding = finding.label(because.span, because.text.clone());
     }
-    let help = if names.len() == 1 {
-        "remove it; a step cannot come before itself"
-    } else {
-        "remove one of these edges"
-    };
     finding.help(help)
 }

@@ -1,36 +1,62 @@
 //! Images that nobody builds or pushes, rebuilds of what was tested, targets without readiness or a way back.
 
+use indexmap::IndexMap;
+
 use super::possible::{self, Way};
 use crate::codes::delivery as codes;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Label};
 use crate::model::{Deploy, Driver, Made, Pipeline, Promotion, Push, Step, StepId, StepKind, Use};
 use crate::names::{self, Names};
+use crate::resolve::MANY;
 use crate::schema::Kind;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 pub(super) fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
-    for (at, step) in pipeline.steps.iter().enumerate() {
-        let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
+    let before = out.len();
+    for (id, step) in steps(pipeline) {
         for used in step.uses(pipeline) {
             used_image(pipeline, id, step, &used, out);
         }
+    }
+    // A push of a mistyped image may be the one that is missed.
+    if out[before..].iter().all(|d| d.missing.is_none()) {
+        for (_, step) in steps(pipeline) {
+            unpushed(pipeline, step, out);
+        }
+    }
+    for (id, step) in steps(pipeline) {
         match &step.kind {
             StepKind::Push(push) => self::push(pipeline, step, push, out),
             StepKind::Deploy(deploy) => self::deploy(pipeline, id, step, deploy, out),
             _ => {}
         }
     }
+    forgotten(pipeline, out);
     for promotion in pipeline.promotions.values() {
         self::promotion(pipeline, names, promotion, out);
     }
 }
 
+fn steps(pipeline: &Pipeline) -> impl Iterator<Item = (StepId, &Step)> {
+    let id = |at: usize| StepId(u32::try_from(at).unwrap_or(u32::MAX));
+    pipeline
+        .steps
+        .iter()
+        .enumerate()
+        .map(move |(at, step)| (id(at), step))
+}
+
 fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mut Diagnostics) {
-    let Made::Image { name, pushed } = &used.what else {
+    let Made::Image { name, .. } = &used.what else {
         return;
     };
     if !pipeline.images.contains_key(name) {
-        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
+        let known: Vec<&str> = pipeline
+            .images
+            .keys()
+            .map(String::as_str)
+            .filter(|_| out.len() <= MANY)
+            .collect();
         // A reference in a text has had its finding when names were resolved.
         if step
             .templates()
@@ -41,6 +67,7 @@ fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mu
             let finding = names::unknown("image", &at, &known, || {
                 format!("build it first: `build {name}`")
             });
+            let finding = finding.label_near(|near| pipeline.images.get(near).map(|i| i.name.span));
             out.push(with_use(finding, step));
         }
         return;
@@ -61,10 +88,27 @@ fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mu
             "add `build {name}` to this stage, or move the stage that builds it up"
         ));
         out.push(with_use(finding, step));
+    }
+}
+
+/// What a step fetches from a registry must have been pushed to one.
+fn unpushed(pipeline: &Pipeline, step: &Step, out: &mut Diagnostics) {
+    if !matches!(step.kind, StepKind::Deploy(_) | StepKind::Sign(_)) {
         return;
     }
-    let must_be_pushed = *pushed && matches!(step.kind, StepKind::Deploy(_) | StepKind::Sign(_));
-    if must_be_pushed && !is_pushed(pipeline, step, &used.what) {
+    for used in step.uses(pipeline) {
+        let Made::Image { name, pushed: true } = &used.what else {
+            continue;
+        };
+        let makers = pipeline.makers(step.stage, &used.what, &|_| true);
+        if makers.is_empty() || is_pushed(pipeline, step, &used.what) {
+            continue;
+        }
+        let registry = pipeline
+            .registries
+            .keys()
+            .next()
+            .map_or("REGISTRY", String::as_str);
         let finding = Diagnostic::new(
             &codes::NOT_PUSHED,
             format!("`{name}` is never pushed to a registry before this"),
@@ -72,7 +116,7 @@ fn used_image(pipeline: &Pipeline, id: StepId, step: &Step, used: &Use, out: &mu
             "cannot be fetched from anywhere",
         )
         .help(format!(
-            "add `push {name} to=REGISTRY tag=\"sha-${{git.sha}}\"` before it"
+            "add `push {name} to={registry} tag=\"sha-${{git.sha}}\"` before it"
         ));
         out.push(with_use(finding, step));
     }
@@ -136,7 +180,11 @@ fn push(pipeline: &Pipeline, step: &Step, push: &Push, out: &mut Diagnostics) {
         )
         .help("push to another registry, or change the step's `when` or the registry's `accept`");
         for rule in rules {
-            finding = finding.label(rule.span, "accepted");
+            finding = finding.label(rule.span, "accepted from here only");
+        }
+        let stage = pipeline.stage(step.stage);
+        for condition in step.selection.when.iter().chain(&stage.selection.when) {
+            finding = finding.label(condition.span, "when this holds, the step runs");
         }
         out.push(finding);
     }
@@ -171,9 +219,6 @@ fn deploy(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: &m
                 target.name.value
             )),
         );
-    }
-    for image in &deploy.images {
-        forgotten(pipeline, step, image, out);
     }
 }
 
@@ -236,10 +281,11 @@ fn rebuilds(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: 
             let StepKind::Build(inner) = &build.kind else {
                 continue;
             };
-            let other = pipeline
-                .steps
-                .iter()
-                .find(|s| s.stage < build.stage && s.makes(&what));
+            let first = pipeline
+                .all_makers(&what)
+                .first()
+                .map(|id| pipeline.step(*id));
+            let other = first.filter(|s| s.stage < build.stage);
             let (false, Some(other)) = (inner.rebuild, other) else {
                 continue;
             };
@@ -258,44 +304,55 @@ fn rebuilds(pipeline: &Pipeline, id: StepId, step: &Step, deploy: &Deploy, out: 
     }
 }
 
-/// A registry that forgets the releases to which the target could go back.
-fn forgotten(pipeline: &Pipeline, step: &Step, image: &Spanned<String>, out: &mut Diagnostics) {
+/// Registries that forget the releases to which a target could go back: one finding for each.
+fn forgotten(pipeline: &Pipeline, out: &mut Diagnostics) {
+    let mut found: IndexMap<&str, Diagnostic> = IndexMap::new();
+    for (_, step) in steps(pipeline) {
+        let StepKind::Deploy(deploy) = &step.kind else {
+            continue;
+        };
+        for image in &deploy.images {
+            let Some((registry, keep)) = forgetting(pipeline, step, image) else {
+                continue;
+            };
+            let finding = found.entry(registry).or_insert_with(|| {
+                Diagnostic::new(
+                    &codes::KEEP,
+                    format!("a rollback may want images that `{registry}` has forgotten"),
+                    keep,
+                    "kept only so long",
+                )
+                .help("remove `keep=`, or push to a registry without it as well")
+            });
+            let label = format!("`{}` is deployed from it", image.value);
+            finding.labels.push(Label {
+                span: image.span,
+                text: label,
+            });
+        }
+    }
+    out.extend(found.into_values());
+}
+
+/// The registry with `keep` from which an image is deployed, if it is in no other one.
+fn forgetting<'a>(
+    pipeline: &'a Pipeline,
+    step: &Step,
+    image: &Spanned<String>,
+) -> Option<(&'a str, Span)> {
     let what = Made::Image {
         name: image.value.clone(),
         pushed: true,
     };
-    let pushes: Vec<&Push> = pipeline
-        .makers(step.stage, &what, &|_| true)
-        .into_iter()
-        .filter_map(|m| match &pipeline.step(m).kind {
-            StepKind::Push(push) => Some(push),
-            _ => None,
-        })
-        .collect();
-    let keep = |p: &&Push| {
-        pipeline
-            .registries
-            .get(&p.registry.value)
-            .and_then(|r| r.keep)
-    };
-    if pushes.is_empty() || !pushes.iter().all(|p| keep(p).is_some()) {
-        return;
+    let mut found = None;
+    for maker in pipeline.makers(step.stage, &what, &|_| true) {
+        let StepKind::Push(push) = &pipeline.step(maker).kind else {
+            continue;
+        };
+        let registry = pipeline.registries.get(&push.registry.value)?;
+        found = Some((registry.name.value.as_str(), registry.keep.as_ref()?.span));
     }
-    let kept = pushes.iter().find_map(keep);
-    let mut finding = Diagnostic::new(
-        &codes::KEEP,
-        format!(
-            "older releases of `{}` would be gone when a rollback wants them",
-            image.value
-        ),
-        image.span,
-        "deployed from a registry that forgets",
-    )
-    .help("push to a registry without `keep=` as well");
-    if let Some(kept) = kept {
-        finding = finding.label(kept.span, "kept only so long");
-    }
-    out.push(finding);
+    found
 }
 
 fn promotion(pipeline: &Pipeline, names: &Names, promotion: &Promotion, out: &mut Diagnostics) {
@@ -354,10 +411,16 @@ fn promoted_image(
     out: &mut Diagnostics,
 ) {
     if !pipeline.images.contains_key(&image.value) {
-        let known: Vec<&str> = pipeline.images.keys().map(String::as_str).collect();
-        out.push(names::unknown("image", image, &known, || {
+        let known: Vec<&str> = pipeline
+            .images
+            .keys()
+            .map(String::as_str)
+            .filter(|_| out.len() <= MANY)
+            .collect();
+        let finding = names::unknown("image", image, &known, || {
             format!("build it in a stage: `build {}`", image.value)
-        }));
+        });
+        out.push(finding.label_near(|near| pipeline.images.get(near).map(|i| i.name.span)));
         return;
     }
     let reaches = |step: &Step| match (&step.kind, from) {
@@ -374,7 +437,7 @@ fn promoted_image(
     let earlier = pipeline.promotions.values().any(|p| {
         p.to.value == promotion.from.value && p.images.iter().any(|i| i.value == image.value)
     });
-    if !earlier && !pipeline.steps.iter().any(reaches) {
+    if !earlier && !pipeline.steps.iter().any(reaches) && !is_wanted(pipeline, promotion, image) {
         out.push(
             Diagnostic::new(
                 &codes::NOT_PUSHED,
@@ -398,6 +461,15 @@ fn promoted_image(
             }),
         );
     }
+}
+
+/// Whether the source names the image itself, and is deployed without it: that is said at the deployment.
+fn is_wanted(pipeline: &Pipeline, promotion: &Promotion, image: &Spanned<String>) -> bool {
+    let target = pipeline.targets.get(&promotion.from.value);
+    let named = target.is_some_and(|t| t.image_refs.iter().any(|(name, _)| *name == image.value));
+    let deployed =
+        |s: &Step| matches!(&s.kind, StepKind::Deploy(d) if d.target.value == promotion.from.value);
+    named && pipeline.steps.iter().any(deployed)
 }
 
 /// What a promotion's end names: a target, else a registry.

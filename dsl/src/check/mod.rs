@@ -6,15 +6,23 @@ mod possible;
 mod steps;
 mod unused;
 
-use crate::diagnostic::Diagnostics;
+use crate::cascade::is_local;
+use crate::diagnostic::{Diagnostics, Severity};
 use crate::model::Pipeline;
 use crate::names::Names;
 
-/// All findings about a pipeline whose names are resolved.
+/// All findings about a pipeline whose names are resolved. What needs the whole picture is looked at only where
+/// nothing of it is missing: a lost step would look like one that was forgotten.
 pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
+    let whole = out.iter().all(is_local);
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
-    possible::check(pipeline, out);
-    delivery::check(pipeline, names, out);
-    unused::check(pipeline, names, out);
+    if whole {
+        steps::undo(pipeline, out);
+        possible::check(pipeline, out);
+        delivery::check(pipeline, names, out);
+    }
+    if out.iter().all(|d| d.severity() == Severity::Warning) {
+        unused::check(pipeline, names, out);
+    }
 }

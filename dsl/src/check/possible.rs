@@ -100,20 +100,41 @@ impl Way {
 
 /// Whether no name matches both patterns; only said when it is certain.
 fn apart(a: &str, b: &str) -> bool {
-    let literal = |p: &str| !p.contains(['*', '?', '[', '{', '\\']);
-    let matches = |pattern: &str, name: &str| {
-        globset::Glob::new(pattern).is_ok_and(|g| g.compile_matcher().is_match(name))
-    };
-    match (literal(a), literal(b)) {
-        (true, true) => a != b,
-        (true, false) => !matches(b, a),
-        (false, true) => !matches(a, b),
-        (false, false) => false,
+    let special = |p: &str| p.contains(['?', '[', '{', '\\']);
+    if special(a) || special(b) {
+        return false;
+    }
+    match (a.contains('*'), b.contains('*')) {
+        (false, false) => a != b,
+        (false, true) => !matches(b, a),
+        (true, false) => !matches(a, b),
+        (true, true) => false,
     }
 }
 
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// More alternatives than this are not compared one by one.
+const MAX_WAYS: usize = 16;
+
 fn ways(selection: &Selection) -> Vec<Way> {
-    if selection.when.is_empty() {
+    if selection.when.is_empty() || selection.when.len() > MAX_WAYS {
         return vec![Way::ANY];
     }
     selection
@@ -125,9 +146,14 @@ fn ways(selection: &Selection) -> Vec<Way> {
 }
 
 fn meet(a: &[Way], b: &[Way]) -> Vec<Way> {
-    a.iter()
+    let both: Vec<Way> = a
+        .iter()
         .flat_map(|a| b.iter().filter_map(|b| a.and(b)))
-        .collect()
+        .collect();
+    if both.len() > MAX_WAYS {
+        return vec![Way::ANY];
+    }
+    both
 }
 
 /// The ways in which a step can be part of a run.
@@ -140,7 +166,7 @@ pub(super) fn of_step(pipeline: &Pipeline, step: &Step) -> Vec<Way> {
 
 /// Whether some run has both.
 pub(super) fn can_meet(a: &[Way], b: &[Way]) -> bool {
-    !meet(a, b).is_empty()
+    a.iter().any(|a| b.iter().any(|b| a.and(b).is_some()))
 }
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {

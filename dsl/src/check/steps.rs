@@ -2,10 +2,28 @@
 
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::{Job, Pipeline, StageId, Step, Wait, WaitTarget};
+use crate::model::{Job, Pipeline, Step, Wait, WaitTarget};
 use crate::names;
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
+    for stage in &pipeline.stages {
+        for wait in stage.waits.iter().flatten() {
+            legs(pipeline, wait, out);
+        }
+    }
+    for step in &pipeline.steps {
+        for wait in &step.waits {
+            legs(pipeline, wait, out);
+        }
+        if let Some(job) = step.job() {
+            artifacts(pipeline, step, job, out);
+        }
+    }
+    slots(pipeline, out);
+}
+
+/// Stages that would undo their steps, and have nothing to undo.
+pub(super) fn undo(pipeline: &Pipeline, out: &mut Diagnostics) {
     for stage in &pipeline.stages {
         if stage.undo_on_failure
             && stage
@@ -26,19 +44,7 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
                 .help("give its steps a `rollback { run \"…\" }`, or remove `rollback=reverse`"),
             );
         }
-        for wait in stage.waits.iter().flatten() {
-            legs(pipeline, wait, out);
-        }
     }
-    for step in &pipeline.steps {
-        for wait in &step.waits {
-            legs(pipeline, wait, out);
-        }
-        if let Some(job) = step.job() {
-            artifacts(pipeline, step, job, out);
-        }
-    }
-    slots(pipeline, out);
 }
 
 /// `needs test os=linux` means at least one leg.
@@ -55,6 +61,7 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
             wait.span,
             format!("with `{written}`"),
         )
+        .missing("leg", wait.legs.keys().next().map_or("", String::as_str))
         .help(help)
     };
     let WaitTarget::Step(id) = wait.target else {
@@ -81,6 +88,9 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
         return;
     };
     let legs = matrix.legs();
+    if legs.is_empty() {
+        return; // Said at the matrix.
+    }
     if !legs
         .iter()
         .any(|leg| wait.legs.iter().all(|(a, v)| leg.get(a) == Some(v)))
@@ -104,17 +114,10 @@ fn legs(pipeline: &Pipeline, wait: &Wait, out: &mut Diagnostics) {
 }
 
 fn artifacts(pipeline: &Pipeline, step: &Step, job: &Job, out: &mut Diagnostics) {
-    for (at, artifact) in job.artifacts.iter().enumerate() {
-        if let Some(first) = job.artifacts[..at]
-            .iter()
-            .find(|a| a.name.value == artifact.name.value)
-        {
-            out.push(names::twice(
-                "artifact",
-                &artifact.name.value,
-                artifact.name.span,
-                first.name.span,
-            ));
+    let mut seen = indexmap::IndexMap::new();
+    for name in job.artifacts.iter().map(|a| &a.name) {
+        if let Some(first) = seen.insert(name.value.as_str(), name.span) {
+            out.push(names::twice("artifact", &name.value, name.span, first));
         }
     }
     for take in &job.takes {
@@ -145,6 +148,7 @@ fn artifacts(pipeline: &Pipeline, step: &Step, job: &Job, out: &mut Diagnostics)
             take.name.span,
             "not made there",
         )
+        .missing("artifact", &take.name.value)
         .label(maker.name.span, "this step")
         .help(help);
         if let Some(at) = step.used_at {
@@ -174,26 +178,5 @@ fn slots(pipeline: &Pipeline, out: &mut Diagnostics) {
                 .help("give it the same `slots=` everywhere"),
             );
         }
-    }
-}
-
-/// Whether a dependency names something of an earlier stage, so that the step need not wait for its own.
-fn reaches_back(pipeline: &Pipeline, stage: StageId, wait: &Wait) -> bool {
-    let other = match wait.target {
-        WaitTarget::Step(id) => pipeline.step(id).stage,
-        WaitTarget::Stage(id) => id,
-    };
-    other != stage
-}
-
-impl Step {
-    /// Whether it waits for its stage to begin. A step that runs after, or on the failure of, something of another
-    /// stage names itself what it waits for: otherwise it could never see that failure.
-    #[must_use]
-    pub fn waits_for_stage(&self, pipeline: &Pipeline) -> bool {
-        use crate::model::WaitKind::{After, OnFailure};
-        let waived =
-            |w: &Wait| matches!(w.kind, After | OnFailure) && reaches_back(pipeline, self.stage, w);
-        !self.waits.iter().any(waived)
     }
 }

@@ -74,7 +74,7 @@ fn used_params(pipeline: &Pipeline) -> Vec<&str> {
     let registries = pipeline.registries.values().map(|r| &r.prefix.value);
     let group = pipeline.concurrency.iter().map(|c| &c.group.value);
     let all = env.chain(steps).chain(registries).chain(group);
-    all.flat_map(|t| t.exprs())
+    all.flat_map(crate::expr::Template::exprs)
         .filter_map(|e| match &e.target {
             Ref::Param(name) => Some(name.as_str()),
             _ => None,

@@ -3,8 +3,8 @@
 super::codes! {
     NOT_BUILT "E601" "an image that nobody builds"
     "`push`, `sign`, `deploy`, `container image=` and `${image.NAME}` want a `build` of that image in their own stage or in one before it."
-    bad "pipeline app\nregistry ghcr \"ghcr.io/acme\"\nstage ship {\n    build app\n    push ap to=ghcr tag=main\n    push app to=ghcr tag=main as=again\n}\n"
-    good "pipeline app\nregistry ghcr \"ghcr.io/acme\"\nstage ship {\n    build app\n    push app to=ghcr tag=main\n}\n"
+    bad "pipeline app\nregistry ghcr \"ghcr.io/acme\"\nstage ship {\n    push app to=ghcr tag=main\n}\nstage build {\n    build app\n}\n"
+    good "pipeline app\nregistry ghcr \"ghcr.io/acme\"\nstage build {\n    build app\n}\nstage ship {\n    push app to=ghcr tag=main\n}\n"
 
     NOT_PUSHED "E602" "a deployment of an image that is never pushed"
     "A target fetches an image from a registry by its digest, so that it must be pushed before. Only a container on this machine can do without."

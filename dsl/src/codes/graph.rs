@@ -2,13 +2,13 @@
 
 super::codes! {
     CYCLE "E501" "steps wait for each other"
-    "Each of the marked steps waits for the next, and the last one for the first, so that none can begin. Remove one of the edges. A stage waits for the one before it, unless it has its own `needs`."
+    "Each of the marked steps waits for the next, and the last one for the first, so that none can begin. Remove one of the edges. A stage waits for those before it, unless it has its own `needs`."
     bad "pipeline app\nstage test {\n    job a { needs b; run \"true\" }\n    job b { needs a; run \"true\" }\n}\n"
     good "pipeline app\nstage test {\n    job a { run \"true\" }\n    job b { needs a; run \"true\" }\n}\n"
 
     MATRIX "E502" "a matrix that cannot be expanded"
     "A matrix has at least one axis with at least one value, and at most 256 combinations; `exclude` and `include` name its axes."
-    bad "pipeline app\nstage test {\n    job unit {\n        matrix { a; b 1 }\n        run \"true\"\n    }\n}\n"
+    bad "pipeline app\nstage test {\n    job unit {\n        matrix { a; b \"1\" }\n        run \"true\"\n    }\n}\n"
     good "pipeline app\nstage test {\n    job unit {\n        matrix { a x y; b \"1\" }\n        run \"true\"\n    }\n}\n"
 
     NO_SUCH_LEG "E503" "no leg of the matrix is meant"

@@ -51,6 +51,11 @@ super::codes! {
     bad ""
     good ""
 
+    TEMPLATE_SIZE "E311" "templates make too much of a file"
+    "A template is text that is put in place at every `use`. All uses of a pipeline together may make 8 MiB of it, so that every file can be checked in about a second."
+    bad ""
+    good ""
+
     UNUSED "W301" "something is declared and never used"
     "A secret, registry, version, template or parameter that nothing names is either left over or mistyped where it should be named."
     bad "pipeline app\nsecret NPM_TOKEN\nstage test {\n    job unit { run \"npm test\" }\n}\n"

@@ -1,5 +1,6 @@
 //! Text with `${…}`: what may stand there, and how it becomes a value. Never code, never a loop.
 
+mod foreign;
 mod parse;
 
 use crate::source::Span;
@@ -178,6 +179,18 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("default('x')", "`x` where there is no value"),
 ];
 
+/// Stands for a reference that could not be read: it has had its finding, and has a value only later.
+pub(crate) fn unknown(span: Span) -> Template {
+    let expr = Expr {
+        target: Ref::Run("id"),
+        calls: Vec::new(),
+        span,
+    };
+    Template {
+        parts: vec![Part::Expr(expr)],
+    }
+}
+
 /// What is known about a reference at some moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
@@ -263,7 +276,7 @@ impl Template {
             match replaced {
                 None => parts.push(part.clone()),
                 Some((t, calls)) => {
-                    parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls)))
+                    parts.extend(t.parts.into_iter().map(|p| apply_to_part(p, calls)));
                 }
             }
         }
@@ -277,6 +290,16 @@ fn apply_to_part(part: Part, calls: &[Call]) -> Part {
         Part::Expr(mut e) => {
             e.calls.extend_from_slice(calls);
             Part::Expr(e)
+        }
+    }
+}
+
+impl Part {
+    /// How much room it takes, in bytes; a reference counts as one of middle length.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Part::Text(text) => text.len(),
+            Part::Expr(_) => 32,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The inside of `${…}`, with spans that point into the KDL string.
 
-use super::{CONTEXTS, Call, Expr, FUNCTIONS, Part, Ref, Template};
+use super::{CONTEXTS, Call, Expr, FUNCTIONS, Part, Ref, Template, foreign};
 use crate::codes::values as codes;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::{Source, Span};
+use crate::text::shorten;
 
 /// Parses the decoded `text` of the string written at `span`. Mistakes go to `out`; what could be read is returned.
 pub fn parse(text: &str, span: Span, source: &Source, out: &mut Vec<Diagnostic>) -> Template {
@@ -22,12 +23,11 @@ pub fn parse(text: &str, span: Span, source: &Source, out: &mut Vec<Diagnostic>)
             rest = at + 2;
         } else if after.starts_with('{') {
             let (expr, end) = parser.reference(text, at);
-            if let Some(expr) = expr {
-                if !literal.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut literal)));
-                }
-                parts.push(Part::Expr(expr));
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
             }
+            // A mistake has had its finding; the text around it is not the whole value.
+            parts.extend(expr.map_or_else(|| super::unknown(span).parts, |e| vec![Part::Expr(e)]));
             rest = end;
         } else {
             literal.push('$');
@@ -102,7 +102,7 @@ impl Parser<'_> {
                     &codes::BAD_REFERENCE,
                     "`${` without `}`",
                     self.place.span(at, text.len()),
-                    "this reference is never closed",
+                    "never closed",
                 )
                 .help("close it with `}`, or write `$$` for a dollar sign"),
             );
@@ -115,6 +115,10 @@ impl Parser<'_> {
 
     fn inner(&mut self, inner: &str, span: Span) -> Option<Expr> {
         let Some(segments) = segments(inner) else {
+            if let Some(theirs) = inner.strip_prefix('{') {
+                let theirs = theirs.trim_end_matches('}').trim();
+                return self.foreign(&format!("${{{{ {theirs} }}}}"), theirs, span);
+            }
             self.report(
                 Diagnostic::new(
                     &codes::BAD_REFERENCE,
@@ -263,8 +267,13 @@ impl Parser<'_> {
     }
 
     fn unknown_context<T>(&mut self, first: &str, segments: &[Segment], span: Span) -> Option<T> {
+        let names: Vec<&str> = segments.iter().map(|s| s.name.as_str()).collect();
+        if foreign::help(&names.join(".")).is_some() {
+            return self.foreign(&format!("${{{}}}", names.join(".")), &names.join("."), span);
+        }
         let known = CONTEXTS.iter().map(|c| c.name);
-        let help = match nearest(first, known.clone()) {
+        let near = nearest(first, known.clone()).map(str::to_owned);
+        let help = match near.or_else(|| has_field(segments)) {
             Some(near) => format!("did you mean `{near}`?"),
             None if segments.len() == 1 => format!(
                 "a variable of the environment is `${{env.{first}}}`, a parameter `${{param.{first}}}`; a dollar sign is `$$`"
@@ -283,6 +292,22 @@ impl Parser<'_> {
                 format!("nothing is called `{first}` in `${{…}}`"),
                 span,
                 "unknown reference",
+            )
+            .help(help),
+        );
+        None
+    }
+
+    /// A reference as another tool writes it.
+    fn foreign<T>(&mut self, written: &str, theirs: &str, span: Span) -> Option<T> {
+        let help = foreign::help(theirs)
+            .unwrap_or_else(|| "references are written `${…}`, such as `${git.sha}`".to_owned());
+        self.report(
+            Diagnostic::new(
+                &codes::UNKNOWN_CONTEXT,
+                format!("`{}` belongs to another tool", shorten(written, 60)),
+                span,
+                "means nothing here",
             )
             .help(help),
         );
@@ -327,6 +352,15 @@ impl Parser<'_> {
     }
 }
 
+/// The reference whose field this is, where there is only one: `pr.number` for `pull.number`.
+fn has_field(segments: &[Segment]) -> Option<String> {
+    let field = segments.get(1)?.name.as_str();
+    let with = |c: &&super::Context| c.fields.iter().any(|(f, _)| *f == field);
+    let mut found = CONTEXTS.iter().filter(with);
+    let context = found.next().filter(|_| found.next().is_none())?;
+    Some(format!("{}.{field}", context.name))
+}
+
 struct Segment {
     name: String,
     args: Option<Vec<String>>,
@@ -347,6 +381,11 @@ fn sample(context: &super::Context) -> String {
 
 /// Offset of the `}` that closes a reference; quotes may hide one.
 fn closing(text: &str) -> Option<usize> {
+    if text.starts_with('{')
+        && let Some(at) = text.find("}}")
+    {
+        return Some(at + 1);
+    }
     let mut quote = None;
     for (at, c) in text.char_indices() {
         match (quote, c) {

@@ -1,97 +1,49 @@
 //! What to say when a node does not fit its schema: the right form, the right place, the right word.
 
-use super::{Form, Reader};
+use super::{Form, Reader, foreign};
 use crate::codes::shape as codes;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::schema::{self, Field, NodeSchema};
+use crate::schema::{self, Field, NodeSchema, Type};
 use crate::syntax::tree::{Block, Node, Prop, Value};
-
-/// Words that other tools use, and ours.
-const OTHER_WORDS: &[(&str, &str)] = &[
-    ("script", "run"),
-    ("cmd", "run"),
-    ("command", "run"),
-    ("commands", "run"),
-    ("exec", "run"),
-    ("sh", "run"),
-    ("depends-on", "needs"),
-    ("depends_on", "needs"),
-    ("depends", "needs"),
-    ("requires", "needs"),
-    ("dependencies", "needs"),
-    ("if", "when"),
-    ("only", "when"),
-    ("rules", "when"),
-    ("except", "unless"),
-    ("environment", "env"),
-    ("variables", "env"),
-    ("vars", "env"),
-    ("services", "service"),
-    ("artifacts", "artifact"),
-    ("retries", "retry"),
-    ("attempts", "retry"),
-    ("timeout-minutes", "timeout"),
-    ("continue-on-error", "allow-failure"),
-    ("allow_failure", "allow-failure"),
-    ("on_failure", "on-failure"),
-    ("strategy", "matrix"),
-    ("finally", "always"),
-    ("after_script", "always"),
-    ("cleanup", "always"),
-    ("cwd", "workdir"),
-    ("dir", "workdir"),
-    ("working-directory", "workdir"),
-    ("image", "container"),
-    ("jobs", "job"),
-    ("task", "job"),
-    ("step", "job"),
-    ("steps", "job"),
-    ("stages", "stage"),
-    ("undo", "rollback"),
-    ("variable", "env"),
-    ("parameter", "param"),
-    ("parameters", "param"),
-    ("secret", "secrets"),
-    ("sources", "inputs"),
-    ("input", "inputs"),
-    ("output", "outputs"),
-    ("generates", "outputs"),
-    ("mutex", "lock"),
-    ("environment", "target"),
-];
+use crate::text::shorten;
 
 impl Reader<'_> {
     pub(super) fn extra_argument(&mut self, form: &Form<'_>, value: &Value) {
         let schema = form.schema;
-        let written = self
-            .sources
-            .get(value.span.source)
-            .slice(value.span)
-            .to_owned();
-        let help = if let Some(prop) = schema
-            .props
-            .iter()
-            .find(|p| form.node.props.iter().all(|w| w.name.value != p.name))
-        {
-            format!(
-                "a property is written `{}=…`; the whole form is `{}`",
-                prop.name,
-                schema.usage()
-            )
-        } else {
-            format!("the form is `{}`", schema.usage())
+        let written = shorten(self.sources.get(value.span.source).slice(value.span), 60);
+        let unset = |p: &&Field| form.node.props.iter().all(|w| w.name.value != p.name);
+        let help = match (schema.args, form.node.args.first(), value.as_str()) {
+            // Two words where one name is expected: a name with a space in it.
+            ([one], Some(first), Some(second))
+                if one.ty == Type::Name && first.as_str().is_some() =>
+            {
+                let first = first.as_str().unwrap_or_default();
+                format!(
+                    "a name has no spaces: `{} {first}-{second}`; the whole form is `{}`",
+                    schema.name,
+                    schema.usage()
+                )
+            }
+            _ => match schema.props.iter().find(unset) {
+                Some(prop) => format!(
+                    "a property is written `{}=…`; the whole form is `{}`",
+                    prop.name,
+                    schema.usage()
+                ),
+                None => format!("the form is `{}`", schema.usage()),
+            },
         };
         let message = match schema.args {
             [] => format!(
-                "`{}` takes no argument, but {written} is given",
+                "`{}` takes no argument, but `{written}` is given",
                 schema.name
             ),
             [one] => format!(
-                "`{}` takes one argument, its {}; {written} is one too many",
+                "`{}` takes one argument, its {}; `{written}` is one too many",
                 schema.name, one.name
             ),
             many => format!(
-                "`{}` takes {} arguments; {written} is one too many",
+                "`{}` takes {} arguments; `{written}` is one too many",
                 schema.name,
                 many.len()
             ),
@@ -109,25 +61,29 @@ impl Reader<'_> {
 
     pub(super) fn missing_argument(&mut self, form: &Form<'_>, field: &Field) {
         let schema = form.schema;
-        let as_prop = form.node.props.iter().find(|p| p.name.value == field.name);
-        let (span, help) = match as_prop {
-            Some(prop) => (
-                prop.name.span,
-                format!(
+        if let Some(prop) = form
+            .node
+            .props
+            .iter()
+            .find(|p| is_argument(schema, &p.name.value))
+        {
+            if schema.open_props.is_some() {
+                let help = format!(
                     "write it without `{}=`, right behind `{}`",
-                    field.name, schema.name
-                ),
-            ),
-            None => (form.name_span(), format!("write `{}`", schema.usage())),
-        };
+                    prop.name.value, schema.name
+                );
+                self.no_property(form, prop, help);
+            }
+            return; // Otherwise it was said where the property stands.
+        }
         self.report(
             Diagnostic::new(
                 &codes::MISSING_ARGUMENT,
                 format!("`{}` wants an argument: its {}", schema.name, field.name),
-                span,
+                form.name_span(),
                 format!("the {} is missing", field.name),
             )
-            .help(help),
+            .help(format!("write `{}`", schema.usage())),
         );
     }
 
@@ -177,10 +133,8 @@ impl Reader<'_> {
             .to_owned();
         let child = schema
             .child(name)
-            .or_else(|| ours(name).and_then(|n| schema.child(n)));
-        let help = if schema.args.iter().any(|a| a.name == name)
-            || (name == "name" && !schema.args.is_empty())
-        {
+            .or_else(|| foreign::ours_by_name(schema, name));
+        let help = if is_argument(schema, name) {
             format!(
                 "the {} is written without `{name}=`: `{} {value}`",
                 schema.args[0].name, schema.name
@@ -202,15 +156,55 @@ impl Reader<'_> {
             let known: Vec<_> = schema.props.iter().map(|p| p.name).collect();
             format!("its properties are {}", crate::text::list(&known))
         };
+        self.no_property(form, prop, help);
+    }
+
+    fn no_property(&mut self, form: &Form<'_>, prop: &Prop, help: String) {
+        let name = shorten(&prop.name.value, 60);
         self.report(
             Diagnostic::new(
                 &codes::UNKNOWN_PROPERTY,
-                format!("`{}` has no property `{name}`", schema.name),
+                format!("`{}` has no property `{name}`", form.schema.name),
                 prop.name.span,
                 "unknown property",
             )
             .help(help),
         );
+    }
+
+    /// Children that should be properties, as one finding: `when { event push }`.
+    pub(super) fn props_as_children(&mut self, form: &Form<'_>, children: &[&Node]) {
+        let Some(first) = children.first() else {
+            return;
+        };
+        let name = form.schema.name;
+        let text = |span: crate::source::Span| self.sources.get(span.source).slice(span).to_owned();
+        let written: Vec<String> = children
+            .iter()
+            .map(|child| match child.args.first() {
+                Some(value) => format!("{}={}", child.name.value, text(value.span)),
+                None => format!("{}=…", child.name.value),
+            })
+            .collect();
+        let names: Vec<&str> = children.iter().map(|c| c.name.value.as_str()).collect();
+        let (are, stand) = match names.as_slice() {
+            [_] => ("is a property", "it stands"),
+            _ => ("are properties", "they stand"),
+        };
+        let mut finding = Diagnostic::new(
+            &codes::UNKNOWN_NODE,
+            format!("{} {are} of `{name}`", crate::text::list(&names)),
+            first.name.span,
+            "not in the block",
+        )
+        .help(format!(
+            "{stand} behind `{name}`: `{name} … {}`",
+            shorten(&written.join(" "), 100)
+        ));
+        for child in &children[1..] {
+            finding = finding.label(child.name.span, "");
+        }
+        self.report(finding);
     }
 
     pub(super) fn unknown_child(&mut self, form: &Form<'_>, child: &Node) {
@@ -221,42 +215,65 @@ impl Reader<'_> {
         } else {
             format!("in `{}`", schema.name)
         };
-        let as_prop = schema.prop(name).map(|p| match child.args.first() {
-            Some(value) => {
-                let value = self.sources.get(value.span.source).slice(value.span);
-                format!(
-                    "`{0}` is a property: `{1} … {0}={value}`",
-                    p.name, schema.name
-                )
-            }
-            None => format!("`{0}` is a property: `{1} … {0}=…`", p.name, schema.name),
-        });
-        let help = as_prop
-            .or_else(|| {
-                let known = schema.children.iter().map(|c| c.node.name);
-                nearest(name, known).map(|near| format!("did you mean `{near}`?"))
-            })
-            .or_else(|| {
-                let ours = ours(name).filter(|n| schema.child(n).is_some())?;
-                Some(format!(
-                    "it is called `{ours}` here; `pipe explain {}` tells more",
-                    path(schema, ours)
-                ))
-            })
-            .or_else(|| elsewhere(name).map(|at| format!("`{name}` belongs into {at}")))
-            .unwrap_or_else(|| {
-                let known: Vec<_> = schema.children.iter().map(|c| c.node.name).collect();
-                format!("here can stand {}", crate::text::list(&known))
-            });
         self.report(
             Diagnostic::new(
                 &codes::UNKNOWN_NODE,
-                format!("there is no `{}` {place}", crate::text::shorten(name, 60)),
+                format!("there is no `{}` {place}", shorten(name, 60)),
                 child.name.span,
                 "unknown here",
             )
-            .help(help),
+            .help(self.right_child(schema, child)),
         );
+    }
+
+    /// What to write instead of a child that is not known here.
+    fn right_child(&self, schema: &'static NodeSchema, child: &Node) -> String {
+        let name = child.name.value.as_str();
+        let known = || schema.children.iter().map(|c| c.node.name);
+        if let Some(ours) = foreign::ours(schema, child) {
+            let written = self.sources.get(child.span.source).slice(child.span);
+            let rest = written.get(name.len()..).unwrap_or_default();
+            let form = match rest.split_once('{') {
+                Some((head, _)) => format!("{} {{ … }}", shorten(head.trim_end(), 60)),
+                None => shorten(rest.trim_end(), 60),
+            };
+            let form = format!(": `{}{form}`", ours.name);
+            let path = path(schema, ours.name);
+            return format!(
+                "it is called `{}` here{form}; `pipe explain {path}` tells more",
+                ours.name
+            );
+        }
+        if let Some(remark) = foreign::remark(schema, name) {
+            return remark.to_owned();
+        }
+        if let Some(near) = nearest(name, known()) {
+            return format!("did you mean `{near}`?");
+        }
+        let inner = schema.children.iter().map(|c| c.node);
+        if let Some(inner) = inner
+            .filter(|n| n.name != "template")
+            .find(|n| n.child(name).is_some())
+        {
+            let arg = inner
+                .args
+                .first()
+                .map_or(String::new(), |a| format!(" {}", a.name.to_uppercase()));
+            return format!("put it into a `{0}`: `{0}{arg} {{ {name} … }}`", inner.name);
+        }
+        if let Some(at) = elsewhere(name) {
+            return format!("`{name}` stands {at}");
+        }
+        let known: Vec<_> = known().collect();
+        if known.len() > 10 {
+            let path = if schema.name.is_empty() {
+                "pipeline"
+            } else {
+                schema.name
+            };
+            return format!("`pipe explain {path}` lists what can stand here");
+        }
+        format!("here can stand {}", crate::text::list(&known))
     }
 
     pub(super) fn unexpected_block(&mut self, form: &Form<'_>, block: &Block) {
@@ -272,11 +289,9 @@ impl Reader<'_> {
     }
 }
 
-fn ours(theirs: &str) -> Option<&'static str> {
-    OTHER_WORDS
-        .iter()
-        .find(|(t, _)| *t == theirs)
-        .map(|(_, o)| *o)
+/// Whether a property has the name of an argument.
+fn is_argument(schema: &NodeSchema, name: &str) -> bool {
+    schema.args.iter().any(|a| a.name == name) || (name == "name" && !schema.args.is_empty())
 }
 
 fn path(schema: &NodeSchema, child: &str) -> String {
@@ -287,30 +302,29 @@ fn path(schema: &NodeSchema, child: &str) -> String {
     }
 }
 
-/// The nodes in whose block a word may stand: "`job` or `stage`".
+/// The order in which places are named; all others come after.
+const PLACES: [&str; 4] = ["", "stage", "job", "target"];
+
+/// Where a word may stand: "in a `stage` or in a `template`".
 fn elsewhere(name: &str) -> Option<String> {
     let mut parents: Vec<&str> = Vec::new();
-    let mut queue = vec![schema::root()];
-    let mut seen: Vec<&'static NodeSchema> = Vec::new();
-    while let Some(node) = queue.pop() {
-        if seen.iter().any(|s| std::ptr::eq(*s, node)) {
-            continue;
-        }
-        seen.push(node);
+    for (_, node) in schema::all() {
         if node.child(name).is_some() && !parents.contains(&node.name) {
             parents.push(node.name);
         }
-        queue.extend(node.children.iter().rev().map(|c| c.node));
     }
+    parents.sort_by_key(|p| {
+        PLACES
+            .iter()
+            .position(|known| known == p)
+            .unwrap_or(PLACES.len())
+    });
     let words: Vec<String> = parents
         .iter()
-        .take(4)
-        .map(|p| {
-            if p.is_empty() {
-                "the top of the file".to_owned()
-            } else {
-                format!("`{p}`")
-            }
+        .take(3)
+        .map(|p| match *p {
+            "" => "at the top of the file".to_owned(),
+            p => format!("in a `{p}`"),
         })
         .collect();
     (!words.is_empty()).then(|| words.join(" or "))

@@ -2,6 +2,8 @@
 //! Knows no meaning beyond the schema.
 
 mod advice;
+mod foreign;
+mod script;
 mod value;
 
 use indexmap::IndexMap;
@@ -28,6 +30,8 @@ pub struct Reader<'a> {
     pub namespace: Option<&'a str>,
     /// The template that the nodes come from, with the values of its parameters.
     pub scope: Option<&'a Scope>,
+    /// The word behind which the value stands that is being read, for messages.
+    pub subject: String,
 }
 
 /// A template being put in place.
@@ -103,6 +107,7 @@ impl Reader<'_> {
     fn read_args(&mut self, form: &mut Form<'_>) {
         let schema = form.schema;
         let fixed = schema.args.len();
+        schema.name.clone_into(&mut self.subject);
         for (field, value) in schema.args.iter().zip(&form.node.args) {
             form.args.push(self.value(field, value));
         }
@@ -152,6 +157,7 @@ impl Reader<'_> {
                 );
                 continue;
             }
+            name.clone_into(&mut self.subject);
             if let Some(field) = form.schema.prop(name) {
                 if let Some(val) = self.value(field, &prop.value) {
                     form.props.push((field.name, val));
@@ -198,13 +204,20 @@ impl Reader<'_> {
             return;
         }
         let mut seen: IndexMap<&str, Span> = IndexMap::new();
+        let mut lists: IndexMap<String, Span> = IndexMap::new();
+        let mut props: Vec<&Node> = Vec::new();
+        let mut unknown = false;
         for child in form.node.nodes() {
             let name = child.name.value.as_str();
             let known = schema.children.iter().find(|c| c.node.name == name);
             let Some(known) = known else {
                 match &schema.open_children {
-                    Some(field) => self.open_child(form, field, child),
-                    None => self.unknown_child(form, child),
+                    Some(field) => self.open_child(form, field, child, &mut lists),
+                    None if schema.prop(name).is_some() => props.push(child),
+                    None => {
+                        self.unknown_child(form, child);
+                        unknown = true;
+                    }
                 }
                 continue;
             };
@@ -224,14 +237,23 @@ impl Reader<'_> {
             }
             form.children.push((known.node, child));
         }
-        for child in schema.children.iter().filter(|c| c.count == Count::Some) {
+        self.props_as_children(form, &props);
+        let needed = schema.children.iter().filter(|c| c.count == Count::Some);
+        // An unknown child is most likely the missing one under another name.
+        for child in needed.filter(|_| !unknown) {
             if !seen.contains_key(child.node.name) {
                 self.missing_child(form, child.node);
             }
         }
     }
 
-    fn open_child(&mut self, form: &mut Form<'_>, field: &Field, child: &Node) {
+    fn open_child(
+        &mut self,
+        form: &mut Form<'_>,
+        field: &Field,
+        child: &Node,
+        seen: &mut IndexMap<String, Span>,
+    ) {
         for prop in &child.props {
             self.report(
                 Diagnostic::new(
@@ -246,12 +268,10 @@ impl Reader<'_> {
                 )),
             );
         }
-        if let Some(first) = form
-            .lists
-            .iter()
-            .find(|(name, _)| name.value == child.name.value)
-        {
-            let first = first.0.span;
+        let first = *seen
+            .entry(child.name.value.clone())
+            .or_insert(child.name.span);
+        if first != child.name.span {
             self.report(
                 Diagnostic::new(
                     &codes::DUPLICATE,
@@ -264,6 +284,7 @@ impl Reader<'_> {
             );
             return;
         }
+        child.name.value.clone_into(&mut self.subject);
         let values = child
             .args
             .iter()

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use super::script::glob;
 use super::{Reader, Scope};
 use crate::codes::{shape, values as codes};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::expr::{self, Expr, Ref, Template};
+use crate::expr::{self, Expr, Part, Ref, Template};
 use crate::model::KeyPart;
 use crate::schema::{Field, Kind, Type};
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Value, ValueKind};
 use crate::units;
+
+/// The longest text that parameters may be put together to, in bytes and references.
+const MAX_FILLED: usize = 64 * 1024;
 
 /// A typed value.
 #[derive(Debug, Clone)]
@@ -107,7 +111,7 @@ impl Reader<'_> {
         let span = value.span;
         match (field.ty, &value.kind) {
             (Type::Bool, ValueKind::Bool(b)) => Some(Val::Bool(Spanned::new(*b, span))),
-            (Type::Int(min, max), ValueKind::Int(n)) => self.int(field, *n, min, max, span),
+            (Type::Int(min, max), ValueKind::Int(n)) => self.int(*n, min, max, span),
             (Type::Any, kind) => any_text(kind).map(|t| self.template(&t, span)),
             (ty, ValueKind::String(text)) => self.string(field, ty, text, value),
             (_, kind) => {
@@ -127,7 +131,72 @@ impl Reader<'_> {
         } else {
             Template::text(text)
         };
-        Val::Template(Spanned::new(filled(template, self.scope), span))
+        self.unknown_params(&template);
+        let template = self.qualified(template);
+        Val::Template(Spanned::new(self.filled(template), span))
+    }
+
+    /// What an included file declares is known by its namespace.
+    fn qualified(&self, mut template: Template) -> Template {
+        for part in &mut template.parts {
+            let Part::Expr(expr) = part else { continue };
+            let (kind, name) = match &mut expr.target {
+                Ref::Version(name) => (Kind::Version, name),
+                Ref::Registry(name) => (Kind::Registry, name),
+                Ref::Target { name, .. } => (Kind::Target, name),
+                _ => continue,
+            };
+            if let Some(full) = self.names.resolve(kind, name, self.namespace) {
+                *name = full;
+            }
+        }
+        template
+    }
+
+    /// Parameters that neither the template being read nor the pipeline declares.
+    fn unknown_params(&mut self, template: &Template) {
+        let Some(scope) = self.scope else { return };
+        for expr in template.exprs() {
+            let Ref::Param(name) = &expr.target else {
+                continue;
+            };
+            if scope.params.contains_key(name) || self.names.is_param(name) {
+                continue;
+            }
+            let known: Vec<&str> = scope.params.keys().map(String::as_str).collect();
+            let help = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("declare it in the template: `param {name}`"),
+            };
+            let finding = Diagnostic::new(
+                &codes::UNDECLARED,
+                format!("the template has no parameter `{name}`"),
+                expr.span,
+                "not declared",
+            );
+            self.report(finding.missing("parameter", name).help(help));
+        }
+    }
+
+    /// Template parameters put in the place of `${param.…}`.
+    fn filled(&self, template: Template) -> Template {
+        let Some(scope) = self.scope else {
+            return template;
+        };
+        let by = |expr: &Expr| match &expr.target {
+            Ref::Param(name) => match scope.params.get(name) {
+                Some(values) => values.first().cloned(),
+                None => (!self.names.is_param(name)).then(|| expr::unknown(expr.span)),
+            },
+            _ => None,
+        };
+        let size = |t: &Template| t.parts.iter().map(Part::size).sum::<usize>();
+        let total: usize = template.exprs().filter_map(&by).map(|t| size(&t)).sum();
+        if total > MAX_FILLED {
+            // Nested templates could double a text at every level.
+            return expr::unknown(template.exprs().next().map_or(Span::default(), |e| e.span));
+        }
+        template.substitute(&by)
     }
 
     fn string(&mut self, field: &Field, ty: Type, text: &str, value: &Value) -> Option<Val> {
@@ -141,7 +210,7 @@ impl Reader<'_> {
             Type::KeyPart => return self.key_part(text, value),
             _ => {}
         }
-        let text = self.constant(field, text, span)?;
+        let text = self.constant(text, span)?;
         if let Type::Ref(kind) = ty {
             return self.reference(kind, Spanned::new(text, span));
         }
@@ -160,10 +229,11 @@ impl Reader<'_> {
                 "true" | "false" if self.scope.is_some() => {
                     Ok(Some(Val::Bool(Spanned::new(text == "true", span))))
                 }
+                "true" | "false" => Err(format!("write it without quotes: `#{text}`")),
                 _ => Err("write `#true` or `#false`".into()),
             },
             Type::Int(min, max) => match text.parse::<i128>() {
-                Ok(n) if self.scope.is_some() => return self.int(field, n, min, max, span),
+                Ok(n) if self.scope.is_some() => return self.int(n, min, max, span),
                 Ok(n) => Err(format!("write the number without quotes: `{n}`")),
                 Err(_) => Err(format!("write a whole number from {min} to {max}")),
             },
@@ -179,9 +249,22 @@ impl Reader<'_> {
                 self.report(
                     Diagnostic::new(
                         &shape::WRONG_VALUE,
-                        format!("`{shown}` is not a {} for `{}`", noun(ty), field.name),
+                        match ty {
+                            Type::Word(_) => format!("`{}` cannot be `{shown}`", self.subject),
+                            Type::Name | Type::EnvName => {
+                                format!("`{shown}` cannot be {}", article(noun(ty)))
+                            }
+                            _ => format!(
+                                "`{}` wants {}, not `{shown}`",
+                                self.subject,
+                                article(noun(ty))
+                            ),
+                        },
                         span,
-                        format!("expected {}", ty.describe()),
+                        match ty {
+                            Type::Word(_) => "not a word that is known here".to_owned(),
+                            _ => expected(ty),
+                        },
                     )
                     .help(help),
                 );
@@ -198,20 +281,25 @@ impl Reader<'_> {
         match self.names.resolve(kind, &name.value, self.namespace) {
             Some(full) => Some(Val::Text(Spanned::new(full, name.span))),
             None => {
-                self.report(self.names.unknown(kind, &name));
+                let guess = self.out.len() <= crate::resolve::MANY;
+                self.report(self.names.unknown(kind, &name, guess));
                 None
             }
         }
     }
 
     /// Text of a field that must be known before a run: template parameters are put in, nothing else is.
-    fn constant(&mut self, field: &Field, text: &str, span: Span) -> Option<String> {
+    pub(super) fn constant(&mut self, text: &str, span: Span) -> Option<String> {
         if !text.contains("${") {
             return Some(text.to_owned());
         }
+        let before = self.out.len();
         let Val::Template(template) = self.template(text, span) else {
             return None;
         };
+        if self.out.len() > before {
+            return None; // It has had its finding.
+        }
         if let Some(known) = template.value.known() {
             return Some(known);
         }
@@ -221,7 +309,7 @@ impl Reader<'_> {
                 &codes::NOT_INTERPOLATED,
                 format!(
                     "`{}` must be known before the run; `${{…}}` is not replaced in it",
-                    field.name
+                    self.subject
                 ),
                 span,
                 format!("`{}` has its value only later", first.unwrap_or_default()),
@@ -231,118 +319,14 @@ impl Reader<'_> {
         None
     }
 
-    fn script(&mut self, text: &str, span: Span) -> Option<Val> {
-        let source = self.sources.get(span.source);
-        if let Some((name, at)) = expr::looks_like_reference(text, span, source) {
-            let variable: String = name
-                .rsplit('.')
-                .next()
-                .unwrap_or("VALUE")
-                .to_uppercase()
-                .replace('-', "_");
-            self.report(
-                Diagnostic::new(
-                    &codes::REFERENCE_IN_SCRIPT,
-                    format!("`${{{name}}}` is not replaced in a command"),
-                    at,
-                    "values are never put into a script's text",
-                )
-                .help(format!(
-                    "hand it over as a variable: `env {variable}=\"${{{name}}}\"`, then write `\"${variable}\"` here"
-                )),
-            );
-            return None;
-        }
-        if text.len() > 100 * 1024 {
-            self.report(
-                Diagnostic::new(
-                    &shape::WRONG_VALUE,
-                    "this command's text is longer than 100 KiB",
-                    span,
-                    "the system would refuse to start it",
-                )
-                .help("put it into a script file of the repository and run that"),
-            );
-            return None;
-        }
-        if text.trim().is_empty() || text.contains('\0') {
-            self.report(
-                Diagnostic::new(
-                    &shape::WRONG_VALUE,
-                    "this command is empty",
-                    span,
-                    "nothing to run",
-                )
-                .help("write the command, such as `run \"cargo test\"`, or remove the node"),
-            );
-            return None;
-        }
-        Some(Val::Text(Spanned::new(text.to_owned(), span)))
-    }
-
-    fn key_part(&mut self, text: &str, value: &Value) -> Option<Val> {
-        let span = value.span;
-        let bare = span.len() == text.len();
-        let part = match value.ty.as_ref().map(|t| t.value.as_str()) {
-            Some("file") => match glob(text) {
-                Ok(()) => KeyPart::File(text.to_owned()),
-                Err(help) => return self.bad_key_part(span, &help),
-            },
-            Some("env") => match units::env_name(text) {
-                Ok(()) => KeyPart::Env(text.to_owned()),
-                Err(help) => return self.bad_key_part(span, &help),
-            },
-            Some("run") => {
-                self.script(text, span)?;
-                KeyPart::Run(text.to_owned())
-            }
-            Some("text") => KeyPart::Text(text.to_owned()),
-            Some(other) => {
-                let near = nearest(other, ["file", "env", "run", "text"]);
-                let guess = near
-                    .map(|n| format!("did you mean `({n})`? "))
-                    .unwrap_or_default();
-                let help = format!("{guess}it can be `(file)`, `(env)`, `(run)` or `(text)`");
-                return self.bad_key_part(value.ty.as_ref().map_or(span, |t| t.span), &help);
-            }
-            None if text == "os" => KeyPart::Os,
-            None if text == "arch" => KeyPart::Arch,
-            None if bare => {
-                let help = format!(
-                    "it can be `os`, `arch`, `(file)\"…\"`, `(env)\"…\"`, `(run)\"…\"`; plain text is quoted: `\"{text}\"`"
-                );
-                return self.bad_key_part(span, &help);
-            }
-            None => KeyPart::Text(self.constant(
-                &crate::schema::field("key", Type::KeyPart, ""),
-                text,
-                span,
-            )?),
-        };
-        Some(Val::Key(Spanned::new(part, span)))
-    }
-
-    fn bad_key_part(&mut self, span: Span, help: &str) -> Option<Val> {
-        self.report(
-            Diagnostic::new(
-                &shape::WRONG_VALUE,
-                "this is not a part of a key",
-                span,
-                "expected a key part",
-            )
-            .help(help),
-        );
-        None
-    }
-
-    fn int(&mut self, field: &Field, n: i128, min: i64, max: i64, span: Span) -> Option<Val> {
+    fn int(&mut self, n: i128, min: i64, max: i64, span: Span) -> Option<Val> {
         match i64::try_from(n) {
             Ok(n) if (min..=max).contains(&n) => Some(Val::Int(Spanned::new(n, span))),
             _ => {
                 self.report(
                     Diagnostic::new(
                         &shape::WRONG_VALUE,
-                        format!("`{}` cannot be {n}", field.name),
+                        format!("`{}` cannot be {n}", self.subject),
                         span,
                         "out of range",
                     )
@@ -371,10 +355,20 @@ impl Reader<'_> {
                 "not a whole number",
                 format!("write a whole number from {min} to {max}"),
             ),
-            (ValueKind::Int(_) | ValueKind::Float(_), _) => (
-                "a number",
-                format!("put it in quotes: `\"{written}\"`; as a number it would lose its form"),
-            ),
+            (ValueKind::Int(_) | ValueKind::Float(_), Type::Name | Type::Ref(_)) => {
+                ("a number", "write a name".to_owned())
+            }
+            (ValueKind::Int(_) | ValueKind::Float(_), _) => {
+                let read = any_text(kind).unwrap_or_default();
+                let loss = match read == written {
+                    true => String::new(),
+                    false => format!("; as a number it would be {read}"),
+                };
+                (
+                    "a number",
+                    format!("put it in quotes: `\"{written}\"`{loss}"),
+                )
+            }
             (ValueKind::Bool(b), _) => (
                 "a boolean",
                 format!("put it in quotes if text is meant: `\"{b}\"`"),
@@ -385,12 +379,12 @@ impl Reader<'_> {
             Diagnostic::new(
                 &shape::WRONG_VALUE,
                 format!(
-                    "`{}` is a {}, and this is {what}",
-                    field.name,
-                    noun(field.ty)
+                    "`{}` wants {}, and this is {what}",
+                    self.subject,
+                    article(noun(field.ty))
                 ),
                 span,
-                format!("expected {}", field.ty.describe()),
+                expected(field.ty),
             )
             .help(help),
         );
@@ -418,24 +412,14 @@ impl Reader<'_> {
         self.report(
             Diagnostic::new(
                 &shape::WRONG_VALUE,
-                format!("this is not a {}", noun(field.ty)),
+                format!("`{}` wants {}", self.subject, article(noun(field.ty))),
                 span,
-                format!("expected {}", field.ty.describe()),
+                expected(field.ty),
             )
             .help(help),
         );
         None
     }
-}
-
-/// Template parameters put in the place of `${param.…}`.
-fn filled(template: Template, scope: Option<&Scope>) -> Template {
-    let Some(scope) = scope else { return template };
-    let by = |expr: &Expr| match &expr.target {
-        Ref::Param(name) => scope.params.get(name).and_then(|v| v.first()).cloned(),
-        _ => None,
-    };
-    template.substitute(&by)
 }
 
 /// The items of a list parameter, where the value is exactly `"${param.NAME}"` and `NAME` is a list.
@@ -458,28 +442,29 @@ fn any_text(kind: &ValueKind) -> Option<String> {
     }
 }
 
-fn glob(text: &str) -> Result<(), String> {
-    let pattern = text.strip_prefix('!').unwrap_or(text);
-    units::relative_path(pattern)?;
-    match globset::GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-    {
-        Ok(_) => Ok(()),
-        Err(e) => Err(format!("the pattern cannot be read: {}", e.kind())),
-    }
-}
-
-fn word_help(text: &str, words: &[&str]) -> String {
+fn word_help(text: &str, words: &[&'static str]) -> String {
     let all = words
         .iter()
         .map(|w| format!("`{w}`"))
         .collect::<Vec<_>>()
         .join(", ");
-    match nearest(text, words.iter().copied()) {
+    match super::foreign::our_value(text, words).or_else(|| nearest(text, words.iter().copied())) {
         Some(near) => format!("did you mean `{near}`? it can be {all}"),
         None => format!("it can be {all}"),
     }
+}
+
+fn expected(ty: Type) -> String {
+    let what = ty.describe();
+    match what.starts_with('`') {
+        true => format!("expected {what}"),
+        false => format!("expected {}", article(&what)),
+    }
+}
+
+fn article(noun: &str) -> String {
+    let an = noun.starts_with(['a', 'e', 'i', 'o']);
+    format!("{} {noun}", if an { "an" } else { "a" })
 }
 
 fn noun(ty: Type) -> &'static str {

@@ -3,7 +3,7 @@
 use super::{env, variables};
 use crate::codes::{delivery as codes, shape};
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Ref, Template};
+use crate::expr::{Part, Ref, Template};
 use crate::form::{Form, Reader, Val};
 use crate::model::{
     Approve, Build, Deploy, Driver, Login, Notify, Promote, Promotion, Push, Registry, Release,
@@ -89,7 +89,11 @@ fn tags(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Spanned<Template>> {
                 form.name_span(),
                 "no tag here",
             )
-            .help("add one: `push app to=ghcr tag=\"sha-${git.short-sha}\"`"),
+            .help(format!(
+                "add one: `push {} to={} tag=\"sha-${{git.short-sha}}\"`",
+                words(&form.texts()),
+                form.text("to").map_or("REGISTRY".to_owned(), |t| t.value)
+            )),
         );
     }
     for tag in &tags {
@@ -98,14 +102,26 @@ fn tags(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Spanned<Template>> {
     tags
 }
 
+fn words(names: &[Spanned<String>]) -> String {
+    let names: Vec<&str> = names.iter().map(|n| n.value.as_str()).collect();
+    names.join(" ")
+}
+
 /// Literal text of a tag that no registry would take.
 fn check_tag(reader: &mut Reader<'_>, tag: &Spanned<Template>) {
     let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let Some(text) = tag.value.known() else {
-        return;
+    let literal = |part: &Part| match part {
+        Part::Text(text) => Some(text.clone()),
+        Part::Expr(_) => None,
     };
-    if text.is_empty() || text.len() > 128 || !text.chars().all(ok) || text.starts_with(['.', '-'])
-    {
+    let text: String = tag.value.parts.iter().filter_map(literal).collect();
+    let first = tag.value.parts.first().and_then(literal);
+    let whole = tag.value.known().is_some();
+    let wrong = text.len() > 128
+        || !text.chars().all(ok)
+        || first.is_some_and(|t| t.starts_with(['.', '-']));
+    if wrong || (whole && text.is_empty()) {
+        let text = tag.value.to_string();
         reader.report(
             Diagnostic::new(&shape::WRONG_VALUE, format!("`{text}` cannot be a tag"), tag.span, "this tag").help(
                 "a tag has letters, digits, `_`, `-`, `.`, at most 128, and does not begin with `.` or `-`",

@@ -245,30 +245,42 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
     }
     let combinations = matrix.combinations();
     if combinations > MAX_LEGS {
-        let sizes: Vec<String> = matrix
+        let mut sizes: Vec<String> = matrix
             .axes
             .iter()
+            .take(8)
             .map(|(_, v)| v.len().to_string())
             .collect();
+        if matrix.axes.len() > 8 {
+            sizes.push("…".to_owned());
+        }
         reader.report(
             Diagnostic::new(
                 &codes::MATRIX,
-                format!("this matrix has {} = {combinations} combinations", sizes.join(" × ")),
+                match sizes.len() {
+                    0 | 1 => format!("this matrix has {combinations} combinations"),
+                    _ if combinations == usize::MAX => format!("this matrix has {} combinations", sizes.join(" × ")),
+                    _ => format!("this matrix has {} = {combinations} combinations", sizes.join(" × ")),
+                },
                 node.name.span,
                 "too many legs",
             )
             .help(format!("at most {MAX_LEGS} are run; take fewer values, or write the combinations with `include`")),
         );
-        return None;
-    }
-    if matrix.legs().is_empty() {
+    } else if matrix.legs().is_empty() && !unread(&form, &matrix) {
         reader.report(
             Diagnostic::new(&codes::MATRIX, "this matrix has no legs", node.name.span, "nothing would run")
                 .help("give it an axis with values, `os linux macos`, that `exclude` does not take away again"),
         );
-        return None;
     }
     Some(matrix)
+}
+
+/// Whether a value was written that could not be read, which has had its finding.
+fn unread(form: &Form<'_>, matrix: &Matrix) -> bool {
+    let written: usize = form.node.nodes().iter().map(|n| n.args.len()).sum();
+    let read: usize = matrix.axes.iter().map(|(_, values)| values.len()).sum();
+    read < written
 }
 
 fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Spanned<String>]) {
@@ -283,8 +295,9 @@ fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Span
             .help(why),
         );
     }
-    for (at, value) in values.iter().enumerate() {
-        if let Some(first) = values[..at].iter().find(|v| v.value == value.value) {
+    let mut seen: IndexMap<&str, crate::source::Span> = IndexMap::new();
+    for value in values {
+        if let Some(first) = seen.insert(&value.value, value.span) {
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::DUPLICATE,
@@ -295,7 +308,7 @@ fn axis_is_sound(reader: &mut Reader<'_>, axis: &Spanned<String>, values: &[Span
                     value.span,
                     "the second one",
                 )
-                .label(first.span, "the first one")
+                .label(first, "the first one")
                 .help("keep one of them"),
             );
         }

@@ -29,7 +29,9 @@ pub struct Lowered {
     pub pipeline: Pipeline,
     /// What each step waits for, as written; by step.
     pub waits: Vec<Vec<RawWait>>,
-    /// What each stage waits for, as written; `None`: the one before it. By stage.
+    /// What stands in front of the names of a template's steps; by step.
+    pub prefixes: Vec<Option<String>>,
+    /// What each stage waits for, as written; `None`: those before it. By stage.
     pub stage_waits: Vec<Option<Vec<RawWait>>>,
     /// Declared names.
     pub names: Names,
@@ -49,7 +51,15 @@ struct Lowering<'a> {
     templates: &'a IndexMap<String, TemplateNode<'a>>,
     pipeline: Pipeline,
     waits: Vec<Vec<RawWait>>,
+    prefixes: Vec<Option<String>>,
     stage_waits: Vec<Option<Vec<RawWait>>>,
+    stage_names: IndexMap<String, Span>,
+    /// What templates have been filled in so far, in bytes.
+    expanded: usize,
+    /// Whether templates in templates were too deep.
+    too_deep: bool,
+    /// The targets that take something over from another one.
+    likes: IndexMap<String, Spanned<String>>,
 }
 
 /// Lowers all files of a pipeline.
@@ -63,7 +73,12 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
         templates: &templates,
         pipeline: Pipeline::default(),
         waits: Vec::new(),
+        prefixes: Vec::new(),
         stage_waits: Vec::new(),
+        stage_names: IndexMap::new(),
+        expanded: 0,
+        too_deep: false,
+        likes: IndexMap::new(),
     };
     let root = units.len()
         - units
@@ -75,16 +90,19 @@ pub fn lower(units: &[Unit], sources: &SourceMap, out: &mut Diagnostics) -> Lowe
     for (at, unit) in units.iter().enumerate() {
         lowering.unit(unit, at == root);
     }
+    lowering.inherit_targets();
     lowering.check_unused_templates();
     let Lowering {
         pipeline,
         waits,
+        prefixes,
         stage_waits,
         ..
     } = lowering;
     Lowered {
         pipeline,
         waits,
+        prefixes,
         stage_waits,
         names,
     }
@@ -94,6 +112,10 @@ fn declare(units: &[Unit], out: &mut Diagnostics) -> Names {
     let mut names = Names::default();
     for unit in units {
         for node in &unit.nodes {
+            let arg = node.args.first().and_then(|a| a.as_str());
+            if let (Some(name), "param") = (arg, node.name.value.as_str()) {
+                names.declare_param(name);
+            }
             if let Some((kind, name)) = names::declared_by(node) {
                 names.declare(
                     kind,
@@ -146,6 +168,7 @@ impl<'a> Lowering<'a> {
             names: self.names,
             namespace,
             scope: None,
+            subject: String::new(),
         }
     }
 
@@ -238,12 +261,9 @@ impl<'a> Lowering<'a> {
         };
         if !stage.name.value.is_empty()
             && let Some(first) = self
-                .pipeline
-                .stages
-                .iter()
-                .find(|s| s.name.value == stage.name.value)
+                .stage_names
+                .insert(stage.name.value.clone(), stage.name.span)
         {
-            let first = first.name.span;
             self.out.push(names::twice(
                 "stage",
                 &stage.name.value,
@@ -260,7 +280,11 @@ impl<'a> Lowering<'a> {
     fn steps(&mut self, form: &Form<'_>, stage: StageId, namespace: Option<&str>) {
         let mut taken: IndexMap<String, Span> = IndexMap::new();
         for lowered in self.block(form, namespace, None, &mut Vec::new()) {
-            let LoweredStep { mut step, waits } = lowered;
+            let LoweredStep {
+                mut step,
+                waits,
+                prefix,
+            } = lowered;
             step.stage = stage;
             if let Some(first) = taken.get(&step.name.value) {
                 let first = *first;
@@ -284,6 +308,7 @@ impl<'a> Lowering<'a> {
             let id = StepId(u32::try_from(self.pipeline.steps.len()).unwrap_or(u32::MAX));
             self.pipeline.steps.push(step);
             self.waits.push(waits);
+            self.prefixes.push(prefix);
             self.pipeline.stages[stage.0 as usize].steps.push(id);
         }
     }
@@ -295,8 +320,9 @@ pub(crate) fn env(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
     for (schema, node) in form.children.iter().filter(|(s, _)| s.name == "env") {
         vars.extend(variables(reader, node, schema));
     }
-    for (at, var) in vars.iter().enumerate() {
-        if let Some(first) = vars[..at].iter().find(|v| v.name.value == var.name.value) {
+    let mut seen: IndexMap<&str, Span> = IndexMap::new();
+    for var in &vars {
+        if let Some(first) = seen.insert(&var.name.value, var.name.span) {
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::DUPLICATE,
@@ -304,7 +330,7 @@ pub(crate) fn env(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
                     var.name.span,
                     "the second one",
                 )
-                .label(first.name.span, "the first one")
+                .label(first, "the first one")
                 .help("keep one of them"),
             );
         }

@@ -44,7 +44,7 @@ pub(crate) fn selection(reader: &mut Reader<'_>, form: &Form<'_>) -> Selection {
             paths,
             released: !inner.rest.is_empty(),
         };
-        if node.args.is_empty() && node.props.is_empty() && condition.paths.is_empty() {
+        if node.args.is_empty() && node.props.is_empty() && node.nodes().is_empty() {
             reader.report(
                 Diagnostic::new(
                     &crate::codes::shape::MISSING_PROPERTY,

@@ -10,13 +10,15 @@ use crate::form::{Form, Reader, Val};
 use crate::model::{Command, Lock, Retry, Rollback, StageId, Step, StepKind};
 use crate::names;
 use crate::schema::NodeSchema;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 use crate::syntax::tree::Node;
 
 /// A step and what it waits for, as written.
 pub(crate) struct LoweredStep {
     pub(crate) step: Step,
     pub(crate) waits: Vec<RawWait>,
+    /// What stands in front of the names of the template's steps.
+    pub(crate) prefix: Option<String>,
 }
 
 /// Lowers one step node. `prefix` is put in front of its name.
@@ -55,7 +57,11 @@ pub(crate) fn step(
         kind: kind?,
         name: name?,
     };
-    Some(LoweredStep { step, waits })
+    Some(LoweredStep {
+        step,
+        waits,
+        prefix: prefix.map(str::to_owned),
+    })
 }
 
 /// A job has the name that it is given; other steps are called after their verb and what they work on.
@@ -115,19 +121,25 @@ pub(crate) fn commands(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Command>
         if run.rest.is_empty() {
             return Some(Command::Shell(first));
         }
-        sentence(reader, &first, node.span);
-        Some(Command::Exec(
-            std::iter::once(first).chain(run.texts()).collect(),
-        ))
+        let words: Vec<Spanned<String>> = std::iter::once(first).chain(run.texts()).collect();
+        sentence(reader, &words);
+        Some(Command::Exec(words))
     })
     .collect()
 }
 
 /// A program whose name is a sentence: several commands were meant.
-fn sentence(reader: &mut Reader<'_>, program: &Spanned<String>, node: Span) {
+fn sentence(reader: &mut Reader<'_>, words: &[Spanned<String>]) {
+    let program = &words[0];
     if !program.value.trim().contains(char::is_whitespace) || program.value.contains('/') {
         return;
     }
+    let runs: Vec<String> = words
+        .iter()
+        .take(3)
+        .map(|w| format!("`run \"{}\"`", crate::text::shorten(&w.value, 40)))
+        .collect();
+    let more = if words.len() > 3 { ", …" } else { "" };
     reader.report(
         Diagnostic::new(
             &codes::EXEC_OF_SENTENCE,
@@ -136,10 +148,12 @@ fn sentence(reader: &mut Reader<'_>, program: &Spanned<String>, node: Span) {
                 crate::text::shorten(&program.value, 60)
             ),
             program.span,
-            "with several arguments, the first one is the program",
+            "of several arguments, the first is the program",
         )
-        .label(node, "")
-        .help("write a `run` for each command: `run \"first\"`, then `run \"second\"`"),
+        .help(format!(
+            "write a `run` for each command: {}{more}",
+            runs.join(", then ")
+        )),
     );
 }
 

@@ -15,8 +15,10 @@ use crate::syntax::tree::Node;
 
 /// How deep templates may use templates.
 const MAX_DEPTH: usize = 16;
-/// How many steps templates may make out of one stage.
-const MAX_STEPS: usize = 100_000;
+/// How much text templates may be filled in with, all uses together, in bytes.
+const MAX_EXPANDED: usize = 8 << 20;
+/// What a use costs at least.
+const USE: usize = 256;
 
 impl Lowering<'_> {
     /// The steps of a stage's or template's block. `open` are the templates being put in place.
@@ -40,9 +42,6 @@ impl Lowering<'_> {
                 "use" => steps.extend(self.use_template(node, namespace, around, open)),
                 _ => {}
             }
-            if steps.len() > MAX_STEPS {
-                return steps;
-            }
         }
         steps
     }
@@ -65,9 +64,31 @@ impl Lowering<'_> {
             return Vec::new();
         };
         if open.contains(&name.value) || open.len() >= MAX_DEPTH {
-            reader.report(cycle(&name, template, open.contains(&name.value)));
+            let itself = open.contains(&name.value);
+            // Every template on the way down would say that it is too deep.
+            let finding = cycle(&name, template, itself);
+            if itself || !self.too_deep {
+                self.too_deep |= !itself;
+                let mut reader = self.reader(namespace);
+                reader.scope = around.map(|a| a.0);
+                reader.report(finding);
+            }
             return Vec::new();
         }
+        let items: usize = form.lists.iter().map(|(_, values)| values.len()).sum();
+        let cost = USE.max(template.node.span.len()).saturating_mul(items + 1);
+        self.expanded = self.expanded.saturating_add(cost);
+        if self.expanded > MAX_EXPANDED {
+            // Said once: everything after it would say the same.
+            if self.expanded - cost <= MAX_EXPANDED {
+                self.out.push(too_much(
+                    around.and_then(|a| a.0.used_at).unwrap_or(node.span),
+                ));
+            }
+            return Vec::new();
+        }
+        let mut reader = self.reader(namespace);
+        reader.scope = around.map(|a| a.0);
         // The outermost use is the place that its reader can change.
         let used_at = around.and_then(|a| a.0.used_at).unwrap_or(node.span);
         let own = form.text("as").map(|t| t.value);
@@ -208,9 +229,12 @@ fn scope(
             }
             None => {
                 reader.report(argument(
-                    format!("`{}` is not given", param.name.value),
-                    form.node.span,
-                    format!("wants `{}=…`", param.name.value),
+                    format!(
+                        "the template wants `{}=`, and it is not given",
+                        param.name.value
+                    ),
+                    form.node.args.first().map_or(form.node.span, |a| a.span),
+                    format!("`{}=` is missing", param.name.value),
                     format!("add `{}=…`; it has no default", param.name.value),
                     param,
                 ));
@@ -246,7 +270,7 @@ fn known<'p>(
                 name.span,
                 "unknown parameter",
             )
-            .label(template.node.name.span, "the template is declared here")
+            .label(declared_at(template), "the template is declared here")
             .help(help),
         );
     }
@@ -261,8 +285,9 @@ fn fits(reader: &mut Reader<'_>, param: &Param, value: &Spanned<Template>) {
             value.span,
             "given as one value",
             format!(
-                "write it as a child: `use … {{ {} a b }}`",
-                param.name.value
+                "write it as a child: `use … {{ {} {} }}`",
+                param.name.value,
+                crate::text::shorten(&value.value.to_string(), 40)
             ),
             param,
         ));
@@ -299,6 +324,11 @@ fn fits(reader: &mut Reader<'_>, param: &Param, value: &Spanned<Template>) {
     }
 }
 
+fn declared_at(template: &TemplateNode<'_>) -> Span {
+    let name = template.node.args.first();
+    name.map_or(template.node.name.span, |a| a.span)
+}
+
 fn argument(
     message: String,
     span: Span,
@@ -309,6 +339,16 @@ fn argument(
     Diagnostic::new(&codes::TEMPLATE_ARGUMENT, message, span, label)
         .label(param.name.span, "the parameter is declared here")
         .help(help)
+}
+
+fn too_much(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        &codes::TEMPLATE_SIZE,
+        "templates are filled in with more than 8 MiB",
+        span,
+        "at this use it was too much",
+    )
+    .help("use templates less often, or give them shorter lists; a matrix runs a job several times")
 }
 
 fn cycle(name: &Spanned<String>, template: &TemplateNode<'_>, itself: bool) -> Diagnostic {
@@ -323,6 +363,6 @@ fn cycle(name: &Spanned<String>, template: &TemplateNode<'_>, itself: bool) -> D
         name.span,
         "used again here",
     )
-    .label(template.node.name.span, "the template is declared here")
+    .label(declared_at(template), "the template is declared here")
     .help("take this `use` out of the template")
 }

@@ -1,7 +1,9 @@
 //! What stands at the top of a file, apart from stages and templates.
 
+use std::collections::BTreeSet;
+
 use super::{Lowering, delivery, job, step, variables};
-use crate::codes::shape;
+use crate::codes::{delivery as targets, shape};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::form::{Form, Reader, Val};
 use crate::model::{Concurrency, Param, ParamType, Secret, SecretSource};
@@ -9,6 +11,9 @@ use crate::names;
 use crate::schema::NodeSchema;
 use crate::source::Spanned;
 use crate::syntax::tree::Node;
+
+/// How many targets may be like each other in a row.
+const MAX_LIKES: usize = 16;
 
 impl Lowering<'_> {
     /// Lowers one top-level node.
@@ -33,7 +38,7 @@ impl Lowering<'_> {
             }
             "image" => self.image(node, schema, namespace),
             "registry" | "version" | "target" | "promotion" => {
-                self.declaration(node, schema, namespace)
+                self.declaration(node, schema, namespace);
             }
             "template" | "include" => {
                 // Their block is read where they are used; here only the node itself is held against the schema.
@@ -154,12 +159,48 @@ impl Lowering<'_> {
             }
             _ => {
                 let target = delivery::target(&mut reader, &form, name);
-                let like = form.text("like");
-                let target = match like.and_then(|l| self.pipeline.targets.get(&l.value)) {
-                    Some(base) => delivery::inherit(target, base),
-                    None => target,
-                };
+                if let Some(like) = form.text("like") {
+                    self.likes.insert(key.clone(), like);
+                }
                 self.pipeline.targets.entry(key).or_insert(target);
+            }
+        }
+    }
+
+    /// Fills in what `like=` takes over, in whatever order the targets stand.
+    pub(super) fn inherit_targets(&mut self) {
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for start in self.likes.keys() {
+            let mut chain: Vec<&str> = vec![start];
+            while let Some(base) = self.likes.get(chain[chain.len() - 1]) {
+                if done.contains(&base.value) {
+                    chain.push(&base.value);
+                    break;
+                }
+                if chain.contains(&base.value.as_str()) || chain.len() > MAX_LIKES {
+                    let message =
+                        format!("the target `{start}` is like itself, or like too many others");
+                    let finding = Diagnostic::new(
+                        &targets::TARGET_DRIVER,
+                        message,
+                        base.span,
+                        "leads back to it",
+                    );
+                    self.out
+                        .push(finding.help("let one of the targets have a driver of its own"));
+                    return;
+                }
+                chain.push(&base.value);
+            }
+            for pair in chain.windows(2).rev() {
+                let targets = &mut self.pipeline.targets;
+                if let (Some(own), Some(base)) = (targets.get(pair[0]), targets.get(pair[1]))
+                    && !done.contains(pair[0])
+                {
+                    let target = delivery::inherit(own.clone(), base);
+                    targets.insert(pair[0].to_owned(), target);
+                }
+                done.insert(pair[0].to_owned());
             }
         }
     }

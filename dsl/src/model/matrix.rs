@@ -26,10 +26,12 @@ impl Matrix {
     #[must_use]
     pub fn combinations(&self) -> usize {
         if self.axes.is_empty() {
-            return 0;
+            return self.include.len();
         }
         let sizes = self.axes.iter().map(|(_, values)| values.len());
-        sizes.fold(1, usize::saturating_mul)
+        sizes
+            .fold(1, usize::saturating_mul)
+            .saturating_add(self.include.len())
     }
 
     /// The legs: the product of the axes, the last axis fastest, less `exclude`, then `include`.

@@ -4,6 +4,7 @@
 mod delivery;
 mod job;
 mod matrix;
+mod order;
 mod select;
 mod step;
 mod uses;
@@ -72,6 +73,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The steps of all stages, in file order.
     pub steps: Vec<Step>,
+    /// Who makes what.
+    makers: IndexMap<Made, Vec<StepId>>,
 }
 
 impl Pipeline {
@@ -111,7 +114,7 @@ pub struct Stage {
     pub selection: Selection,
     /// `rollback=reverse`.
     pub undo_on_failure: bool,
-    /// What it waits for, where it says so itself; `None`: the stage before it.
+    /// What it waits for, where it says so itself; `None`: the stages before it.
     pub waits: Option<Vec<Wait>>,
     /// Variables of its jobs.
     pub env: Vec<EnvVar>,

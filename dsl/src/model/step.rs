@@ -133,7 +133,7 @@ pub struct Wait {
 }
 
 /// A step or a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitTarget {
     /// One step, all its legs.
     Step(StepId),
@@ -142,7 +142,7 @@ pub enum WaitTarget {
 }
 
 /// The kind of an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaitKind {
     /// It must have succeeded; written with `needs`.
     Needs,

@@ -1,5 +1,7 @@
 //! What a step uses that another step makes: images, versions. Who makes it depends on which steps are in the run.
 
+use indexmap::IndexMap;
+
 use super::{Container, Driver, Pipeline, StageId, Step, StepId, StepKind, VersionScheme};
 use crate::expr::{Ref, Template};
 use crate::source::{Span, Spanned};
@@ -14,7 +16,7 @@ pub struct Use {
 }
 
 /// Something that a step makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Made {
     /// An image, in a registry or at least built.
     Image {
@@ -77,7 +79,7 @@ impl Step {
                 let pushed = pipeline
                     .targets
                     .get(&deploy.target.value)
-                    .is_some_and(|t| t.fetches());
+                    .is_some_and(super::Target::fetches);
                 out.extend(deploy.images.iter().map(|i| image(i, pushed)));
             }
             _ => {}
@@ -131,6 +133,24 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Everything it makes, apart from outputs and artifacts.
+    fn made(&self) -> Vec<Made> {
+        let image = |name: &Spanned<String>, pushed| Made::Image {
+            name: name.value.clone(),
+            pushed,
+        };
+        let mut made = match &self.kind {
+            StepKind::Build(b) => b.image.iter().map(|i| image(i, false)).collect(),
+            StepKind::Push(p) => p.images.iter().map(|i| image(i, true)).collect(),
+            StepKind::Release(r) => vec![Made::Version(r.version.value.clone()), Made::Release],
+            _ => Vec::new(),
+        };
+        made.dedup();
+        made
+    }
+}
+
 impl Pipeline {
     /// The steps that make `what` for a step of `stage`: those of its own stage, else of the nearest stage before
     /// it that has some. Only steps for which `selected` holds count. An image that nobody pushes is taken from its
@@ -141,16 +161,16 @@ impl Pipeline {
         what: &Made,
         selected: &dyn Fn(StepId) -> bool,
     ) -> Vec<StepId> {
-        let in_stage = |stage: &super::Stage, what: &Made| -> Vec<StepId> {
-            let ids = stage.steps.iter().copied();
-            ids.filter(|id| selected(*id) && self.step(*id).makes(what))
-                .collect()
-        };
         let find = |what: &Made| {
-            let before = self.stages[..=stage.0 as usize].iter().rev();
-            before
-                .map(|s| in_stage(s, what))
-                .find(|found| !found.is_empty())
+            let all = self.all_makers(what);
+            let end = all.partition_point(|id| self.step(*id).stage <= stage);
+            let before = || all[..end].iter().rev().copied().filter(|id| selected(*id));
+            let nearest = self.step(before().next()?).stage;
+            let mut found: Vec<StepId> = before()
+                .take_while(|id| self.step(*id).stage == nearest)
+                .collect();
+            found.reverse();
+            Some(found)
         };
         let built = |what: &Made| match what {
             Made::Image { name, pushed: true } => find(&Made::Image {
@@ -160,6 +180,23 @@ impl Pipeline {
             _ => None,
         };
         find(what).or_else(|| built(what)).unwrap_or_default()
+    }
+
+    /// Every step that makes `what`, stage after stage.
+    #[must_use]
+    pub fn all_makers(&self, what: &Made) -> &[StepId] {
+        self.makers.get(what).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes who makes what, once all steps are there.
+    pub(crate) fn index_makers(&mut self) {
+        let mut makers: IndexMap<Made, Vec<StepId>> = IndexMap::new();
+        for id in self.stages.iter().flat_map(|s| &s.steps) {
+            for made in self.step(*id).made() {
+                makers.entry(made).or_default().push(*id);
+            }
+        }
+        self.makers = makers;
     }
 
     /// Whether this version's value needs no step: only a semantic or calendar one is made by a release.

@@ -110,7 +110,7 @@ fn stand_in(c: char, unicode: bool) -> Option<char> {
 }
 
 /// The text with nothing in it that acts on a terminal; line breaks stay.
-fn visible(text: &str, unicode: bool) -> String {
+pub(crate) fn visible(text: &str, unicode: bool) -> String {
     text.replace("\r\n", "\n")
         .replace('\t', "    ")
         .chars()

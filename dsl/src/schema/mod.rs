@@ -67,7 +67,7 @@ pub enum Count {
 }
 
 /// What a reference names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A step, or a whole stage.
     Step,
@@ -185,41 +185,71 @@ pub fn root() -> &'static NodeSchema {
     &top::ROOT
 }
 
-/// Finds a node by a path such as `job.cache` or `stage`; the first match in file order.
-///
-/// # Errors
-/// The part that names nothing, and the nearest word that would.
-pub fn find(path: &str) -> Result<Vec<&'static NodeSchema>, String> {
-    let mut found = vec![root()];
-    for part in path.split('.').filter(|p| !p.is_empty()) {
-        let parent = *found.last().expect("the root is always there");
-        let child = parent.child(part).or_else(|| {
-            let from_stage = found.len() == 1;
-            from_stage.then(|| anywhere(root(), part)).flatten()
-        });
-        match child {
-            Some(node) => found.push(node),
-            None => return Err(part.to_owned()),
-        }
-    }
-    found.remove(0);
-    Ok(found)
+/// Every node of the language with its path, such as `job.cache`; each once, under the shortest path, in the order of
+/// the reference.
+#[must_use]
+pub fn all() -> &'static [(String, &'static NodeSchema)] {
+    static ALL: std::sync::OnceLock<Vec<(String, &'static NodeSchema)>> =
+        std::sync::OnceLock::new();
+    ALL.get_or_init(collect)
 }
 
-fn anywhere(node: &'static NodeSchema, name: &str) -> Option<&'static NodeSchema> {
-    let mut queue = std::collections::VecDeque::from([node]);
-    while let Some(node) = queue.pop_front() {
-        if let Some(found) = node.child(name) {
-            return Some(found);
+fn collect() -> Vec<(String, &'static NodeSchema)> {
+    let mut found: Vec<(String, &'static NodeSchema)> = vec![(String::new(), root())];
+    let mut at = 0;
+    while let Some((path, node)) = found.get(at).cloned() {
+        at += 1;
+        for child in node.children.iter().map(|c| c.node) {
+            if found.iter().all(|(_, known)| !std::ptr::eq(*known, child)) {
+                // What stands in a stage is known by its own name; how an image is built, by `build`.
+                let path = match path.as_str() {
+                    "image" => format!("build.{}", child.name),
+                    "" | "stage" | "template" => child.name.to_owned(),
+                    path => format!("{path}.{}", child.name),
+                };
+                found.push((path, child));
+            }
         }
-        queue.extend(
-            node.children
-                .iter()
-                .map(|c| c.node)
-                .filter(|n| n.name != node.name && n.name != "template"),
-        );
     }
-    None
+    found
+}
+
+/// The nodes that a path such as `job.cache`, `cache` or `stage` means: by its last words, from any place where such
+/// a node may stand. A word alone means every node of that name, each once.
+///
+/// # Errors
+/// The part of the path that names nothing.
+pub fn find(path: &str) -> Result<Vec<(String, &'static NodeSchema)>, String> {
+    let parts: Vec<&str> = path.split('.').filter(|p| !p.is_empty()).collect();
+    let Some((first, rest)) = parts.split_first() else {
+        return Err(path.to_owned());
+    };
+    let mut found: Vec<(String, &'static NodeSchema)> = all()
+        .iter()
+        .filter(|(_, n)| n.name == *first && !n.name.is_empty())
+        .cloned()
+        .collect();
+    // What has the word as its whole path is most likely meant.
+    found.sort_by_key(|(path, _)| path.matches('.').count());
+    if found.is_empty() {
+        return Err((*first).to_owned());
+    }
+    for part in rest {
+        let mut next: Vec<(String, &'static NodeSchema)> = Vec::new();
+        for (path, node) in &found {
+            let Some(child) = node.child(part) else {
+                continue;
+            };
+            if next.iter().all(|(_, known)| !std::ptr::eq(*known, child)) {
+                next.push((format!("{path}.{part}"), child));
+            }
+        }
+        if next.is_empty() {
+            return Err((*part).to_owned());
+        }
+        found = next;
+    }
+    Ok(found)
 }
 
 impl NodeSchema {

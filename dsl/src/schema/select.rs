@@ -18,7 +18,7 @@ pub static NEEDS: NodeSchema = node(
     "needs",
     "What must have succeeded before this starts. References (`image=`, `${build.outputs.x}`, `deploy app`) \
      make their edges by themselves; `needs` adds what no reference says. In a stage it replaces \
-     'wait for the stage before'.",
+     'wait for the stages before'.",
 )
 .rest(opt(STEPS.name, STEPS.ty, STEPS.doc))
 .props(&[
@@ -30,7 +30,7 @@ pub static NEEDS: NodeSchema = node(
     opt(
         "nothing",
         Type::Bool,
-        "Of a stage: start at once, without waiting for the stage before.",
+        "Of a stage: start at once, without waiting for the stages before.",
     ),
 ])
 .open_props(LEG)

@@ -65,10 +65,18 @@ pub static PIPELINE: NodeSchema = node(
 /// `include`
 pub static INCLUDE: NodeSchema = node(
     "include",
-    "Takes over what another file declares: one of this repository, or `std/…` from the standard library.",
+    "Takes over what another file declares: one of this repository, `std/…` from the standard library, or \
+     `git+https://HOST/REPOSITORY//PATH#COMMIT` from another repository, locked with `hash=`.",
 )
-.args(&[field("path", Type::Text, "Relative to this file.")])
-.props(&[opt("as", Type::Name, "Puts `NAME.` in front of what the file declares.")])
+.args(&[field("path", Type::Text, "Relative to this file, or an address.")])
+.props(&[
+    opt("as", Type::Name, "Puts `NAME.` in front of what the file declares."),
+    opt(
+        "hash",
+        Type::Text,
+        "The BLAKE3 hash of a file of another repository: it is used only while it says exactly this.",
+    ),
+])
 .example("include \"ci/common.kdl\" as=common");
 
 /// The types that a parameter can have.
@@ -162,8 +170,9 @@ pub static TEMPLATE: NodeSchema = node(
 /// `stage`
 pub static STAGE: NodeSchema = node(
     "stage",
-    "A phase of the way that software takes. Stages run in file order, each after the one before it that is part of the \
-     run; inside a stage everything runs side by side as far as references and `needs` allow.",
+    "A phase of the way that software takes. Stages run in file order: each waits for those before it that are part of \
+     the run, unless it says itself what it waits for. A stage that runs `after` others or `on-failure` of them stands \
+     aside: nothing waits for it. Inside a stage everything runs side by side as far as references and `needs` allow.",
 )
 .args(&[field("name", Type::Name, "The name.")])
 .props(&[opt(

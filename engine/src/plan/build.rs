@@ -52,8 +52,9 @@ pub(super) fn build(
     for stage in pipeline.stage_ids() {
         builder.stage(stage);
     }
-    for stage in pipeline.stage_ids() {
-        builder.stage_edges(stage);
+    let before = pipeline.stages_before(&|stage| builder.stage_at[stage.0 as usize].is_some());
+    for (stage, before) in pipeline.stage_ids().zip(&before) {
+        builder.stage_edges(stage, before);
     }
     for at in 0..pipeline.steps.len() {
         builder.step_edges(select::step_id(at));
@@ -61,7 +62,7 @@ pub(super) fn build(
     if !builder.findings.is_empty() {
         return Err(builder.findings);
     }
-    let left_out = whole_stages(pipeline, builder.selected.left_out);
+    let left_out = whole_stages(pipeline, &builder.selected.left_out);
     Ok(Plan {
         pipeline: Arc::clone(pipeline),
         graph: builder.graph,
@@ -72,9 +73,9 @@ pub(super) fn build(
 }
 
 /// A stage whose steps are all left out for the same reason is told in one line.
-fn whole_stages(pipeline: &Pipeline, left_out: Vec<LeftOut>) -> Vec<LeftOut> {
+fn whole_stages(pipeline: &Pipeline, left_out: &[LeftOut]) -> Vec<LeftOut> {
     let mut out: Vec<LeftOut> = Vec::new();
-    let mut rest = left_out.as_slice();
+    let mut rest = left_out;
     while let Some(first) = rest.first() {
         let Part::Step(id) = first.part else {
             out.push(first.clone());
@@ -192,6 +193,9 @@ impl Builder<'_> {
                     env.retain(|(n, _)| *n != var.name.value);
                     env.push((var.name.value.clone(), value));
                 }
+                Err(_) if self.request.everything => {
+                    env.push((var.name.value.clone(), template.clone()));
+                }
                 Err(missing) => {
                     let user = step.unwrap_or("every step");
                     self.findings
@@ -202,19 +206,18 @@ impl Builder<'_> {
         env
     }
 
-    fn stage_edges(&mut self, id: StageId) {
+    fn stage_edges(&mut self, id: StageId, before: &[StageId]) {
         let Some(at) = self.stage_at[id.0 as usize] else {
             return;
         };
         let begin = self.stages[at].begin;
         let pipeline = self.pipeline;
-        match &pipeline.stage(id).waits {
-            Some(waits) => waits.iter().for_each(|w| self.wait_edges(begin, w)),
-            None if at > 0 => {
-                self.graph
-                    .add_edge(self.stages[at - 1].end, begin, Edge::Order);
-            }
-            None => {}
+        for wait in pipeline.stage(id).waits.iter().flatten() {
+            self.wait_edges(begin, wait);
+        }
+        for earlier in before.iter().filter_map(|s| self.stage_at[s.0 as usize]) {
+            self.graph
+                .add_edge(self.stages[earlier].end, begin, Edge::Order);
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Request {
     pub context: Context,
     /// Steps or stages to run, with what they need; none: what the event selects.
     pub names: Vec<String>,
+    /// All steps, whatever the event, to be drawn and not run: values may be missing.
+    pub everything: bool,
     /// Values for the pipeline's parameters.
     pub params: IndexMap<String, String>,
     /// The changed files, for `when paths=`.
@@ -52,6 +54,7 @@ pub(super) fn check(
         let value = match (request.params.get(name), &param.default) {
             (Some(given), _) => given.clone(),
             (None, Some(default)) => default.value.clone(),
+            (None, None) if request.everything => continue,
             (None, None) => {
                 errors.push(RequestError {
                     message: format!("the parameter `{name}` has no value"),

@@ -46,7 +46,12 @@ pub(super) fn step_id(at: usize) -> StepId {
 }
 
 pub(super) fn select(pipeline: &Pipeline, request: &Request) -> Selected {
-    if request.names.is_empty() {
+    if request.everything {
+        Selected {
+            steps: vec![true; pipeline.steps.len()],
+            left_out: Vec::new(),
+        }
+    } else if request.names.is_empty() {
         by_event(pipeline, request)
     } else {
         by_name(pipeline, request)

@@ -123,6 +123,8 @@ pub async fn run(
         Ok(started) => started,
         Err(error) => return Ended::not_started(error, began.elapsed()),
     };
+    // The arguments may hold what is nobody's business; the program and the folder do not.
+    tracing::debug!(program = ?spec.program, cwd = %spec.cwd.display(), "started");
     let mut pump = Pump::new(pipes, output);
     let mut stopper = Stopper::new(timeout, grace, cancel, kill);
 
@@ -138,6 +140,7 @@ pub async fn run(
     }
     let exit = leader.reap();
     sweep::reap_orphans();
+    tracing::debug!(program = ?spec.program, ?exit, ?elapsed, leaked, "ended");
     Ended {
         exit,
         stopped: stopper.stopped,

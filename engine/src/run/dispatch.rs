@@ -1,6 +1,7 @@
 //! The loop of a run: steps, signals and time on the one side, the schedule core and the subscribers on the other.
 //! The only place that talks to all of them.
 
+mod roots;
 mod start;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::schedule::{self, Command, Core, State, StepResult};
@@ -94,6 +96,7 @@ struct Dispatch<'a> {
     subscribers: &'a mut [Box<dyn Subscriber>],
     core: Core,
     names: Vec<StepName>,
+    roots: Roots,
     begun: BTreeMap<u32, Begun>,
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
     undo_began: BTreeMap<u32, Instant>,
@@ -130,6 +133,7 @@ impl<'a> Dispatch<'a> {
             plan,
             run_id: dir.as_ref().map_or(0, |d| d.id),
             names: names.collect(),
+            roots: Roots::default(),
             masker: Arc::clone(&options.masker),
             options,
             journal,
@@ -401,7 +405,9 @@ impl<'a> Dispatch<'a> {
             State::Passed { .. } => Outcome::Passed,
             State::SoftFailed => Outcome::SoftFailed { failure },
             State::Failed => Outcome::Failed { failure },
-            State::Skipped(reason) => prepare::skipped(self.plan, reason),
+            State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
+                self.roots.of(self.plan, &self.core, v)
+            }),
             _ => Outcome::Cancelled,
         };
         self.failed |= matches!(outcome, Outcome::Failed { .. });

@@ -208,7 +208,7 @@ pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
     }
 }
 
-/// Where a step's artifacts are kept: `stage/step`, with one folder for each artifact and in it one for each leg.
+/// Where a step's artifacts are kept: `stage/step`. Legs share it, as they share the name of the artifact.
 pub(super) fn folder(plan: &Plan, vertex: u32) -> PathBuf {
     let planned = plan
         .step(VertexId::new(vertex as usize))
@@ -255,11 +255,16 @@ fn given(
     }
 }
 
-/// Why the core skipped a step, in words.
-pub(super) fn skipped(plan: &Plan, reason: SkipReason) -> Outcome {
-    let name = |v: schedule::VertexId| match &plan.graph[VertexId::new(v.0 as usize)] {
+/// Why the core skipped a step, in words. `root` gives the step behind a fan-in point.
+pub(super) fn skipped(
+    plan: &Plan,
+    reason: SkipReason,
+    root: &mut dyn FnMut(schedule::VertexId) -> schedule::VertexId,
+) -> Outcome {
+    let mut name = |v: schedule::VertexId| match &plan.graph[VertexId::new(root(v).0 as usize)] {
         Vertex::Step(step) => step.label.clone(),
-        Vertex::Begin(stage) | Vertex::End(stage) => format!("stage {}", plan.stages[*stage].name),
+        Vertex::Begin(_) => "the stage before".to_owned(),
+        Vertex::End(stage) => format!("stage {}", plan.stages[*stage].name),
         Vertex::Legs(id) => plan.pipeline.step(*id).name.value.clone(),
     };
     let (reason, blocked) = match reason {

@@ -261,10 +261,25 @@ async fn tried(
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
-    for (name, patterns) in &work.artifacts {
-        results::keep(name, patterns, site)?;
+    let mut kept = Vec::new();
+    let handed_on = hand_on(work, site, &outputs, &mut kept);
+    if handed_on.is_err() {
+        kept.iter().for_each(|k| results::forget(k, site));
     }
-    Ok(results::read(&outputs)?)
+    Ok(handed_on?)
+}
+
+/// Keeps the artifacts and reads the outputs.
+fn hand_on(
+    work: &Work,
+    site: &Site,
+    outputs: &Path,
+    kept: &mut Vec<results::Kept>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    for (name, patterns) in &work.artifacts {
+        kept.push(results::keep(name, patterns, site)?);
+    }
+    results::read(outputs)
 }
 
 /// Until the grace after the first signal is over.

@@ -158,7 +158,9 @@ impl Git {
             .map(|arg| arg.as_ref().to_string_lossy().into_owned());
         let command = command.unwrap_or_default();
         let mut child = self.spawn(args, &command)?;
+        let began = Instant::now();
         let ended = finish(&mut child, self.deadline);
+        tracing::debug!(command, elapsed = ?began.elapsed(), "git");
         if !matches!(ended, Ended::Exited { .. }) {
             kill(&mut child);
         }

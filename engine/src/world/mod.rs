@@ -12,6 +12,7 @@ pub mod context;
 pub mod event;
 pub mod git;
 mod github;
+mod includes;
 pub mod refname;
 #[cfg(test)]
 mod testing;
@@ -21,3 +22,4 @@ pub use changed::{Changed, changed_paths};
 pub use context::{Context, ContextError, Flags, GitInfo, Provider, PullRequest, context};
 pub use event::{Event, UnknownEvent};
 pub use git::{Git, GitError};
+pub use includes::Includes;

@@ -51,6 +51,7 @@ proptest! {
                     })
                     .collect(),
                 help,
+                missing: None,
             })
             .collect();
         let style = Style { width, unicode, ..PLAIN };

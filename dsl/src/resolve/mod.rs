@@ -1,40 +1,47 @@
 //! Names to edges: every `needs`, every reference to an output, every artifact becomes a wait for a step or stage.
 
+mod declared;
+
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use crate::codes::{names as codes, values};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::expr::{Expr, Ref};
 use crate::lower::{Lowered, RawWait};
-use crate::model::{
-    EnvVar, Image, Pipeline, Stage, StageId, StepId, StepKind, Wait, WaitKind, WaitTarget,
-};
+use crate::model::{Image, Pipeline, Stage, StageId, StepId, StepKind, Wait, WaitKind, WaitTarget};
 use crate::names::{self, Names};
-use crate::schema::Kind;
 use crate::source::{Span, Spanned};
 
 /// So many findings that guessing at what was meant would cost more than it helps.
-const MANY: usize = 100;
+pub(crate) const MANY: usize = 25;
+
+/// So many steps of one name are told apart.
+const CANDIDATES: usize = 8;
 
 /// Fills in what the steps and stages wait for.
 pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
     let Lowered {
         mut pipeline,
         waits,
+        prefixes,
         stage_waits,
         names,
     } = lowered;
     add_built_images(&mut pipeline);
+    pipeline.index_makers();
     let mut resolver = Resolver {
         index: Index::new(&pipeline),
         pipeline: &pipeline,
         names: &names,
+        env: pipeline.env.iter().map(|v| v.name.value.as_str()).collect(),
         out,
     };
     let mut step_edges: Vec<Vec<Wait>> = Vec::with_capacity(waits.len());
     for (at, raw) in waits.iter().enumerate() {
         let id = StepId(u32::try_from(at).unwrap_or(u32::MAX));
-        step_edges.push(resolver.step(id, raw));
+        step_edges.push(resolver.step(id, raw, prefixes[at].as_deref()));
     }
     let stage_edges: Vec<Option<Vec<Wait>>> = pipeline
         .stage_ids()
@@ -85,6 +92,8 @@ fn take_artifacts(kind: &mut StepKind, edges: &[Wait]) {
 struct Index {
     stages: IndexMap<String, StageId>,
     steps: Vec<IndexMap<String, StepId>>,
+    /// The steps of a name, stage after stage.
+    by_name: IndexMap<String, Vec<StepId>>,
 }
 
 impl Index {
@@ -93,7 +102,13 @@ impl Index {
             let named = |id: &StepId| (pipeline.step(*id).name.value.clone(), *id);
             stage.steps.iter().map(named).collect()
         };
+        let mut all: IndexMap<String, Vec<StepId>> = IndexMap::new();
+        for id in pipeline.stages.iter().flat_map(|s| &s.steps) {
+            let name = pipeline.step(*id).name.value.clone();
+            all.entry(name).or_default().push(*id);
+        }
         Self {
+            by_name: all,
             stages: pipeline
                 .stage_ids()
                 .map(|id| (pipeline.stage(id).name.value.clone(), id))
@@ -118,20 +133,22 @@ struct Resolver<'a> {
     index: Index,
     pipeline: &'a Pipeline,
     names: &'a Names,
+    /// The variables of the pipeline.
+    env: BTreeSet<&'a str>,
     out: &'a mut Diagnostics,
 }
 
 impl Resolver<'_> {
-    fn step(&mut self, id: StepId, raw: &[RawWait]) -> Vec<Wait> {
+    fn step(&mut self, id: StepId, raw: &[RawWait], prefix: Option<&str>) -> Vec<Wait> {
         let step = self.pipeline.step(id);
         let mut edges = self.waits(step.stage, Some(id), raw);
         let stage_env = &self.pipeline.stage(step.stage).env;
         for template in step.templates() {
             for expr in template.value.exprs() {
-                if let Some(edge) = self.output(id, expr) {
+                if let Some(edge) = self.output(id, expr, prefix) {
                     edges.push(edge);
                 }
-                self.declared(expr, Some(id), &[&self.pipeline.env, stage_env, &step.env]);
+                self.declared(expr, Some(id), &[stage_env, &step.env]);
             }
         }
         edges
@@ -139,15 +156,14 @@ impl Resolver<'_> {
 
     fn waits(&mut self, stage: StageId, step: Option<StepId>, raw: &[RawWait]) -> Vec<Wait> {
         let mut edges: Vec<Wait> = Vec::new();
+        let mut seen: IndexMap<(WaitTarget, WaitKind, String), Span> = IndexMap::new();
         for wait in raw {
             let Some(target) = self.target(stage, step, wait) else {
                 continue;
             };
-            let same = |e: &&Wait| e.target == target && e.kind == wait.kind && e.legs == wait.legs;
-            if wait.kind != WaitKind::Reference
-                && let Some(first) = edges.iter().find(same)
-            {
-                let first = first.span;
+            let key = (target, wait.kind, format!("{:?}", wait.legs));
+            let first = *seen.entry(key).or_insert(wait.name.span);
+            if wait.kind != WaitKind::Reference && first != wait.name.span {
                 self.report(
                     Diagnostic::new(
                         &crate::codes::shape::DUPLICATE,
@@ -203,10 +219,9 @@ impl Resolver<'_> {
         if let Some(id) = prefixed.or_else(|| self.index.step(stage, name)) {
             return Lookup::Found(WaitTarget::Step(id));
         }
-        let before = self.index.steps[..stage.0 as usize].iter();
-        let earlier: Vec<StepId> = before
-            .filter_map(|steps| steps.get(name).copied())
-            .collect();
+        let all = self.index.by_name.get(name).map_or(&[][..], Vec::as_slice);
+        let before = all.partition_point(|id| self.pipeline.step(*id).stage < stage);
+        let earlier: Vec<StepId> = all[before.saturating_sub(CANDIDATES)..before].to_vec();
         match (earlier.as_slice(), self.index.stages.get(name)) {
             (_, Some(found))
                 if earlier
@@ -218,8 +233,7 @@ impl Resolver<'_> {
             ([one], _) => Lookup::Found(WaitTarget::Step(*one)),
             ([], Some(found)) => Lookup::Found(WaitTarget::Stage(*found)),
             ([], None) => {
-                let after = &self.index.steps[stage.0 as usize + 1..];
-                let later = after.iter().find_map(|steps| steps.get(name).copied());
+                let later = all.get(before).copied();
                 later.map_or(Lookup::Nothing, Lookup::Later)
             }
             _ => Lookup::Ambiguous(earlier),
@@ -227,6 +241,10 @@ impl Resolver<'_> {
     }
 
     fn nothing(&self, stage: StageId, step: Option<StepId>, name: &Spanned<String>) -> Diagnostic {
+        let form = || "write the name of a step, `stage.step`, or a stage".into();
+        if self.out.len() > MANY {
+            return names::unknown("step or stage", name, &[], form);
+        }
         let own = self.index.steps[stage.0 as usize]
             .keys()
             .map(String::as_str);
@@ -252,28 +270,22 @@ impl Resolver<'_> {
         }
         let own_name = step.map(|id| self.pipeline.step(id).name.value.as_str());
         known.retain(|k| Some(*k) != own_name);
-        if self.out.len() > MANY {
-            known.clear();
-        }
-        let near = nearest(&name.value, known.iter().copied());
-        let place = near.and_then(|near| self.place_of(stage, near));
-        let finding = names::unknown("step or stage", name, &known, || {
-            "write the name of a step, `stage.step`, or a stage".into()
-        });
-        match place {
-            Some((near, span)) => finding.label(span, format!("`{near}` is declared here")),
-            None => finding,
-        }
+        let finding = names::unknown("step or stage", name, &known, form);
+        let without_verb = without_verb(&name.value, &known);
+        let finding = match nearest(&name.value, known.iter().copied()) {
+            None if !without_verb.is_empty() => finding.help(match without_verb.as_slice() {
+                [one] => format!("did you mean `{one}`?"),
+                several => format!("which step of it: {}?", crate::text::list(several)),
+            }),
+            _ => finding,
+        };
+        finding.label_near(|near| self.place_of(stage, near))
     }
 
-    fn place_of(&self, stage: StageId, name: &str) -> Option<(String, Span)> {
+    fn place_of(&self, stage: StageId, name: &str) -> Option<Span> {
         match self.lookup(stage, name, None) {
-            Lookup::Found(WaitTarget::Step(id)) => {
-                Some((name.to_owned(), self.pipeline.step(id).name.span))
-            }
-            Lookup::Found(WaitTarget::Stage(id)) => {
-                Some((name.to_owned(), self.pipeline.stage(id).name.span))
-            }
+            Lookup::Found(WaitTarget::Step(id)) => Some(self.pipeline.step(id).name.span),
+            Lookup::Found(WaitTarget::Stage(id)) => Some(self.pipeline.stage(id).name.span),
             _ => None,
         }
     }
@@ -287,6 +299,7 @@ impl Resolver<'_> {
             name.span,
             "not found so far",
         )
+        .missing("step or stage", &name.value)
         .label(step.name.span, format!("the stage `{stage}`, which has one, comes later"))
         .help(format!(
             "move the stage `{stage}` up, or write `{stage}.{}` if this stage does not come before it",
@@ -295,7 +308,7 @@ impl Resolver<'_> {
     }
 
     /// The edge that a reference to an output makes.
-    fn output(&mut self, id: StepId, expr: &Expr) -> Option<Wait> {
+    fn output(&mut self, id: StepId, expr: &Expr, prefix: Option<&str>) -> Option<Wait> {
         let Ref::Output { step, .. } = &expr.target else {
             return None;
         };
@@ -306,15 +319,11 @@ impl Resolver<'_> {
             kind: WaitKind::Reference,
             optional: false,
             legs: IndexMap::new(),
-            prefix: None,
+            // A template's steps refer to each other by the names that the template gives them.
+            prefix: prefix.map(str::to_owned),
             used_at: own.used_at,
         };
-        // A template's steps refer to each other by the names that the template gives them.
-        let prefix = own
-            .used_at
-            .and_then(|_| own.name.value.rsplit_once('-'))
-            .map(|(p, _)| p.to_owned());
-        let target = self.target(own.stage, Some(id), &RawWait { prefix, ..wait })?;
+        let target = self.target(own.stage, Some(id), &wait)?;
         let WaitTarget::Step(target) = target else {
             self.report(
                 names::unknown("step", &Spanned::new(step.clone(), expr.span), &[], || {
@@ -349,122 +358,6 @@ impl Resolver<'_> {
         })
     }
 
-    /// References in the variables of the pipeline and of stages, and in its concurrency group.
-    fn outer_env(&mut self) {
-        let pipeline = self.pipeline;
-        let group = pipeline
-            .concurrency
-            .iter()
-            .flat_map(|c| c.group.value.exprs());
-        for expr in group {
-            self.declared(expr, None, &[]);
-        }
-        let stages = pipeline.stages.iter().map(|s| &s.env);
-        for vars in std::iter::once(&pipeline.env).chain(stages) {
-            for expr in vars.iter().flat_map(|v| v.value.value.exprs()) {
-                self.declared(expr, None, &[&pipeline.env, vars]);
-                if matches!(
-                    expr.target,
-                    Ref::Output { .. } | Ref::Image { .. } | Ref::Matrix(_)
-                ) {
-                    let finding = Diagnostic::new(
-                        &values::UNDECLARED,
-                        format!("`{}` is not known for all steps at once", expr.target),
-                        expr.span,
-                        "used outside of a step",
-                    )
-                    .help("move this variable into the `env` of the steps that need it");
-                    self.report(finding, None);
-                }
-            }
-        }
-        for registry in pipeline.registries.values() {
-            for expr in registry.prefix.value.exprs() {
-                self.declared(expr, None, &[&pipeline.env]);
-            }
-        }
-    }
-
-    /// Whether a reference names something that is declared.
-    fn declared(&mut self, expr: &Expr, step: Option<StepId>, env: &[&Vec<EnvVar>]) {
-        let pipeline = self.pipeline;
-        let (noun, name, known): (&str, &str, Vec<&str>) = match &expr.target {
-            Ref::Param(name) => (
-                "parameter",
-                name,
-                pipeline.params.keys().map(String::as_str).collect(),
-            ),
-            Ref::Env(name) => {
-                let vars = env.iter().flat_map(|vars| vars.iter());
-                (
-                    "variable",
-                    name,
-                    vars.map(|v| v.name.value.as_str()).collect(),
-                )
-            }
-            Ref::Matrix(axis) => ("axis", axis, axes(pipeline, step)),
-            Ref::Version(name) => (
-                "version",
-                name,
-                pipeline.versions.keys().map(String::as_str).collect(),
-            ),
-            Ref::Registry(name) => (
-                "registry",
-                name,
-                pipeline.registries.keys().map(String::as_str).collect(),
-            ),
-            Ref::Target { name, .. } => (
-                "target",
-                name,
-                pipeline.targets.keys().map(String::as_str).collect(),
-            ),
-            Ref::Image { name, .. } => (
-                "image",
-                name,
-                pipeline.images.keys().map(String::as_str).collect(),
-            ),
-            Ref::Git(_) | Ref::Pr(_) | Ref::Run(_) | Ref::Output { .. } => return,
-        };
-        let kind = match &expr.target {
-            Ref::Version(_) => Some(Kind::Version),
-            Ref::Registry(_) => Some(Kind::Registry),
-            Ref::Target { .. } => Some(Kind::Target),
-            _ => None,
-        };
-        if known.contains(&name) {
-            if let Some(kind) = kind {
-                let _ = self.names.resolve(kind, name, None);
-            }
-            return;
-        }
-        let help = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => match &expr.target {
-                Ref::Env(_) => {
-                    format!("declare it: `env {name}=\"…\"`; a job gets no other variables")
-                }
-                Ref::Matrix(_) if known.is_empty() => "the job has no `matrix`".into(),
-                Ref::Matrix(_) => format!("the axes are {}", crate::text::list(&known)),
-                Ref::Image { .. } => {
-                    format!("declare it with `image {name}`, or `build {name}` it")
-                }
-                _ => format!(
-                    "declare it at the top of the file: `{} {name} …`",
-                    if noun == "parameter" { "param" } else { noun }
-                ),
-            },
-        };
-        let finding = Diagnostic::new(
-            &values::UNDECLARED,
-            format!("there is no {noun} `{name}` here"),
-            expr.span,
-            "not declared",
-        )
-        .help(help);
-        let used_at = step.and_then(|id| pipeline.step(id).used_at);
-        self.report(finding, used_at);
-    }
-
     fn report(&mut self, finding: Diagnostic, used_at: Option<Span>) {
         self.out.push(match used_at {
             Some(at) => finding.label(at, "used here"),
@@ -473,21 +366,27 @@ impl Resolver<'_> {
     }
 }
 
-fn axes(pipeline: &Pipeline, step: Option<StepId>) -> Vec<&str> {
-    let matrix = step
-        .and_then(|id| pipeline.step(id).job())
-        .and_then(|j| j.matrix.as_ref());
-    let Some(matrix) = matrix else {
-        return Vec::new();
+/// The steps that are called after a verb and this name, or one that is close to it: `build-app` for `app`.
+fn without_verb<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    const VERBS: [&str; 7] = [
+        "build", "push", "sign", "release", "promote", "deploy", "approve",
+    ];
+    let subject = |k: &&'a str| {
+        let (verb, subject) = k.split_once('-')?;
+        VERBS.contains(&verb).then_some((*k, subject))
     };
-    let mut axes: Vec<&str> = matrix.axes.iter().map(|(a, _)| a.value.as_str()).collect();
-    axes.extend(
-        matrix
-            .include
-            .iter()
-            .flat_map(|leg| leg.keys().map(String::as_str)),
-    );
-    axes
+    let subjects: Vec<(&str, &str)> = known.iter().filter_map(subject).collect();
+    let meant = match subjects.iter().any(|(_, s)| *s == name) {
+        true => Some(name),
+        false => nearest(name, subjects.iter().map(|(_, s)| *s)),
+    };
+    let mut found: Vec<&str> = subjects
+        .iter()
+        .filter(|(_, s)| Some(*s) == meant)
+        .map(|(k, _)| *k)
+        .collect();
+    found.dedup();
+    found
 }
 
 fn ambiguous(pipeline: &Pipeline, name: &Spanned<String>, steps: &[StepId]) -> Diagnostic {

@@ -1,0 +1,198 @@
+//! One mistake, one finding: drops what is only said because something else could not be read.
+//! Knows findings and texts, not what they mean.
+
+use std::collections::BTreeMap;
+
+use crate::codes::{names, shape, values};
+use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+use crate::load::Unit;
+use crate::source::{SourceMap, Span};
+
+/// What a reference to a step names.
+const STEP: &str = "step or stage";
+
+/// More places of a word than this are not needed to know that it stands somewhere else.
+const PLACES: usize = 4;
+
+/// Sorts the findings and drops those that follow from others. A name that is said to be missing may stand in a part
+/// of the file that could not be read; a warning about a value that is an error says less than the error.
+pub fn tidy(diagnostics: &mut Diagnostics, units: &[Unit], sources: &SourceMap) {
+    if diagnostics.iter().any(|d| d.missing.is_some()) {
+        let lost = Lost::of(diagnostics, units, sources);
+        diagnostics.retain(|d| !lost.explains(d));
+    }
+    diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
+    // A mistake in a template is told for its first use.
+    diagnostics.dedup_by(|a, b| a.code == b.code && a.span() == b.span() && a.message == b.message);
+    join(diagnostics, sources);
+    let errors: std::collections::BTreeSet<Span> = of_severity(diagnostics, Severity::Error)
+        .map(Diagnostic::span)
+        .collect();
+    diagnostics.retain(|d| d.severity() == Severity::Error || !errors.contains(&d.span()));
+}
+
+/// The same mistake at several places is one finding with several labels: a name that is missing everywhere, numbers
+/// without quotes side by side.
+fn join(diagnostics: &mut Diagnostics, sources: &SourceMap) {
+    let mut first: BTreeMap<(&'static str, String, usize), usize> = BTreeMap::new();
+    let mut joined: Diagnostics = Vec::with_capacity(diagnostics.len());
+    for d in diagnostics.drain(..) {
+        let declared = matches!(d.code.id, "E301" | "E406")
+            && d.missing.as_ref().is_some_and(|m| m.noun != STEP);
+        let line = match d.code == &shape::WRONG_VALUE {
+            true => sources.get(d.span().source).line_column(d.span().start).0,
+            false => 0,
+        };
+        if !declared && line == 0 {
+            joined.push(d);
+            continue;
+        }
+        let key = (
+            d.code.id,
+            format!("{}/{}", d.span().source.0, d.message),
+            line,
+        );
+        match first.get(&key) {
+            Some(&at) => joined[at].labels.push(Label {
+                span: d.span(),
+                text: "and here".to_owned(),
+            }),
+            None => {
+                first.insert(key, joined.len());
+                joined.push(d);
+            }
+        }
+    }
+    *diagnostics = joined;
+}
+
+/// Whether an error leaves every step and declaration in place, so that the pipeline can be judged as a whole.
+pub fn is_local(d: &Diagnostic) -> bool {
+    let step = d.missing.as_ref().is_some_and(|m| m.noun == STEP);
+    match d.code.id.as_bytes() {
+        [b'W', ..] | [b'E', b'5', ..] => true,
+        [b'E', b'4', ..] => d.code != &values::NOT_INTERPOLATED,
+        _ => step || d.code == &names::AMBIGUOUS_NAME,
+    }
+}
+
+fn of_severity(found: &[Diagnostic], severity: Severity) -> impl Iterator<Item = &Diagnostic> {
+    found.iter().filter(move |d| d.severity() == severity)
+}
+
+/// What could not be read.
+#[derive(Default)]
+struct Lost<'a> {
+    /// The words in it, each with its first places.
+    words: BTreeMap<&'a str, Vec<Span>>,
+    /// A whole file is missing, so that any name may be declared there.
+    file: bool,
+    /// A template is missing, so that any step may come from it.
+    template: bool,
+}
+
+impl<'a> Lost<'a> {
+    fn of(found: &[Diagnostic], units: &[Unit], sources: &'a SourceMap) -> Self {
+        let mut lost = Lost::default();
+        for source in sources.iter() {
+            let unread =
+                |d: &&Diagnostic| d.code.id.starts_with("E1") && d.span().source == source.id;
+            if of_severity(found, Severity::Error).any(|d| unread(&d)) {
+                let nodes = units.iter().flat_map(|u| &u.nodes).map(|n| n.span);
+                lost.all_but(
+                    sources,
+                    nodes.filter(|s| s.source == source.id).collect(),
+                    source.id,
+                );
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for d in found {
+            let of_template = |m: &crate::diagnostic::Missing| m.noun == "template";
+            lost.file |= d.code == &names::INCLUDE;
+            lost.template |=
+                d.missing.as_ref().is_some_and(of_template) || d.code == &names::TEMPLATE_CYCLE;
+            if d.code.id.starts_with("E2") && d.code != &shape::DUPLICATE
+                || d.code == &values::NOT_INTERPOLATED
+            {
+                let line = lines_around(sources, d.span());
+                if seen.insert(line) {
+                    lost.add(sources, line);
+                }
+            }
+        }
+        lost
+    }
+
+    /// The text of a file between these spans.
+    fn all_but(
+        &mut self,
+        sources: &'a SourceMap,
+        mut read: Vec<Span>,
+        source: crate::source::SourceId,
+    ) {
+        read.sort();
+        let mut from = 0;
+        for span in read {
+            self.add(sources, Span::new(source, from, span.start as usize));
+            from = span.end as usize;
+        }
+        self.add(
+            sources,
+            Span::new(source, from, sources.get(source).text.len()),
+        );
+    }
+
+    fn add(&mut self, sources: &'a SourceMap, span: Span) {
+        let text = sources.get(span.source).slice(span);
+        let base = text.as_ptr() as usize;
+        for word in text.split(|c: char| !is_word(c)).filter(|w| !w.is_empty()) {
+            let places = self.words.entry(word).or_default();
+            if places.len() < PLACES {
+                let at = word.as_ptr() as usize - base;
+                places.push(span.part(at, at + word.len()));
+            }
+        }
+    }
+
+    /// Whether the missing name may be declared in what was lost. `build-app` may be the step of a lost `build app`.
+    fn explains(&self, d: &Diagnostic) -> bool {
+        let Some(missing) = &d.missing else {
+            return false;
+        };
+        let of_step = missing.noun == STEP;
+        if self.file || (self.template && of_step) {
+            return true;
+        }
+        let last = missing.name.rsplit('.').next().unwrap_or_default();
+        let tails = last.match_indices('-').map(|(at, _)| &last[at + 1..]);
+        let inside = |s: &Span| {
+            s.source == d.span().source && d.span().start <= s.start && s.end <= d.span().end
+        };
+        std::iter::once(last)
+            .chain(tails.filter(|_| of_step))
+            .any(|word| {
+                let places = self.words.get(word);
+                places.is_some_and(|p| !p.iter().all(inside))
+            })
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// The lines on which a span begins and ends.
+fn lines_around(sources: &SourceMap, span: Span) -> Span {
+    let text = &sources.get(span.source).text;
+    let (start, end) = (span.start as usize, (span.end as usize).min(text.len()));
+    let start = text.as_bytes()[..start.min(end)]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
+    let end = text.as_bytes()[end..]
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(text.len(), |at| end + at);
+    Span::new(span.source, start, end)
+}

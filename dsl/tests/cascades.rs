@@ -1,0 +1,147 @@
+//! One mistake is one finding, also where much depends on what is broken; two mistakes are two.
+
+use dsl::Files;
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<String, String> {
+        Err("there is no such file".into())
+    }
+}
+
+/// What is found: the line, the code and the message.
+fn found(text: &str) -> String {
+    let loaded = dsl::load(&NoFiles, "pipeline.kdl", text.to_owned());
+    let show = |d: &dsl::diagnostic::Diagnostic| {
+        let source = loaded.sources.get(d.span().source);
+        let line = source.line_column(d.span().start).0;
+        format!("{line}: {} {}", d.code.id, d.message)
+    };
+    let lines: Vec<String> = loaded.diagnostics.iter().map(show).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn what_an_unreadable_text_declares_is_not_missed() {
+    let text = r#"registry ghcr "ghcr.io/acme" immutable=true
+version next semantic=conventional-commits,
+target live { container app; ready "http://127.0.0.1/" }
+stage build {
+    build app
+    push app to=ghcr tag="${version.next}"
+    job report { run 'make all' }
+}
+stage deploy {
+    needs build
+    job check { needs push-app; after report; env R="${registry.ghcr}"; run "make check" }
+    deploy app to=live
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    1: E112 `true` needs a `#`
+    2: E119 values are separated by spaces, not by commas
+    7: E110 the quote ' neither begins nor ends a text
+    ");
+}
+
+#[test]
+fn what_a_broken_declaration_declares_is_not_missed() {
+    let text = r#"registry ghcr
+image app dockerfil="Dockerfile"
+param mode type=enmu
+secret NPM_TOKEN from="x"
+stage build {
+    biuld app
+    push app to=ghcr tag="${param.mode}"
+    job lint { run "make lint"; secrets NPM_TOKEN }
+}
+stage deploy {
+    job check { needs push-app build-app; env A=1 B="${env.A}"; run "make" }
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    1: E203 `registry` wants an argument: its prefix
+    2: E202 `image` has no property `dockerfil`
+    3: E208 `type` cannot be `enmu`
+    4: E202 `secret` has no property `from`
+    6: E201 there is no `biuld` in `stage`
+    11: E208 `A` wants a text, and this is a number
+    ");
+}
+
+#[test]
+fn what_a_missing_file_declares_is_not_missed() {
+    let text = r#"include "ci/common.kdl" as=ci
+stage test {
+    use ci.checks
+    job report { needs check; secrets TOKEN; run "make" }
+    push app to=ghcr tag=edge
+}
+"#;
+    insta::assert_snapshot!(found(text), @"1: E305 `ci/common.kdl` cannot be included: there is no such file");
+}
+
+#[test]
+fn the_steps_of_a_missing_template_are_not_missed() {
+    let text = r#"template checks {
+    job lint { run "make lint" }
+}
+stage test {
+    use chekcs
+    job report { needs lint; run "make" }
+}
+"#;
+    insta::assert_snapshot!(found(text), @"5: E301 there is no template named `chekcs`");
+}
+
+#[test]
+fn independent_mistakes_are_all_found_at_once() {
+    let text = r#"pipeline app engin=docker
+registry ghcr "ghcr.io/acme" immutable=#true
+secret UNUSED
+stage test {
+    job a { needs b; run "make a" }
+    job b { needs a; run "make b" }
+    job c { needs dd; env X="${git.shaa}"; run "echo ${git.sha}" }
+    job d { timeout 5; run "make d" }
+}
+stage ship {
+    build app
+    push app to=ghcr tag=latest
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    1: E202 `pipeline` has no property `engin`
+    5: E501 steps wait for each other: a → b → a
+    7: E301 there is no step or stage named `dd`
+    7: E402 `git` has no field `shaa`
+    7: E405 `${git.sha}` is not replaced in a command
+    8: E208 `timeout` wants a duration, and this is a number
+    ");
+}
+
+#[test]
+fn a_delivery_is_judged_although_a_reference_is_wrong() {
+    let text = r#"registry ghcr "ghcr.io/acme" immutable=#true
+stage ship {
+    job test { needs lnit; env X="${git.shaa}"; run "make" }
+    job lint { run "make lint" }
+    build app
+    push app to=ghcr tag=latest
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    3: E301 there is no step or stage named `lnit`
+    3: E402 `git` has no field `shaa`
+    6: E604 `latest` moves, and the tags of `ghcr` do not
+    ");
+}
+
+#[test]
+fn a_number_that_is_no_number_is_told_once() {
+    insta::assert_snapshot!(
+        found("stage test {\n    job a { env UMASK=0022; run \"make\" }\n}\n"),
+        @"2: E208 `UMASK` wants a text, and this is a number"
+    );
+}
