@@ -38,6 +38,8 @@ pub(super) struct Work {
     pub(super) outputs: Vec<String>,
     /// Artifacts to keep: the name and the patterns.
     pub(super) artifacts: Vec<(String, Vec<String>)>,
+    /// Directories that stay from run to run, absolute.
+    pub(super) kept: Vec<PathBuf>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
 }
@@ -213,6 +215,11 @@ fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> 
 }
 
 fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
+    for kept in &work.kept {
+        std::fs::create_dir_all(kept).map_err(|e| {
+            Failure::new(format!("its cache {} cannot be made: {e}", kept.display()))
+        })?;
+    }
     let mut takes = work.takes.iter();
     takes.try_for_each(|(kept, into)| results::place(kept, site, into))
 }
