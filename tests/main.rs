@@ -25,4 +25,5 @@ mod signals;
 mod state;
 mod steps;
 mod tidy;
+mod usage;
 mod views;

@@ -105,8 +105,11 @@ fn choose<'r>(
     };
     let legs = |name: &str| {
         step.is_some_and(|s| {
-            name.split_once('.')
-                .is_some_and(|(_, own)| own.starts_with(&format!("{s} (")))
+            let leg = format!("{s} (");
+            name.starts_with(&leg)
+                || name
+                    .split_once('.')
+                    .is_some_and(|(_, own)| own.starts_with(&leg))
         })
     };
     let found: Vec<_> = all.filter(|(n, _)| named(n) || legs(n)).collect();
