@@ -70,7 +70,7 @@ fn describe(path: &str, node: &NodeSchema) -> String {
         out += &format!("\nExample\n\n{}", indented(node.example));
     }
     if !node.runs {
-        out += "\nThis version checks, plans and draws it; it does not run it yet.\n";
+        out += "\nThis version checks, plans and draws it; a run does not use it yet.\n";
     }
     out
 }

@@ -48,7 +48,7 @@ fn section(path: &str, node: &NodeSchema) -> String {
         node.usage()
     );
     if !node.runs {
-        out += "\n> This version checks, plans and draws it; it does not run it yet.\n";
+        out += "\n> This version checks, plans and draws it; a run does not use it yet.\n";
     }
     let args: Vec<&Field> = node.args.iter().chain(&node.rest).collect();
     let mut props: Vec<&Field> = node.props.iter().collect();

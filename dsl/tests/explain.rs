@@ -57,6 +57,8 @@ fn a_node_is_explained_with_its_whole_form() {
             key os (file)"poetry.lock"
             restore os
         }
+
+    This version checks, plans and draws it; a run does not use it yet.
     "#);
     insta::assert_snapshot!(node("build").unwrap(), @r#"
     build
@@ -124,7 +126,7 @@ fn a_node_is_explained_with_its_whole_form() {
             args VERSION="${git.short-sha}"
         }
 
-    This version checks, plans and draws it; it does not run it yet.
+    This version checks, plans and draws it; a run does not use it yet.
     "#);
 }
 

@@ -342,7 +342,11 @@ impl Ending {
                 .map_or(0, |s| s.elapsed)
         };
         let path = self.plan.longest_path(&took);
-        let steps: Vec<&PlannedStep> = path.into_iter().filter_map(|v| self.plan.step(v)).collect();
+        let steps: Vec<&PlannedStep> = path
+            .into_iter()
+            .filter_map(|v| self.plan.step(v))
+            .filter(|s| took(s) > 0)
+            .collect();
         if steps.len() < 2 {
             return String::new();
         }

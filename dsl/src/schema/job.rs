@@ -119,11 +119,12 @@ pub static ROLLBACK: NodeSchema = node(
 /// `inputs`
 pub static INPUTS: NodeSchema = node(
     "inputs",
-    "The files that decide the result. A job with `inputs` can be cached: it does not run again while they, its \
-     commands and its declared environment stay the same.",
+    "The files that decide the result: a job with `inputs` need not run again while they, its commands and its declared \
+     environment stay the same.",
 )
 .rest(field("pattern", Type::Glob, "A pattern; `\"!…\"` excludes."))
-.example("inputs \"src/**\" \"Cargo.lock\" \"!src/**/*.md\"");
+.example("inputs \"src/**\" \"Cargo.lock\" \"!src/**/*.md\"")
+.later();
 
 /// `outputs`
 pub static OUTPUTS: NodeSchema = node(
@@ -146,7 +147,8 @@ pub static KEY: NodeSchema = node(
     "What the cached thing depends on, besides what is declared elsewhere.",
 )
 .rest(PART)
-.example("key os (file)\"Cargo.lock\" (run)\"rustc --version\"");
+.example("key os (file)\"Cargo.lock\" (run)\"rustc --version\"")
+.later();
 
 /// `restore`
 pub static RESTORE: NodeSchema = node(
@@ -154,7 +156,8 @@ pub static RESTORE: NodeSchema = node(
     "A shorter key to fall back to when nothing is kept under the full one. Several are tried in order.",
 )
 .rest(PART)
-.example("restore os");
+.example("restore os")
+.later();
 
 /// `cache` of a job
 pub static CACHE: NodeSchema = node(
@@ -166,7 +169,8 @@ pub static CACHE: NodeSchema = node(
     field("path", Type::AnyPath, "The directory; `~` is the job's home."),
 ])
 .children(&[once(&KEY), many(&RESTORE)])
-.example("cache poetry \"~/.cache/pypoetry\" {\n    key os (file)\"poetry.lock\"\n    restore os\n}");
+.example("cache poetry \"~/.cache/pypoetry\" {\n    key os (file)\"poetry.lock\"\n    restore os\n}")
+.later();
 
 /// `artifact`
 pub static ARTIFACT: NodeSchema = node(

@@ -62,6 +62,10 @@ pub struct Given {
 pub const GIVEN: &[Given] = &[
     given("CI", "`true`, as in every CI"),
     given("PIPE", "`true`"),
+    given(
+        "PIPE_MARKER",
+        "by which pipe finds what a step left running",
+    ),
     given("PIPE_RUN_ID", "the run's number in this checkout"),
     given("PIPE_STAGE", "the stage's name"),
     given("PIPE_STEP", "the step's name, with the leg of its matrix"),
