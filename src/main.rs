@@ -1,5 +1,6 @@
 //! The program: words in, words out. What it does is in `engine`, what the file means is in `dsl`.
 
+mod again;
 mod args;
 mod commands;
 mod failed;
