@@ -124,3 +124,169 @@ fn what_is_to_be_undone_by_hand_stands_apart_from_the_words_about_it() {
         "{out}"
     );
 }
+
+/// A pipeline with one green job.
+const GREEN: &str = "pipeline app\nstage s { job j { run \"echo j\" } }\n";
+
+#[test]
+fn a_wrong_number_is_answered_with_what_may_be_written() {
+    let project = Project::with(GREEN);
+    for (args, message) in [
+        (
+            ["run", "--jobs", "x"],
+            "error: invalid value 'x' for '--jobs <N>': write a whole number from 1 to 10000\n",
+        ),
+        (
+            ["run", "--jobs", "0"],
+            "error: invalid value '0' for '--jobs <N>': write a whole number from 1 to 10000\n",
+        ),
+        (
+            ["plan", "--pr", "#7"],
+            "error: invalid value '#7' for '--pr <N>': write a whole number, such as 7\n",
+        ),
+        (
+            ["runs", "-n", "0"],
+            "error: invalid value '0' for '--number <N>': write a whole number from 1\n",
+        ),
+    ] {
+        let out = project.pipe(&args).exits(2).stderr;
+        assert!(out.starts_with(message), "{out}");
+    }
+}
+
+#[test]
+fn paths_of_the_command_line_are_relative_to_the_folder_in_which_one_is() {
+    let project = Project::with(GREEN);
+    project.write(
+        "docs/graph.md",
+        "<!-- pipe graph -->\n<!-- /pipe graph -->\n",
+    );
+    project.write("docs/more.kdl", "job   x\n");
+    let in_docs = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.current_dir(project.path("docs"));
+        project.output(&mut command)
+    };
+    let _ = in_docs(&["graph", "--into", "graph.md", "--check"]).exits(1);
+    let _ = in_docs(&["graph", "--into", "graph.md"]).exits(0);
+    assert!(project.read("docs/graph.md").contains("flowchart TD"));
+    let checked = project.pipe(&["-C", "docs", "graph", "--into", "graph.md", "--check"]);
+    let _ = checked.exits(0);
+    let _ = project.pipe(&["-C", "docs", "fmt", "more.kdl"]).exits(0);
+    assert_eq!(project.read("docs/more.kdl"), "job x\n");
+}
+
+#[test]
+fn a_file_or_folder_that_is_not_there_is_told_in_these_words() {
+    let project = Project::with(GREEN);
+    for (args, message) in [
+        (
+            &["-C", "nope", "list"][..],
+            "error: there is no folder nope\n",
+        ),
+        (
+            &["-C", "pipeline.kdl", "init"],
+            "error: pipeline.kdl is not a folder\n",
+        ),
+        (&["fmt", "nope.kdl"], "error: there is no file nope.kdl\n"),
+        (&["fmt", "."], "error: . is a folder\n"),
+        (
+            &["graph", "--into", "nope.md"],
+            "error: there is no file [root]/nope.md\n",
+        ),
+    ] {
+        let out = project.pipe(args).exits(2);
+        assert_eq!(out.stderr, message);
+    }
+}
+
+#[test]
+fn flags_that_would_have_no_effect_are_refused() {
+    let project = Project::with(GREEN);
+    let _ = project.pipe(&["run"]).exits(0);
+    for args in [
+        &["graph", "--run", "1", "j"][..],
+        &["graph", "--run", "1", "--event", "push"],
+        &["fmt", "-", "pipeline.kdl"],
+    ] {
+        let _ = project.pipe(args).exits(2);
+    }
+}
+
+#[test]
+fn standard_input_that_is_not_formatted_is_said_to_be_so() {
+    let project = Project::new().file("unformatted", "job   x\n");
+    let mut command = project.command(&["fmt", "-", "--check"]);
+    command.stdin(std::fs::File::open(project.path("unformatted")).unwrap());
+    let out = project.output(&mut command).exits(1);
+    assert_eq!(out.stdout, "standard input is not formatted\n");
+}
+
+#[test]
+fn the_logs_of_failures_say_that_there_are_none() {
+    let project = Project::with(GREEN);
+    let _ = project.pipe(&["run"]).exits(0);
+    let out = project.pipe(&["logs", "--failed"]).exits(0);
+    assert_eq!(
+        (out.stdout.as_str(), out.stderr.as_str()),
+        ("", "nothing failed in run 1\n")
+    );
+}
+
+#[test]
+fn the_list_says_what_a_parameter_can_be() {
+    let project = Project::with(
+        "pipeline app\n\
+         param level type=enum default=low doc=\"how much\" { values low high }\n\
+         param to\n\
+         stage s { job j { env L=\"${param.level}\" T=\"${param.to}\"; run \"echo j\" } }\n",
+    );
+    let out = project.pipe(&["list"]).exits(0).stdout;
+    let want = "s\n  j  echo j\nparameters\n  level  low or high, default low  how much\n  \
+                to     a text, must be given\n";
+    assert_eq!(out, want);
+}
+
+#[test]
+fn a_run_that_is_not_trusted_says_why_and_what_to_do() {
+    let project = Project::with(GREEN);
+    let out = project.pipe_env(&["plan"], &[("CI", "true")]).exits(0);
+    assert_eq!(
+        out.stderr,
+        "warning: this run is not trusted, as the CI does not say what it is for: no secrets, no targets; \
+         `--event push --branch NAME` in the CI's configuration says it\n"
+    );
+}
+
+#[test]
+fn a_second_pipeline_node_is_not_to_be_given_another_name() {
+    let project = Project::with(
+        "pipeline a\npipeline b\nstage s { job j { retry 1 delay=\"1s\"; run \"x\" } }\n",
+    );
+    let out = project.pipe(&["check"]).exits(2).stdout;
+    assert!(
+        out.contains("help: a file has one: move what it says into the first\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("help: its only property is `backoff`\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn the_overview_of_the_language_is_made_of_whole_sentences() {
+    let out = Project::new().pipe(&["explain"]).exits(0).stdout;
+    let cut: Vec<&str> = out.lines().filter(|l| l.ends_with(':')).collect();
+    assert_eq!(cut, [""; 0]);
+}
+
+#[test]
+fn a_pipe_that_is_closed_early_is_explained() {
+    let project = Project::with("pipeline app\nstage s { job j { run \"yes | head -n 1\" } }\n");
+    let out = project.pipe(&["run"]).exits(1).stdout;
+    assert!(
+        out.contains(" exit 141   defined at pipeline.kdl:2\n hint 141: a program in it wrote to one that had ended already"),
+        "{out}"
+    );
+}
