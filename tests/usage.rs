@@ -290,3 +290,45 @@ fn a_pipe_that_is_closed_early_is_explained() {
         "{out}"
     );
 }
+
+#[test]
+fn a_job_that_cleans_the_run_away_is_told_how_to_leave_it() {
+    let project =
+        Project::with("pipeline app\nstage s { job j { run \"git clean -qfdx\" } }\n").git();
+    let out = project.pipe(&["run"]).exits(1).stdout;
+    assert!(
+        out.contains(" its outputs cannot be read: it removed the file `$PIPE_OUTPUT`   defined at pipeline.kdl:2\n \
+             hint the run is kept in `.pipe`, so leave that: `git clean -fdx -e .pipe`\n"),
+        "{out}"
+    );
+    project.write(
+        "pipeline.kdl",
+        "pipeline app\nstage s { job j { run \"git clean -qfdx -e .pipe -e pipeline.kdl\" } }\n",
+    );
+    let _ = project.pipe(&["run"]).exits(0);
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_not_passed_over() {
+    let project = Project::with(GREEN);
+    let warning =
+        "warning: `PIPE_LOG` has no effect: write `debug`, or a filter such as `engine=trace`\n";
+    for (filter, told) in [("%%%=%", warning), ("", ""), ("off", "")] {
+        let out = project
+            .pipe_env(&["list"], &[("PIPE_LOG", filter)])
+            .exits(0);
+        assert_eq!(out.stderr, told, "{filter}");
+    }
+}
+
+#[test]
+fn slots_that_differ_are_shown_as_they_are_written() {
+    let project = Project::with(
+        "pipeline app\nstage s {\n    job a { lock db slots=2; run \"x\" }\n    job b { lock db; run \"x\" }\n}\n",
+    );
+    let out = project.pipe(&["check"]).exits(2).stdout;
+    assert!(
+        out.contains("× the lock `db` has `slots=1` here and `slots=2` there\n"),
+        "{out}"
+    );
+}
