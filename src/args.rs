@@ -101,7 +101,7 @@ pub struct About {
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub tag: Option<String>,
     /// The pull request's number.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub pr: Option<u64>,
     /// The commit that `when paths=` compares with.
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
@@ -117,6 +117,25 @@ fn event(text: &str) -> Result<Event, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     dsl::units::duration(text).map_err(|wrong| wrong.to_string())
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "write a whole number, such as 7".to_owned())
+}
+
+fn jobs(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=10_000) => Ok(jobs),
+        _ => Err("write a whole number from 1 to 10000".to_owned()),
+    }
+}
+
+fn how_many(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a whole number from 1".to_owned()),
+        Ok(many) => Ok(many),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -138,7 +157,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "BRANCH", allow_hyphen_values = true)]
     pub into: Option<String>,
     /// How many steps run at once [default: the number of processors]
-    #[arg(short, long, env = "PIPE_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short, long, env = "PIPE_JOBS", value_name = "N", value_parser = jobs)]
     pub jobs: Option<u32>,
     /// Stop everything at the first failure.
     #[arg(long, conflicts_with = "keep_going")]
@@ -252,7 +271,11 @@ pub struct GraphArgs {
     #[arg(long, value_name = "WHAT")]
     pub collapse: Option<Collapse>,
     /// Colour it with what came of a run: its number, or `latest`.
-    #[arg(long, value_name = "RUN")]
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["names", "event", "branch", "tag", "pr", "base", "params"]
+    )]
     pub run: Option<String>,
     /// Put the Mermaid graph between `<!-- pipe graph -->` and `<!-- /pipe graph -->` of this file.
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
@@ -336,7 +359,7 @@ pub struct LogsArgs {
 #[derive(Debug, Args)]
 pub struct RunsArgs {
     /// How many, newest first.
-    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+    #[arg(short = 'n', long, default_value = "20", value_name = "N", value_parser = how_many)]
     pub number: usize,
     /// How to show them.
     #[arg(long, default_value = "human", value_name = "FORMAT")]

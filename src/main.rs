@@ -1,5 +1,6 @@
 //! The program: words in, words out. What it does is in `engine`, what the file means is in `dsl`.
 
+mod again;
 mod args;
 mod commands;
 mod failed;
@@ -26,8 +27,11 @@ fn main() -> ExitCode {
     {
         return code(status);
     }
-    trace(cli.global.verbose);
+    let wrong_filter = trace(cli.global.verbose);
     let out = Out::new(cli.global.color);
+    if wrong_filter {
+        out.warning("`PIPE_LOG` has no effect: write `debug`, or a filter such as `engine=trace`");
+    }
     let status = commands::run(&cli, &out).unwrap_or_else(|failed| failed.tell(&out));
     code(if status == exit::OK && out.failed() {
         exit::INFRASTRUCTURE
@@ -58,21 +62,23 @@ fn usage(error: &clap::Error) -> ExitCode {
     })
 }
 
-/// What pipe itself does, on standard error: `PIPE_LOG=debug`, or `--verbose`.
-fn trace(verbose: bool) {
+/// What pipe itself does, on standard error: `PIPE_LOG=debug`, or `--verbose`. Says whether `PIPE_LOG` is wrong.
+fn trace(verbose: bool) -> bool {
     let usual = if verbose {
         "engine=debug,pipe=debug"
     } else {
         "off"
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PIPE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    let asked = tracing_subscriber::EnvFilter::try_from_env("PIPE_LOG");
+    let wrong = asked.is_err() && std::env::var_os("PIPE_LOG").is_some_and(|text| !text.is_empty());
+    let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+    wrong
 }
 
 fn code(status: i32) -> ExitCode {

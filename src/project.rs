@@ -119,7 +119,14 @@ impl Project {
             .map_err(|e| Failed::usage(e.to_string()).hint(e.remedy()))?;
         notes.iter().for_each(|note| tracing::debug!("{note}"));
         if !context.trusted {
-            out.warning("this run is not trusted (a fork, or an unknown event): no secrets, no changes outside");
+            // The engine notes a reason where nothing was found that says yes; a fork needs no note.
+            let why = notes
+                .iter()
+                .find(|n| n.starts_with("this run is not trusted"));
+            out.warning(why.map_or(
+                "this run is not trusted, as it is for a fork: no secrets, no changes outside",
+                |w| w,
+            ));
         }
         let asks_paths = self.loaded.pipeline.asks_for_paths();
         let changed = if asks_paths && names.is_empty() {
@@ -218,15 +225,29 @@ pub fn human(
     render::human(findings, sources, &style)
 }
 
+/// The folder to which paths of the command line are relative.
+///
+/// # Errors
+/// When there is no such folder.
+pub fn here(global: &Global) -> Result<PathBuf, Failed> {
+    let Some(dir) = &global.directory else {
+        return std::env::current_dir()
+            .map_err(|e| Failed::machine(format!("the current folder: {e}")));
+    };
+    let shown = dir.display();
+    match dir.canonicalize() {
+        Ok(here) if here.is_dir() => Ok(here),
+        Ok(_) => Err(Failed::usage(format!("{shown} is not a folder"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Failed::usage(format!("there is no folder {shown}")))
+        }
+        Err(e) => Err(Failed::usage(format!("the folder {shown}: {e}"))),
+    }
+}
+
 /// The file that was named, or the nearest one from here upwards.
 fn find(global: &Global) -> Result<PathBuf, Failed> {
-    let here = match &global.directory {
-        Some(dir) => dir
-            .canonicalize()
-            .map_err(|e| Failed::usage(format!("the folder {}: {e}", dir.display())))?,
-        None => std::env::current_dir()
-            .map_err(|e| Failed::machine(format!("the current folder: {e}")))?,
-    };
+    let here = here(global)?;
     if let Some(file) = &global.file {
         let path = here.join(file);
         return if path.exists() {

@@ -106,7 +106,7 @@ fn plan_says_what_runs_and_why_the_rest_does_not() {
        + lint  echo lint
      ship
        + ship  echo ship
-     Nothing was changed. Run it: pipe run
+     Nothing was changed. Run it: pipe run --event push
     ");
 }
 

@@ -261,7 +261,7 @@ fn the_monorepo_undoes_its_delivery_in_reverse_order() {
 
      rolled back  1 of 12 steps in [t] · 10 passed · 1 failed · 1 skipped
        see all    pipe logs 2 smoke
-       again      pipe run smoke
+       again      pipe run smoke --param break=true
     "#);
     assert_eq!(project.read("public/current/index.html"), good);
     assert!(!project.path("public/status").exists());

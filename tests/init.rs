@@ -476,6 +476,6 @@ fn other_folders_and_file_names_can_be_given() {
     insta::assert_snapshot!(project.pipe(&["init", "-C", "none"]).whole(), @"
     exit 2
     --- stderr
-    error: the folder none: No such file or directory (os error 2)
+    error: there is no folder none
     ");
 }

@@ -29,4 +29,5 @@ mod signals;
 mod state;
 mod steps;
 mod tidy;
+mod usage;
 mod views;

@@ -224,7 +224,7 @@ fn an_undo_that_fails_says_what_is_left_and_does_not_stop_the_others() {
     let out = out.exits(7).stdout;
     assert_eq!(lines(&project, "order"), ["a", "b", "undo-a"]);
     assert!(
-        out.contains("attention b (passed) is not undone: exit 4; undo it by hand: exit 4"),
+        out.contains("attention b (passed) is not undone: exit 4; undo it by hand: `exit 4`"),
         "{out}"
     );
     assert!(out.contains("needs attention"), "{out}");

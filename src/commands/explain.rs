@@ -37,10 +37,8 @@ pub fn run(args: &ExplainArgs, out: &Out) -> Result<i32, Failed> {
 fn overview(out: &Out) {
     out.line(&paint(STRONG, "words at the top of a file"));
     let sentence = |doc: &str| {
-        doc.split_inclusive(['.', ':'])
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        let first = doc.split(['.', ':']).next().unwrap_or_default();
+        format!("{first}.")
     };
     for child in schema::root().children {
         out.line(&format!(

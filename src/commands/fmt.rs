@@ -17,12 +17,22 @@ use crate::ui::out::Out;
 /// When a file cannot be read, written or understood.
 pub fn run(global: &Global, args: &FmtArgs, out: &Out) -> Result<i32, Failed> {
     if args.files.iter().any(|f| f.as_os_str() == "-") {
+        if args.files.len() > 1 {
+            return Err(Failed::usage("standard input is formatted alone")
+                .hint("leave `-` out, or the files"));
+        }
         return standard_input(args, out);
     }
     let files = if args.files.is_empty() {
         of_project(global)?
     } else {
-        args.files.clone()
+        match &global.directory {
+            Some(_) => {
+                let here = project::here(global)?;
+                args.files.iter().map(|f| here.join(f)).collect()
+            }
+            None => args.files.clone(),
+        }
     };
     let mut status = exit::OK;
     for file in &files {
@@ -54,11 +64,11 @@ fn standard_input(args: &FmtArgs, out: &Out) -> Result<i32, Failed> {
         .map_err(|e| unreadable(Path::new("-"), &e))?;
     let formatted = format("standard input", &text, out)?;
     if args.check {
-        return Ok(if formatted == text {
-            exit::OK
-        } else {
-            exit::FAILED
-        });
+        if formatted == text {
+            return Ok(exit::OK);
+        }
+        out.line("standard input is not formatted");
+        return Ok(exit::FAILED);
     }
     out.text(&formatted);
     Ok(exit::OK)
@@ -100,6 +110,12 @@ pub(super) fn replace(file: &Path, text: &str) -> Result<(), Failed> {
     write().map_err(|e| Failed::machine(format!("{} cannot be written: {e}", file.display())))
 }
 
-fn unreadable(file: &Path, why: &std::io::Error) -> Failed {
-    Failed::usage(format!("{} cannot be read: {why}", file.display()))
+/// A file of the command line that cannot be read.
+pub fn unreadable(file: &Path, why: &std::io::Error) -> Failed {
+    let shown = file.display();
+    Failed::usage(match why.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no file {shown}"),
+        std::io::ErrorKind::IsADirectory => format!("{shown} is a folder"),
+        _ => format!("{shown} cannot be read: {why}"),
+    })
 }

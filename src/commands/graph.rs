@@ -13,7 +13,7 @@ use engine::world::Changed;
 use super::logs;
 use crate::args::{self, About, Global, GraphArgs, GraphFormat};
 use crate::failed::Failed;
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::ui::out::Out;
 use crate::ui::words::{self, paint};
 
@@ -44,7 +44,7 @@ pub fn run(global: &Global, args: &GraphArgs, out: &Out) -> Result<i32, Failed> 
     };
     if let Some(file) = &args.into {
         return into(
-            &project.root.join(file),
+            &project::here(global)?.join(file),
             &graph::mermaid(&view, options),
             args.check,
             out,
@@ -162,8 +162,7 @@ fn text(view: &View, collapse: Collapse, out: &Out) {
 /// Puts the graph between the markers of a file, or says that it is not what stands there.
 fn into(file: &Path, mermaid: &str, check: bool, out: &Out) -> Result<i32, Failed> {
     let shown = file.display();
-    let old = std::fs::read_to_string(file)
-        .map_err(|e| Failed::usage(format!("{shown} cannot be read: {e}")))?;
+    let old = std::fs::read_to_string(file).map_err(|e| super::fmt::unreadable(file, &e))?;
     let new = graph::embed(&old, mermaid).map_err(|e| {
         Failed::usage(format!("{shown}: {e}")).hint(
             "the graph goes between a line `<!-- pipe graph -->` and a line `<!-- /pipe graph -->`",

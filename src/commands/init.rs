@@ -11,7 +11,7 @@ use engine::run::outcome::exit;
 
 use crate::args::{Global, InitArgs};
 use crate::failed::Failed;
-use crate::project::FILE;
+use crate::project::{FILE, here};
 use crate::ui::out::Out;
 use crate::ui::words::{DIM, GOOD, paint};
 
@@ -29,13 +29,7 @@ struct NewFile {
 /// # Errors
 /// When a file is there already, or cannot be written.
 pub fn run(global: &Global, args: &InitArgs, out: &Out) -> Result<i32, Failed> {
-    let root = global
-        .directory
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("."));
-    let root = root
-        .canonicalize()
-        .map_err(|e| Failed::usage(format!("the folder {}: {e}", root.display())))?;
+    let root = here(global)?;
     let found = project::of(&root);
     let name = global.file.clone().unwrap_or_else(|| PathBuf::from(FILE));
     let pipeline = NewFile {

@@ -1,6 +1,6 @@
 //! `pipe list`: what the pipeline has.
 
-use dsl::model::{Pipeline, Step};
+use dsl::model::{ParamType, Pipeline, Step};
 use engine::run::outcome::exit;
 use serde::Serialize;
 
@@ -42,20 +42,22 @@ fn human(pipeline: &Pipeline, out: &Out) {
     }
     if !pipeline.params.is_empty() {
         out.line(&paint(STRONG, "parameters"));
+        let names = pipeline.params.keys().map(|n| n.chars().count());
+        let longest = names.max().unwrap_or(0).min(40);
         for param in pipeline.params.values() {
-            let default = param
-                .default
-                .as_ref()
-                .map_or("must be given".to_owned(), |d| {
-                    format!("default {}", d.value)
-                });
-            let doc = param.doc.as_deref().unwrap_or_default();
-            out.line(&format!(
-                "  {}  {}  {}",
+            let default = match &param.default {
+                None => "must be given".to_owned(),
+                Some(default) => format!("default {}", default.value),
+            };
+            let mut line = format!(
+                "  {}  {}, {default}",
                 pad(&param.name.value, longest),
-                default,
-                paint(DIM, doc)
-            ));
+                type_words(&param.ty)
+            );
+            if let Some(doc) = &param.doc {
+                line += &format!("  {}", paint(DIM, doc));
+            }
+            out.line(&line);
         }
     }
     if !pipeline.secrets.is_empty() {
@@ -63,6 +65,19 @@ fn human(pipeline: &Pipeline, out: &Out) {
         for secret in pipeline.secrets.values() {
             out.line(&format!("  {}", secret.name.value));
         }
+    }
+}
+
+/// What a value of this type is, in words.
+fn type_words(ty: &ParamType) -> String {
+    match ty {
+        ParamType::String => "a text".to_owned(),
+        ParamType::Int => "a whole number".to_owned(),
+        ParamType::Bool => "true or false".to_owned(),
+        ParamType::Enum(values) => values.join(" or "),
+        ParamType::Duration => "a duration such as 30m".to_owned(),
+        ParamType::Path => "a path".to_owned(),
+        ParamType::List => "a list".to_owned(),
     }
 }
 

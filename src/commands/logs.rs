@@ -39,6 +39,10 @@ pub fn run(global: &Global, args: &LogsArgs, out: &Out) -> Result<i32, Failed> {
     let summary = open(&runs, id)?;
     let report = Report::of(summary.reading.events.iter().map(|(_, e)| e));
     let wanted = choose(&report, step, args.failed)?;
+    if wanted.is_empty() && args.failed {
+        let what = step.map_or(String::new(), |s| format!(" of `{s}`"));
+        out.report(&format!("nothing{what} failed in run {id}\n"));
+    }
     for (name, step) in &wanted {
         if wanted.len() > 1 {
             out.line(&heading(name, step, out.width));
@@ -105,8 +109,11 @@ fn choose<'r>(
     };
     let legs = |name: &str| {
         step.is_some_and(|s| {
-            name.split_once('.')
-                .is_some_and(|(_, own)| own.starts_with(&format!("{s} (")))
+            let leg = format!("{s} (");
+            name.starts_with(&leg)
+                || name
+                    .split_once('.')
+                    .is_some_and(|(_, own)| own.starts_with(&leg))
         })
     };
     let found: Vec<_> = all.filter(|(n, _)| named(n) || legs(n)).collect();

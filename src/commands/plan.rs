@@ -7,6 +7,7 @@ use petgraph::Direction;
 use petgraph::visit::EdgeRef;
 use serde::Serialize;
 
+use crate::again::Again;
 use crate::args::{Global, HumanOrJson, PlanArgs};
 use crate::failed::Failed;
 use crate::project::Project;
@@ -26,12 +27,15 @@ pub fn run(global: &Global, args: &PlanArgs, out: &Out) -> Result<i32, Failed> {
             out.line(&json(&project, &plan));
             Ok(exit::OK)
         }
-        HumanOrJson::Human => Ok(human(&project, &plan, out)),
+        HumanOrJson::Human => {
+            let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
+            Ok(human(&plan, &again, out))
+        }
     }
 }
 
 /// Shows the plan to a person.
-pub fn human(project: &Project, plan: &Plan, out: &Out) -> i32 {
+pub fn human(plan: &Plan, again: &Again, out: &Out) -> i32 {
     let steps = plan.steps().count();
     let left_out = plan.left_out.len();
     let mut counts = format!("{} to run", count(steps, "step"));
@@ -91,22 +95,21 @@ pub fn human(project: &Project, plan: &Plan, out: &Out) -> i32 {
         ));
     }
     if steps == 0 {
-        out.line(" Nothing to do. `pipe run NAME` runs a step or stage whatever the event; `pipe list` names them.");
+        out.line(if plan.request.names.is_empty() {
+            " Nothing to do. `pipe run NAME` runs a step or stage whatever the event; `pipe list` names them."
+        } else {
+            " Nothing to do: all of it is left out."
+        });
     } else {
         out.line(&paint(
             DIM,
-            &format!(" Nothing was changed. Run it: {}", again(project, plan)),
+            &format!(
+                " Nothing was changed. Run it: {}",
+                again.run(&plan.request.names)
+            ),
         ));
     }
     exit::OK
-}
-
-/// The command that runs this plan.
-fn again(_: &Project, plan: &Plan) -> String {
-    std::iter::once("pipe run".to_owned())
-        .chain(plan.request.names.iter().cloned())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// `push on main 1a2b3c4`.
@@ -275,7 +278,9 @@ struct UndoJson<'a> {
     steps: Vec<&'a str>,
 }
 
-fn json(project: &Project, plan: &Plan) -> String {
+/// The plan for a program.
+#[must_use]
+pub fn json(project: &Project, plan: &Plan) -> String {
     let git = &plan.request.context.git;
     let not_yet: Vec<VertexId> = plan.not_runnable().into_iter().map(|(v, _, _)| v).collect();
     let document = PlanJson {

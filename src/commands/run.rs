@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use super::plan as plan_command;
+use crate::again::Again;
 use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
 use crate::project::Project;
@@ -32,14 +33,20 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     }
     let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
     let plan = Arc::new(project.plan(request, out)?);
-    if args.dry_run {
-        return Ok(plan_command::human(&project, &plan, out));
+    if args.dry_run && args.format == RunFormat::Json {
+        out.line(&plan_command::json(&project, &plan));
+        return Ok(exit::OK);
     }
-    if plan.steps().next().is_none() {
-        return Ok(plan_command::human(&project, &plan, out));
+    if args.format == RunFormat::Json && plan.steps().next().is_none() {
+        out.report("nothing to do; `pipe plan` says why\n");
+        return Ok(exit::OK);
+    }
+    if args.dry_run || plan.steps().next().is_none() {
+        let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
+        return Ok(plan_command::human(&plan, &again, out));
     }
     runnable(&project, &plan)?;
-    carry_out(&project, &plan, args, out)
+    carry_out(global, &project, &plan, args, out)
 }
 
 /// Refuses before anything begins what would stop half way.
@@ -86,6 +93,7 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
 }
 
 fn carry_out(
+    global: &Global,
     project: &Project,
     plan: &Arc<Plan>,
     args: &RunArgs,
@@ -105,6 +113,8 @@ fn carry_out(
         .collect();
     let (masker, warnings) = Masker::new(&values);
     warnings.iter().for_each(|w| out.warning(w));
+    let mask = |text: &str| masker.mask_str(text).into_owned();
+    let again = Again::of(global, &args.about, args.into.as_ref(), &mask);
     let _held = group(project, plan, out)?;
     let record = record(project, plan, &masker, out)?;
     let scratch = scratch(record.as_ref())?;
@@ -115,6 +125,7 @@ fn carry_out(
             project,
             plan,
             all_output: args.output,
+            again,
         },
         out,
     );

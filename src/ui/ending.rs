@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use super::Reporting;
 use super::out::Out;
 use super::words::{BAD, CAREFUL, DIM, GOOD, STRONG, count, counts, cut, paint, style, time};
+use crate::again::Again;
 use crate::commands::about;
 
 /// How many failures are shown whole.
@@ -25,6 +26,7 @@ pub struct Ending {
     steps: IndexMap<String, StepWords>,
     plan: Arc<Plan>,
     about: String,
+    again: Again,
     out: Out,
 }
 
@@ -68,6 +70,7 @@ impl Ending {
                 .collect(),
             plan: Arc::clone(plan),
             about: about(plan),
+            again: reporting.again.clone(),
             out: out.clone(),
         }
     }
@@ -294,7 +297,7 @@ impl Ending {
                 self.label(step),
                 failure
                     .and_then(|f| f.command.as_ref())
-                    .map(|c| format!("; undo it by hand: {c}"))
+                    .map(|c| format!("; undo it by hand: `{c}`"))
                     .unwrap_or_default()
             ));
         }
@@ -364,15 +367,15 @@ impl Ending {
         let Some(key) = key(&self.plan, name) else {
             return Vec::new();
         };
-        let key = quoted(&key);
         let mut lines = Vec::new();
         if self.report.run != 0 {
             lines.push(format!(
-                "   {:<10} pipe logs {} {key}",
-                "see all", self.report.run
+                "   {:<10} {}",
+                "see all",
+                self.again.logs(self.report.run, &key)
             ));
         }
-        lines.push(format!("   {:<10} pipe run {key}", "again"));
+        lines.push(format!("   {:<10} {}", "again", self.again.run(&[key])));
         lines
     }
 }
@@ -394,14 +397,4 @@ fn key(plan: &Plan, name: &str) -> Option<String> {
     } else {
         pipeline.full_name(step.id)
     })
-}
-
-/// A name fit to be pasted into a shell.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    if name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', r"'\''"))
-    }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use engine::plan::Plan;
 use engine::run::event::Subscriber;
 
+use crate::again::Again;
 use crate::args::RunFormat;
 use crate::project::Project;
 use out::Out;
@@ -29,6 +30,8 @@ pub struct Reporting<'a> {
     pub plan: &'a Arc<Plan>,
     /// Whether all output of the steps is shown on a terminal too.
     pub all_output: bool,
+    /// The command that was given.
+    pub again: Again,
 }
 
 /// The reporters of a run.

@@ -168,7 +168,7 @@ fn slots(pipeline: &Pipeline, out: &mut Diagnostics) {
                 Diagnostic::new(
                     &crate::codes::shape::WRONG_VALUE,
                     format!(
-                        "the lock `{}` has {} slots here and {} there",
+                        "the lock `{}` has `slots={}` here and `slots={}` there",
                         lock.name.value, lock.slots, known.slots
                     ),
                     lock.name.span,

@@ -154,7 +154,11 @@ impl Reader<'_> {
             )
         } else {
             let known: Vec<_> = schema.props.iter().map(|p| p.name).collect();
-            format!("its properties are {}", crate::text::list(&known))
+            let shown = crate::text::list(&known);
+            match known.len() {
+                1 => format!("its only property is {shown}"),
+                _ => format!("its properties are {shown}"),
+            }
         };
         self.no_property(form, prop, help);
     }

@@ -183,12 +183,9 @@ impl<'a> Lowering<'a> {
             if name == "pipeline" {
                 pipelines.push(node.name.span);
                 if pipelines.len() > 1 {
-                    self.out.push(names::twice(
-                        "node",
-                        "pipeline",
-                        node.name.span,
-                        pipelines[0],
-                    ));
+                    let finding = names::twice("node", "pipeline", node.name.span, pipelines[0]);
+                    self.out
+                        .push(finding.help("a file has one: move what it says into the first"));
                     continue;
                 }
             }

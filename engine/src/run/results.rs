@@ -116,6 +116,8 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
         .open(path)
         .map_err(|e| match Errno::from_io_error(&e) {
             Some(Errno::LOOP | Errno::NXIO) => strange(),
+            Some(Errno::NOENT) => wrong("it removed the file `$PIPE_OUTPUT`".into())
+                .help("the run is kept in `.pipe`, so leave that: `git clean -fdx -e .pipe`"),
             _ => wrong(e.to_string()),
         })?;
     if !file.metadata().is_ok_and(|m| m.is_file()) {

@@ -396,6 +396,7 @@ impl Failure {
         match code {
             126 => self.help("126: a command in it cannot be executed; is it `chmod +x`?"),
             127 => self.help("127: a command in it was not found; a job gets PATH and little else of your environment"),
+            141 => self.help("141: a program in it wrote to one that had ended already, such as `head`; with `pipefail` that counts"),
             _ => self,
         }
     }

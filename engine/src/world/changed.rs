@@ -239,7 +239,7 @@ fn absent(context: &Context, what: &str) -> Why {
         Some(Provider::GitLab) => "set `GIT_DEPTH: 0`",
         Some(Provider::Woodpecker) => "set `partial: false` and `depth: 0` for the clone step",
         _ if context.git.shallow => "run `git fetch --unshallow origin`",
-        _ => "run `git fetch origin`, or give `--base`",
+        _ => "run `git fetch origin`, or name another commit with `--base`",
     };
     Why::Said(format!("{what} is not in this clone: {remedy}"))
 }

@@ -383,7 +383,9 @@ impl Reader<'_> {
     pub(super) fn origin(&self, from: Option<&str>, to: Option<&str>) -> Trust {
         let (Some(from), Some(to)) = (from, to) else {
             let why = "the CI does not say whether the pull request comes from a fork";
-            self.note(format!("this run is not trusted: {why}"));
+            self.note(format!(
+                "this run is not trusted: {why}; no secrets, no changes outside"
+            ));
             return Trust::No;
         };
         if from == to { Trust::Yes } else { Trust::No }

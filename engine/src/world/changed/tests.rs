@@ -104,13 +104,15 @@ fn a_target_with_the_look_of_an_option_is_no_option() {
         changed(&place, Event::PullRequest, into("--output=PWNED")),
         unknown(
             "the target branch `--output=PWNED` is not in this clone: run `git fetch origin`, or \
-             give `--base`"
+             name another commit with `--base`"
         )
     );
     assert_eq!(
         changed(&place, Event::Tag, |context| context.base =
             Some("--output=PWNED".into())),
-        unknown("`--output=PWNED` is not in this clone: run `git fetch origin`, or give `--base`")
+        unknown(
+            "`--output=PWNED` is not in this clone: run `git fetch origin`, or name another commit with `--base`"
+        )
     );
     assert!(!place.root().join("PWNED").exists());
 }

@@ -332,7 +332,7 @@ fn a_pull_request_on_woodpecker_is_not_trusted_as_its_origin_is_not_said() {
         ("CI_COMMIT_TARGET_BRANCH", "main"),
     ];
     let note = "this run is not trusted: the CI does not say whether the pull request comes from \
-                a fork";
+                a fork; no secrets, no changes outside";
     let expected = Ci {
         event: Some(Event::PullRequest),
         trust: Trust::No,

@@ -87,7 +87,7 @@ fn a_pull_request_whose_fork_was_deleted_is_not_trusted() {
     let payload = r#"{"pull_request":{"number":3,"head":{"repo":null},
         "base":{"repo":{"full_name":"acme/app"}}}}"#;
     let note = "this run is not trusted: the CI does not say whether the pull request comes from \
-                a fork";
+                a fork; no secrets, no changes outside";
     let expected = Ci {
         trust: Trust::No,
         notes: vec![note.into()],
@@ -100,7 +100,7 @@ fn a_pull_request_whose_fork_was_deleted_is_not_trusted() {
 fn a_pull_request_without_a_payload_has_the_number_of_its_ref_and_no_trust() {
     let notes = vec![
         "the event's payload is not known: `GITHUB_EVENT_PATH` is not set".to_owned(),
-        "this run is not trusted: the CI does not say whether the pull request comes from a fork"
+        "this run is not trusted: the CI does not say whether the pull request comes from a fork; no secrets, no changes outside"
             .to_owned(),
     ];
     let expected = Ci {
