@@ -257,7 +257,7 @@ fn outputs_that_cannot_be_read_are_a_failure_and_no_wait() {
         failure("    job make { run \"rm $PIPE_OUTPUT\" }")
             .lines()
             .next(),
-        Some("its outputs cannot be read: No such file or directory (os error 2)")
+        Some("its outputs cannot be read: it removed the file `$PIPE_OUTPUT`")
     );
 }
 
