@@ -180,6 +180,33 @@ fn an_artifact_arrives_with_its_modes_and_links() {
 }
 
 #[test]
+fn an_artifact_of_several_legs_has_what_every_leg_made() {
+    let (project, out) = run(r#"    job make {
+        matrix { part a b c d }
+        retry 1 backoff="10ms"
+        artifact parts "parts/*"
+        run "mkdir -p parts; echo $MATRIX_PART > parts/part-$MATRIX_PART; test $PIPE_ATTEMPT = 2"
+        always { run "rm parts/part-$MATRIX_PART" }
+        lock one-leg-after-the-other
+    }
+    job take { artifact parts from=make into="got"; run "cat got/parts/* > all" }"#);
+    let _ = out.exits(0);
+    assert_eq!(project.read("all"), "a\nb\nc\nd\n");
+}
+
+#[test]
+fn a_try_that_fails_leaves_nothing_in_an_artifact() {
+    let (project, out) = run(r#"    job make {
+        retry 1 backoff="10ms"
+        artifact site "dist/**"
+        run "rm -rf dist; mkdir dist; touch dist/try-$PIPE_ATTEMPT; test $PIPE_ATTEMPT = 2 || echo wrong > $PIPE_OUTPUT"
+    }
+    job take { artifact site from=make into="got"; run "ls got/dist > found" }"#);
+    let _ = out.exits(0);
+    assert_eq!(lines(&project, "found"), ["try-2"]);
+}
+
+#[test]
 fn an_artifact_goes_through_no_link_that_a_job_has_planted() {
     for plant in [
         "ln -s ../outside got",

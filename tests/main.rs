@@ -5,7 +5,11 @@
     clippy::too_many_lines,
     reason = "a snapshot is as long as what it shows"
 )]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a skipped test says so, a sweep how far it came"
+)]
 
 mod started;
 mod support;

@@ -155,7 +155,7 @@ fn forbidden(text: &str) -> String {
         let colour = rest.strip_prefix("\x1b[").and_then(|r| r.split_once('m'));
         match colour {
             Some((numbers, after)) if numbers.chars().all(|c| c.is_ascii_digit() || c == ';') => {
-                rest = after
+                rest = after;
             }
             _ => {
                 let c = rest.chars().next().unwrap();

@@ -113,7 +113,7 @@ fn control_characters_in_a_name_reach_no_terminal() {
             let all = format!("{}{}", out.stdout, out.stderr);
             assert!(matches!(out.code, Some(0 | 2)), "{args:?} {all}");
             assert!(
-                !all.contains(|c: char| matches!(c, '\x1b' | '\x07' | '\u{202e}')),
+                !all.contains(['\x1b', '\x07', '\u{202e}']),
                 "{args:?} {all:?}"
             );
         }

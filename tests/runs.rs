@@ -100,3 +100,23 @@ stage late { needs test; job report { after test.lint; run \"echo report >> orde
     ran.sort();
     assert_eq!(ran, ["lint", "unit"]);
 }
+
+#[test]
+fn a_kept_directory_is_there_and_stays() {
+    let pipeline = "pipeline app
+stage test {
+    job unit {
+        cache tool \"~/.cache/tool\"
+        cache local \"kept/here\" { key os }
+        run \"echo once >> ~/.cache/tool/log; echo once >> kept/here/log\"
+    }
+}
+";
+    let project = Project::with(pipeline).git();
+    for _ in 0..2 {
+        let _ = project.pipe(&["run"]).exits(0);
+    }
+    assert_eq!(project.read("kept/here/log"), "once\nonce\n");
+    let home = project.home().join(".cache/tool/log");
+    assert_eq!(std::fs::read_to_string(home).unwrap(), "once\nonce\n");
+}

@@ -272,3 +272,34 @@ fn a_pull_request_of_a_fork_gets_no_secrets() {
         "{plan}"
     );
 }
+
+#[test]
+fn lines_of_a_secret_are_masked_alone_and_one_secret_in_another_too() {
+    let project = Project::with(
+        "pipeline app\nsecret LONG\nsecret PART\nstage test {\n    job a { secrets LONG PART; run \"echo \\\"$LONG\\\"; echo \\\"$LONG\\\" | tail -1; echo x${PART}x\" }\n}\n",
+    );
+    let secrets = [
+        ("LONG", "first-line-of-it\nsecond-line-of-it"),
+        ("PART", "line-of-it"),
+    ];
+    let out = project.pipe_env(&["run"], &secrets).exits(0);
+    let shown: Vec<&str> = out
+        .stdout
+        .lines()
+        .filter_map(|l| l.strip_prefix("a | "))
+        .collect();
+    assert_eq!(shown, ["***", "***", "x***x"]);
+    assert_eq!(out.stderr, "");
+}
+
+#[test]
+fn a_secret_too_short_to_be_masked_is_told() {
+    let project = Project::with(
+        "pipeline app\nsecret PIN\nstage test {\n    job a { secrets PIN; run \"echo $PIN\" }\n}\n",
+    );
+    let out = project.pipe_env(&["run"], &[("PIN", "123")]).exits(0);
+    assert_eq!(
+        out.stderr,
+        "warning: secret PIN has fewer than 6 bytes and is not masked\n"
+    );
+}

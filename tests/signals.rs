@@ -96,6 +96,21 @@ fn the_second_signal_kills_and_says_what_was_not_undone() {
 }
 
 #[test]
+fn a_clean_up_has_the_grace_also_when_the_signal_comes_while_it_runs() {
+    let job = "    job slow {\n        run \"true\"\n        always { run \"touch cleaning; sleep 300\" }\n    }";
+    let project = Project::with(&stage(job));
+    let run = Started::new(&project, &["run", "--grace", "300ms"]).until_there("cleaning");
+    run.signal(Signal::TERM);
+    let _ = run.end().exits(143);
+    let project = Project::with(&stage(&job.replace("true", "touch ready; sleep 300")));
+    let run = Started::new(&project, &["run", "--grace", "300ms"]).until_there("ready");
+    run.signal(Signal::TERM);
+    let _ = run.end().exits(143);
+    assert!(project.path("cleaning").exists());
+    nothing_is_left_of(&project);
+}
+
+#[test]
 fn an_undo_is_not_stopped_by_the_first_signal() {
     let project = Project::with(&stage(
         r#"    job change {
@@ -110,18 +125,32 @@ fn an_undo_is_not_stopped_by_the_first_signal() {
 }
 
 #[test]
-fn a_third_signal_ends_a_run_that_cannot_even_write() {
-    // Nobody reads what it prints: the engine is stuck in a write, and hears nothing.
-    let project = Project::with(&stage("    job loud { run \"touch ready; yes\" }"));
+fn nobody_who_does_not_read_holds_a_run_that_is_asked_to_end() {
+    let job = "    job loud {\n        run \"touch ready; yes\"\n        always { run \"echo cleaned >> order\" }\n        rollback { run \"echo undone >> order\" }\n    }";
+    let project = Project::with(&stage(job));
     let run = Started::new(&project, &["run", "--grace", "500ms"]).until_there("ready");
     std::thread::sleep(std::time::Duration::from_millis(500));
+    run.signal(Signal::TERM);
+    wait_until("undone", || {
+        lines(&project, "order") == ["cleaned", "undone"]
+    });
+    nothing_is_left_of(&project);
+    let _ = run.end().exits(143);
+    let runs = project.pipe(&["runs"]).exits(0).stdout;
+    assert!(runs.contains("cancelled"), "{runs}");
+}
+
+#[test]
+fn a_third_signal_ends_an_engine_that_is_stuck() {
+    let project = Project::with(&stage("    job slow { run \"touch ready; sleep 300\" }"));
+    let run = Started::new(&project, &["run", "--grace", "500ms"]).until_there("ready");
+    rustix::process::kill_process(run.engine(), Signal::STOP).unwrap();
     for _ in 0..3 {
         run.signal(Signal::TERM);
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
+    let _ = run.end().exits(137);
     nothing_is_left_of(&project);
-    let code = run.end().code;
-    assert!(matches!(code, Some(137 | 143)), "{code:?}");
 }
 
 #[test]

@@ -36,8 +36,9 @@ fn a_node_is_explained_with_its_whole_form() {
 
         cache <name> <path> { … }
 
-    A directory that is kept between runs, such as a package manager's. Without a
-    `key` there is one for all.
+    A directory that is kept between runs, such as a package manager's. On this
+    machine it is left where it is, and made where it is missing. Without a `key`
+    there is one for all.
 
     Arguments
 
@@ -57,8 +58,6 @@ fn a_node_is_explained_with_its_whole_form() {
             key os (file)"poetry.lock"
             restore os
         }
-
-    This version checks, plans and draws it; a run does not use it yet.
     "#);
     insta::assert_snapshot!(node("build").unwrap(), @r#"
     build
@@ -108,7 +107,7 @@ fn a_node_is_explained_with_its_whole_form() {
                                    node hold
         unless         any number  Leaves this out of a run if all properties of the
                                    node hold
-        timeout        once        How long a step may take
+        timeout        once        How long a step may take, all its tries together
         retry          once        Tries a failed step again
         allow-failure  once        The run goes on and succeeds even if this step
                                    fails; its outcome is `soft-failed`

@@ -26,7 +26,7 @@ pub fn run(global: &Global, args: &CheckArgs, out: &Out) -> Result<i32, Failed> 
     match args.format.unwrap_or(usual) {
         CheckFormat::Json => out.line(&render::json(findings, sources)),
         CheckFormat::Sarif => {
-            out.line(&render::sarif(findings, sources, env!("CARGO_PKG_VERSION")))
+            out.line(&render::sarif(findings, sources, env!("CARGO_PKG_VERSION")));
         }
         CheckFormat::Github => {
             out.text(&render::github(findings, sources));

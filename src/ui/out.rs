@@ -8,8 +8,19 @@ use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
 use engine::output::harmless;
+use engine::run::asked_to_end;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::args::Color;
+
+/// How much is written at once: so much fits into a pipe that has room.
+const AT_ONCE: usize = 4096;
+/// How long one look for room takes.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Where output goes, and what it may look like.
 #[derive(Debug, Clone)]
@@ -67,7 +78,15 @@ impl Out {
             return;
         }
         let mut out = std::io::stdout().lock();
-        if let Err(e) = out.write_all(bytes).and_then(|()| out.flush()) {
+        let mut write = || -> std::io::Result<()> {
+            for piece in bytes.chunks(AT_ONCE) {
+                wait_for_room()?;
+                out.write_all(piece)?;
+                out.flush()?;
+            }
+            Ok(())
+        };
+        if let Err(e) = write() {
             self.closed.set(true);
             if e.kind() != std::io::ErrorKind::BrokenPipe {
                 self.trouble.set(true);
@@ -120,6 +139,22 @@ impl Out {
     fn problem(&self, word: &str, text: &str) {
         let clean: String = text.chars().flat_map(visible).collect();
         self.report(&format!("{word}: {clean}\n"));
+    }
+}
+
+/// Waits until somebody reads. When the run is asked to end, that is a moment only: what is not read then is lost.
+fn wait_for_room() -> std::io::Result<()> {
+    let stdout = std::io::stdout();
+    let mut looks_left = 10;
+    loop {
+        let mut room = [PollFd::new(&stdout, PollFlags::OUT)];
+        match poll(&mut room, Some(&LOOK)) {
+            Ok(0) if looks_left == 0 => return Err(std::io::ErrorKind::BrokenPipe.into()),
+            Ok(0) => looks_left -= i32::from(asked_to_end()),
+            Err(Errno::INTR) => {}
+            // What else is wrong is told by writing.
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct StageId(pub u32);
 /// A whole pipeline.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
-    /// Its name; the folder's name where the file gives none.
+    /// Its name; `pipeline` where the file gives none.
     pub name: String,
     /// The container engine asked for.
     pub engine: Option<Spanned<String>>,

@@ -24,7 +24,8 @@ pub static PASS_ENV: NodeSchema = node(
 /// `timeout`
 pub static TIMEOUT: NodeSchema = node(
     "timeout",
-    "How long a step may take. Then it is asked to end, ten seconds later it is killed, and it has failed.",
+    "How long a step may take, all its tries together. Then it is asked to end, after the grace (ten seconds, `--grace`) \
+     it is killed, and it has failed.",
 )
 .args(&[field("duration", Type::Duration, "The longest time.")])
 .example("timeout \"30m\"");
@@ -162,15 +163,15 @@ pub static RESTORE: NodeSchema = node(
 /// `cache` of a job
 pub static CACHE: NodeSchema = node(
     "cache",
-    "A directory that is kept between runs, such as a package manager's. Without a `key` there is one for all.",
+    "A directory that is kept between runs, such as a package manager's. On this machine it is left where it is, and made \
+     where it is missing. Without a `key` there is one for all.",
 )
 .args(&[
     field("name", Type::Name, "What to call it."),
     field("path", Type::AnyPath, "The directory; `~` is the job's home."),
 ])
 .children(&[once(&KEY), many(&RESTORE)])
-.example("cache poetry \"~/.cache/pypoetry\" {\n    key os (file)\"poetry.lock\"\n    restore os\n}")
-.later();
+.example("cache poetry \"~/.cache/pypoetry\" {\n    key os (file)\"poetry.lock\"\n    restore os\n}");
 
 /// `artifact`
 pub static ARTIFACT: NodeSchema = node(

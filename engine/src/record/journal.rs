@@ -184,7 +184,7 @@ fn too_new(path: &Path, header: &[u8]) -> Option<String> {
 fn next<'a>(rest: &mut &'a [u8], number: u64) -> Option<(u64, &'a [u8])> {
     let end = rest.iter().position(|b| *b == b'\n')?;
     let (line, after) = (&rest[..end], &rest[end + 1..]);
-    let (sum, content) = (line.get(..16)?, line.get(17..)?);
+    let (sum, content) = (line.get(..16)?, line.get(16..)?.strip_prefix(b" ")?);
     if sum != checksum(content).as_bytes() {
         return None;
     }
@@ -196,4 +196,95 @@ fn next<'a>(rest: &mut &'a [u8], number: u64) -> Option<(u64, &'a [u8])> {
     }
     *rest = after;
     Some((at, parts.next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::outcome::{Outcome, RunOutcome};
+    use crate::world::{Flags, context};
+
+    /// A journal of a run that failed, and what is in it.
+    fn sound() -> (Vec<u8>, Reading) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (context, _) = context(dir.path(), &|_| None, &Flags::default()).unwrap();
+        let header = Header {
+            format: FORMAT,
+            version: "1.2.3".into(),
+            began: "2026-01-02T03:04:05Z".into(),
+            file: "pipeline.kdl".into(),
+            definition: "0".into(),
+            context,
+            names: Vec::new(),
+            params: IndexMap::new(),
+        };
+        let mut journal = Journal::create(&path, &header).unwrap();
+        let step = |outcome| Event::StepEnded {
+            step: "test.unit".into(),
+            outcome,
+            elapsed: 7,
+            attempts: 1,
+            outputs: std::collections::BTreeMap::new(),
+        };
+        let outcome = RunOutcome::Failed;
+        let end = Event::RunEnded {
+            outcome,
+            elapsed: 8,
+        };
+        for event in [step(Outcome::Passed), step(Outcome::Cancelled), end] {
+            journal.append(5, &event).unwrap();
+        }
+        (std::fs::read(&path).unwrap(), read(&path).unwrap())
+    }
+
+    fn reading(bytes: &[u8]) -> Option<Reading> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read(file.path()).ok()
+    }
+
+    #[test]
+    fn a_journal_that_is_cut_anywhere_is_read_up_to_there() {
+        let (bytes, whole) = sound();
+        let lines = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count();
+        for cut in 0..bytes.len() {
+            let left = &bytes[..cut];
+            let events = reading(left).map(|r| r.events);
+            let sound = lines(left)
+                .checked_sub(1)
+                .map(|n| whole.events[..n].to_vec());
+            assert_eq!(events, sound, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn no_changed_byte_changes_what_is_read() {
+        let (bytes, whole) = sound();
+        for at in 0..bytes.len() {
+            for change in [1, 0x20, 0x80] {
+                let mut changed = bytes.clone();
+                changed[at] ^= change;
+                let Some(reading) = reading(&changed) else {
+                    continue;
+                };
+                assert_eq!(reading.header, whole.header, "byte {at}");
+                assert!(reading.events.len() < whole.events.len(), "byte {at}");
+                assert!(whole.events.starts_with(&reading.events), "byte {at}");
+                assert!(reading.torn > 0, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_were_taken_out_or_swapped_are_not_believed() {
+        let (bytes, whole) = sound();
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let swapped = [lines[0], lines[2], lines[1], lines[3]].concat();
+        assert_eq!(reading(swapped.as_bytes()).unwrap().events, []);
+        let without = [lines[0], lines[1], lines[3]].concat();
+        let events = reading(without.as_bytes()).unwrap().events;
+        assert_eq!(events, whole.events[..1]);
+    }
 }

@@ -1,25 +1,27 @@
 //! The loop of a run: steps, signals and time on the one side, the schedule core and the subscribers on the other.
 //! The only place that talks to all of them.
 
+mod roots;
+mod start;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dsl::model::StepId;
-use dsl::source::Span;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::schedule::{self, Command, Core, State, StepResult};
-use super::work::{self, Done, News, NotDone, Site, Work};
+use super::signals::{self, Signals};
+use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets};
 use crate::output::{Masker, OuterCi};
-use crate::plan::{Plan, RunFacts, VertexId};
+use crate::plan::{Plan, VertexId};
 use crate::process::guardian;
 use crate::record::{Journal, RunDir};
 
@@ -63,42 +65,17 @@ pub async fn run(
 ) -> RunOutcome {
     let (news, inbox) = mpsc::channel(64);
     let mut dispatch = Dispatch::new(plan, options, subscribers, news);
+    // Before anything is told: whoever is told may not come back soon.
+    let signals = Signals::listen();
+    signals::listen();
     dispatch.begin();
-    let outcome = dispatch.until_the_end(inbox).await;
+    let outcome = dispatch.until_the_end(signals, inbox).await;
     dispatch.emit(&Event::RunEnded {
         outcome,
         elapsed: dispatch.now(),
     });
     dispatch.sync();
     outcome
-}
-
-/// The steps behind fan-in points, each looked up once: the points are many steps wide.
-#[derive(Default)]
-struct Roots(BTreeMap<u32, schedule::VertexId>);
-
-impl Roots {
-    /// The step that a fan-in point ended as it did for; the point itself where there is none.
-    fn of(&mut self, plan: &Plan, core: &Core, from: schedule::VertexId) -> schedule::VertexId {
-        let kind = |v: schedule::VertexId| std::mem::discriminant(&core.state(v));
-        let mut at = from;
-        while plan.step(VertexId::new(at.0 as usize)).is_none() {
-            if let Some(known) = self.0.get(&at.0) {
-                at = *known;
-                break;
-            }
-            let before = plan
-                .graph
-                .neighbors_directed(VertexId::new(at.0 as usize), petgraph::Direction::Incoming)
-                .map(|v| schedule::VertexId(u32::try_from(v.index()).unwrap_or(u32::MAX)));
-            match before.filter(|v| kind(*v) == kind(at)).min() {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        self.0.insert(from.0, at);
-        at
-    }
 }
 
 /// What is known of a step that has begun.
@@ -133,35 +110,6 @@ struct Dispatch<'a> {
     undone: bool,
     undo_lost: bool,
     cancelled_by: Option<i32>,
-}
-
-/// What the signals do: first ask, then kill, then leave.
-struct Signals {
-    int: Signal,
-    term: Signal,
-    hup: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            int: signal(SignalKind::interrupt())?,
-            term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    /// The next one: its number and its name.
-    async fn next(&mut self) -> (i32, &'static str) {
-        tokio::select! {
-            _ = self.int.recv() => (2, "SIGINT"),
-            _ = self.term.recv() => (15, "SIGTERM"),
-            _ = self.hup.recv() => (1, "SIGHUP"),
-            _ = self.quit.recv() => (3, "SIGQUIT"),
-        }
-    }
 }
 
 impl<'a> Dispatch<'a> {
@@ -228,11 +176,15 @@ impl<'a> Dispatch<'a> {
         self.emit(&event);
     }
 
-    async fn until_the_end(&mut self, mut inbox: mpsc::Receiver<News>) -> RunOutcome {
-        let mut signals = match Signals::listen() {
+    async fn until_the_end(
+        &mut self,
+        signals: std::io::Result<Signals>,
+        mut inbox: mpsc::Receiver<News>,
+    ) -> RunOutcome {
+        let mut signals = match signals {
             Ok(signals) => signals,
             Err(e) => {
-                self.warn(format!("signals cannot be handled: {e}"));
+                self.warn(&format!("signals cannot be handled: {e}"));
                 return RunOutcome::NeedsAttention;
             }
         };
@@ -267,7 +219,7 @@ impl<'a> Dispatch<'a> {
     /// A task that panicked would leave its step running for ever.
     fn joined(&mut self, ended: Result<(), tokio::task::JoinError>) {
         if let Err(e) = ended {
-            self.warn(format!("pipe has a bug, please report it: {e}"));
+            self.warn(&format!("pipe has a bug, please report it: {e}"));
             self.undo_lost = true;
             self.finished = true;
         }
@@ -340,7 +292,7 @@ impl<'a> Dispatch<'a> {
                     wait,
                 });
             }
-            News::Warning { text } => self.warn(text),
+            News::Warning { text } => self.warn(&text),
             News::Done { vertex, done } => self.done(vertex, done),
             News::Undone { vertex, done } => self.undone(vertex, done),
         }
@@ -440,78 +392,6 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    fn start(&mut self, vertex: u32) {
-        let cancel = CancellationToken::new();
-        self.begun.insert(
-            vertex,
-            Begun {
-                at: Instant::now(),
-                attempts: 0,
-                failure: None,
-                outputs: BTreeMap::new(),
-                cancel: cancel.clone(),
-            },
-        );
-        let step = self.name(vertex as usize);
-        let armed = self.arm(vertex, &step);
-        self.emit(&Event::StepStarted { step });
-        let work = armed.and_then(|()| self.work(vertex));
-        let site = self.site(vertex, cancel);
-        self.tasks.spawn(async move {
-            let done = match work {
-                Ok(work) => work::work(&work, &site).await,
-                Err(failure) => Done {
-                    result: Err(NotDone::NotBegun(failure)),
-                    attempts: 0,
-                    outputs: BTreeMap::new(),
-                },
-            };
-            let _ = site.news.send(News::Done { vertex, done }).await;
-        });
-    }
-
-    /// What can be undone is written down before it begins; what cannot be written down does not begin.
-    fn arm(&mut self, vertex: u32, step: &StepName) -> Result<(), Failure> {
-        let planned = self.plan.step(VertexId::new(vertex as usize));
-        if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
-            return Ok(());
-        }
-        let event = Event::Armed { step: step.clone() };
-        let at = self.now();
-        let written = match &mut self.journal {
-            Some(journal) => journal.append(at, &event).and_then(|()| journal.sync()),
-            None => Err(std::io::Error::other("the run has no journal")),
-        };
-        self.subscribers.iter_mut().for_each(|s| s.event(&event));
-        written.map_err(|e| {
-            Failure::new(format!(
-                "not begun, because its rollback could not be recorded: {e}"
-            ))
-            .help("make room on the disk, or make the folder .pipe writable; nothing was changed")
-        })
-    }
-
-    fn undo(&mut self, vertex: u32) {
-        let step = self.name(vertex as usize);
-        self.undo_began.insert(vertex, Instant::now());
-        self.emit(&Event::UndoStarted { step });
-        let work = self
-            .work(vertex)
-            .map(|work| prepare::undo(self.plan, vertex, work));
-        let site = self.site(vertex, CancellationToken::new());
-        self.tasks.spawn(async move {
-            let done = match work {
-                Ok(work) => work::undo(&work, &site).await,
-                Err(failure) => Done {
-                    result: Err(NotDone::NotBegun(failure)),
-                    attempts: 0,
-                    outputs: BTreeMap::new(),
-                },
-            };
-            let _ = site.news.send(News::Undone { vertex, done }).await;
-        });
-    }
-
     fn settled(&mut self, vertex: u32, state: State) {
         let Some(planned) = self.plan.step(VertexId::new(vertex as usize)) else {
             return;
@@ -553,45 +433,6 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    fn work(&self, vertex: u32) -> Result<Work, Failure> {
-        let facts = Facts {
-            dispatch: self,
-            vertex,
-        };
-        prepare::work(
-            self.plan,
-            vertex,
-            &self.options,
-            self.run_id,
-            &facts,
-            self.artifacts_root(),
-        )
-    }
-
-    fn artifacts_root(&self) -> Option<PathBuf> {
-        self.dir.as_ref().map(|d| d.path.join("artifacts"))
-    }
-
-    fn site(&self, vertex: u32, cancel: CancellationToken) -> Site {
-        let name = self.name(vertex as usize);
-        Site {
-            root: self.options.root.clone(),
-            artifacts: self.dir.as_ref().map(|d| {
-                let own = prepare::folder(self.plan, vertex);
-                (d.path.clone(), Path::new("artifacts").join(own))
-            }),
-            log: self.dir.as_ref().map(|d| d.log(&name)),
-            scratch: self.options.scratch.clone(),
-            masker: Arc::clone(&self.masker),
-            outer: self.options.outer,
-            grace: self.options.grace,
-            cancel,
-            kill: self.kill.clone(),
-            news: self.news.clone(),
-            vertex,
-        }
-    }
-
     fn name(&self, vertex: usize) -> StepName {
         self.names[vertex].clone()
     }
@@ -606,8 +447,8 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    fn warn(&mut self, text: String) {
-        let text = self.masker.mask_str(&text).into_owned();
+    fn warn(&mut self, text: &str) {
+        let text = self.masker.mask_str(text).into_owned();
         self.emit(&Event::Warning { text });
     }
 
@@ -635,48 +476,11 @@ impl<'a> Dispatch<'a> {
     fn sync(&mut self) {
         if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
             self.journal = None;
-            self.warn(format!("the run is no longer recorded: {e}"));
+            self.warn(&format!("the run is no longer recorded: {e}"));
         }
     }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What the steps that ran so far have put out, as one of them sees it.
-struct Facts<'a> {
-    dispatch: &'a Dispatch<'a>,
-    vertex: u32,
-}
-
-impl RunFacts for Facts<'_> {
-    fn run_id(&self) -> Option<String> {
-        Some(self.dispatch.run_id.to_string())
-    }
-
-    fn output(&self, at: Span, name: &str) -> Option<Result<String, String>> {
-        let plan = self.dispatch.plan;
-        let own = plan.step(VertexId::new(self.vertex as usize))?;
-        let maker: StepId = plan.definition(own).maker_of_output(at)?;
-        let vertex = plan
-            .steps()
-            .find(|(_, s)| s.id == maker)
-            .map(|(v, _)| v.index());
-        let outputs = vertex.and_then(|v| self.dispatch.outputs.get(&u32::try_from(v).ok()?));
-        let value = outputs.and_then(|o| o.get(name));
-        Some(match (value, outputs) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(known)) if !known.is_empty() => {
-                let known: Vec<&str> = known.keys().map(String::as_str).collect();
-                Err(format!(
-                    "it was not put out; known are {}",
-                    known.join(", ")
-                ))
-            }
-            (None, _) => {
-                Err("that step put nothing out; it appends `name=value` to $PIPE_OUTPUT".into())
-            }
-        })
-    }
 }

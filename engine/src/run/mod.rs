@@ -10,6 +10,8 @@ mod prepare;
 mod results;
 pub mod schedule;
 pub mod secrets;
+mod signals;
 mod work;
 
 pub use dispatch::{Options, run};
+pub use signals::asked_to_end;

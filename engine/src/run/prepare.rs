@@ -1,9 +1,9 @@
 //! From a plan to what the schedule core and the workers need. Starts nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dsl::expr::Missing;
-use dsl::model::StepKind;
+use dsl::model::{Job, StepKind};
 use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
@@ -97,7 +97,9 @@ fn vertex(
 /// The machine's main memory, in bytes.
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit).max(1))
+    #[allow(clippy::useless_conversion, reason = "not everywhere is it a u64")]
+    let all = u64::from(info.totalram);
+    all.saturating_mul(u64::from(info.mem_unit).max(1))
 }
 
 /// A step's commands, with every value put in.
@@ -110,7 +112,7 @@ pub(super) fn work(
     options: &Options,
     run_id: u64,
     facts: &dyn RunFacts,
-    artifacts: Option<PathBuf>,
+    artifacts: Option<&Path>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
@@ -122,6 +124,55 @@ pub(super) fn work(
             step.kind.verb()
         )));
     };
+    let pipeline = &plan.pipeline;
+    let env = environment(plan, planned, job, options, run_id, facts)?;
+    let texts = |list: &[dsl::source::Spanned<String>]| {
+        list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
+    };
+    let takes = job.takes.iter().filter_map(|take| {
+        let maker = pipeline.step(take.step?);
+        let stage = &pipeline.stage(maker.stage).name.value;
+        let kept = artifacts
+            .as_ref()?
+            .join(stage)
+            .join(&maker.name.value)
+            .join(&take.name.value);
+        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
+        Some((kept, into.unwrap_or_default()))
+    });
+    Ok(Work {
+        name: planned.name.as_str().into(),
+        commands: job.run.clone(),
+        always: step.always.clone(),
+        shell: job.shell.clone().or_else(|| pipeline.shell.clone()),
+        workdir: job.workdir.as_ref().map(|w| w.value.clone()),
+        timeout: step.timeout.or(pipeline.timeout),
+        retry: step.retry.clone(),
+        outputs: texts(&job.outputs),
+        artifacts: job
+            .artifacts
+            .iter()
+            .map(|a| (a.name.value.clone(), texts(&a.paths)))
+            .collect(),
+        kept: job
+            .caches
+            .iter()
+            .map(|c| kept(&c.path.value, options))
+            .collect(),
+        takes: takes.collect(),
+        env,
+    })
+}
+
+/// What a job sees: the short list from outside, its variables and secrets, what every job is given.
+fn environment(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    job: &Job,
+    options: &Options,
+    run_id: u64,
+    facts: &dyn RunFacts,
+) -> Result<Environment, Failure> {
     let pipeline = &plan.pipeline;
     let also: Vec<String> = pipeline
         .pass_env
@@ -160,37 +211,15 @@ pub(super) fn work(
         }
     }
     given(plan, planned, options, run_id, &mut env);
-    let texts = |list: &[dsl::source::Spanned<String>]| {
-        list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
-    };
-    let takes = job.takes.iter().filter_map(|take| {
-        let maker = pipeline.step(take.step?);
-        let stage = &pipeline.stage(maker.stage).name.value;
-        let kept = artifacts
-            .as_ref()?
-            .join(stage)
-            .join(&maker.name.value)
-            .join(&take.name.value);
-        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
-        Some((kept, into.unwrap_or_default()))
-    });
-    Ok(Work {
-        name: planned.name.as_str().into(),
-        commands: job.run.clone(),
-        always: step.always.clone(),
-        shell: job.shell.clone().or_else(|| pipeline.shell.clone()),
-        workdir: job.workdir.as_ref().map(|w| w.value.clone()),
-        timeout: step.timeout.or(pipeline.timeout),
-        retry: step.retry.clone(),
-        outputs: texts(&job.outputs),
-        artifacts: job
-            .artifacts
-            .iter()
-            .map(|a| (a.name.value.clone(), texts(&a.paths)))
-            .collect(),
-        takes: takes.collect(),
-        env,
-    })
+    Ok(env)
+}
+
+/// A kept directory on this machine: where the path says, `~` being the home that the job gets.
+fn kept(path: &str, options: &Options) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => options.root.join(path),
+    }
 }
 
 /// The same step's undo.

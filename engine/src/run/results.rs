@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -47,8 +47,26 @@ pub(super) fn made(pattern: &str, root: &Path) -> Result<(), Failure> {
     }
 }
 
+/// What was kept of an artifact, and where in the folder of the run.
+pub(super) struct Kept {
+    into: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+/// Takes back what a try has kept that then failed: the next one may make other files. Legs share an artifact's folder,
+/// so that only these files go.
+pub(super) fn forget(kept: &Kept, site: &Site) {
+    let Some((root, _)) = &site.artifacts else {
+        return;
+    };
+    for file in &kept.files {
+        // It may not have come so far, or stand behind a link now.
+        let _ = files::remove(root, &kept.into.join(file));
+    }
+}
+
 /// Keeps an artifact.
-pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), Failure> {
+pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<Kept, Failure> {
     let Some((root, own)) = &site.artifacts else {
         return Err(Failure::new(format!(
             "the artifact {name} cannot be kept: the folder .pipe cannot be written"
@@ -65,9 +83,22 @@ pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<(), F
             .help("make them, or mend the artifact's paths"));
     }
     let into = own.join(name);
-    // A retry keeps what its own try made, not what an earlier one left.
-    files::remove(root, &into).map_err(|e| failed(e.to_string()))?;
-    files::copy(&site.root, root, &into, &found).map_err(failed)
+    let copied = files::copy(&site.root, root, &into, &found).map_err(failed);
+    let kept = Kept { into, files: found };
+    if copied.is_err() {
+        forget(&kept, site);
+    }
+    copied.map(|()| kept)
+}
+
+/// Puts an artifact in place.
+pub(super) fn place(kept: &Path, site: &Site, into: &Path) -> Result<(), Failure> {
+    let put = || -> Result<(), String> {
+        let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
+        let found = all.find(kept).map_err(|e| e.to_string())?;
+        files::copy(kept, &site.root, into, &found)
+    };
+    put().map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))
 }
 
 /// The `name=value` lines of an outputs file.

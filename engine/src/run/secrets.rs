@@ -3,8 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use dsl::model::{SecretSource, StepKind};
+use dsl::units::show_duration;
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
@@ -12,6 +15,8 @@ use super::super::plan::Plan;
 
 /// The largest secret that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// How long a command may take that prints one.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Values by name.
 pub type Secrets = IndexMap<String, SecretString>;
@@ -129,12 +134,23 @@ fn from_command(text: &str, root: &Path) -> Result<SecretString, String> {
         .stdout(Stdio::piped())
         .spawn();
     let mut child = child.map_err(|e| format!("its command cannot be started: {e}"))?;
-    let mut out = String::new();
-    if let Some(pipe) = child.stdout.take() {
-        pipe.take(LARGEST)
-            .read_to_string(&mut out)
-            .map_err(|e| format!("its command printed no text: {e}"))?;
-    }
+    let pipe = child.stdout.take().ok_or("its command has no output")?;
+    let (done, printed) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut out = String::new();
+        let read = pipe.take(LARGEST).read_to_string(&mut out).map(|_| out);
+        // Nobody waits any more where the time was over.
+        let _ = done.send(read);
+    });
+    let Ok(out) = printed.recv_timeout(PATIENCE) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!(
+            "its command took longer than {}",
+            show_duration(PATIENCE)
+        ));
+    };
+    let out = out.map_err(|e| format!("its command printed no text: {e}"))?;
     let status = child.wait().map_err(|e| e.to_string())?;
     if !status.success() {
         return Err(format!("its command failed: {status}"));

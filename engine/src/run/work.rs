@@ -16,7 +16,6 @@ use super::capture::Capture;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::results;
-use crate::files::{self, Patterns};
 use crate::output::{Masker, OuterCi};
 use crate::process::{self, Exit, Spec, Stop};
 
@@ -39,6 +38,8 @@ pub(super) struct Work {
     pub(super) outputs: Vec<String>,
     /// Artifacts to keep: the name and the patterns.
     pub(super) artifacts: Vec<(String, Vec<String>)>,
+    /// Directories that stay from run to run, absolute.
+    pub(super) kept: Vec<PathBuf>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
 }
@@ -214,16 +215,13 @@ fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> 
 }
 
 fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
-    for (kept, into) in &work.takes {
-        let put = || -> Result<(), String> {
-            let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
-            let found = all.find(kept).map_err(|e| e.to_string())?;
-            files::copy(kept, &site.root, into, &found)
-        };
-        put()
-            .map_err(|why| Failure::new(format!("an artifact could not be put in place: {why}")))?;
+    for kept in &work.kept {
+        std::fs::create_dir_all(kept).map_err(|e| {
+            Failure::new(format!("its cache {} cannot be made: {e}", kept.display()))
+        })?;
     }
-    Ok(())
+    let mut takes = work.takes.iter();
+    takes.try_for_each(|(kept, into)| results::place(kept, site, into))
 }
 
 /// The folder in which a command runs. An earlier command may have put a link there.
@@ -270,25 +268,53 @@ async fn tried(
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
-    for (name, patterns) in &work.artifacts {
-        results::keep(name, patterns, site)?;
+    let mut kept = Vec::new();
+    let handed_on = hand_on(work, site, &outputs, &mut kept);
+    if handed_on.is_err() {
+        kept.iter().for_each(|k| results::forget(k, site));
     }
-    Ok(results::read(&outputs)?)
+    Ok(handed_on?)
 }
 
-/// The clean-up of a step: its own time, not stopped by the first signal.
+/// Keeps the artifacts and reads the outputs.
+fn hand_on(
+    work: &Work,
+    site: &Site,
+    outputs: &Path,
+    kept: &mut Vec<results::Kept>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    for (name, patterns) in &work.artifacts {
+        kept.push(results::keep(name, patterns, site)?);
+    }
+    results::read(outputs)
+}
+
+/// Until the grace after the first signal is over.
+async fn grace_after_cancel(site: &Site) {
+    site.cancel.cancelled().await;
+    tokio::time::sleep(site.grace).await;
+}
+
+/// The clean-up of a step: its own time, and after the first signal the grace.
 async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(), NotDone> {
     if work.always.is_empty() || site.kill.is_cancelled() {
         return Ok(());
     }
-    let never = CancellationToken::new();
-    let limit = if site.cancel.is_cancelled() {
-        site.grace
-    } else {
-        CLEAN_UP
+    let own = Work {
+        timeout: Some(CLEAN_UP),
+        ..work.clone()
     };
-    let deadline = Some(Instant::now() + limit);
-    let done = commands(work, &work.always, site, capture, &never, deadline, 1, None).await;
+    let deadline = Some(Instant::now() + CLEAN_UP);
+    let late = CancellationToken::new();
+    let cleaning = commands(&own, &own.always, site, capture, &late, deadline, 1, None);
+    tokio::pin!(cleaning);
+    let done = tokio::select! {
+        done = &mut cleaning => done,
+        () = grace_after_cancel(site) => {
+            late.cancel();
+            cleaning.await
+        }
+    };
     done.map_err(|e| match e.later() {
         NotDone::Failed(mut failure) => {
             failure.what = format!("clean-up failed: {}", failure.what);

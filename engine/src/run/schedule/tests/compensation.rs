@@ -20,6 +20,21 @@ fn a_failed_step_is_undone_at_once() {
 }
 
 #[test]
+fn a_step_that_never_began_fails_and_is_not_undone() {
+    assert_eq!(
+        tell("a undo", &["refuse a"]),
+        ["start a", "a failed, finish"]
+    );
+    let group = "
+        a undo in=g!
+        b undo in=g! needs=a";
+    assert_eq!(
+        tell(group, &["pass a", "refuse b", "undone a"]),
+        ["start a", "a passed, start b", "b failed, undo a", "finish"]
+    );
+}
+
+#[test]
 fn a_step_cancelled_while_it_ran_is_undone_at_once() {
     assert_eq!(
         tell("a undo in=plain", &["cut a", "not-undone a"]),

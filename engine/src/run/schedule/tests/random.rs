@@ -141,7 +141,7 @@ fn report(watch: &Watch<'_>, choice: u16) -> Option<Event> {
     let (steps, undos) = (watch.running(), watch.undoing());
     let count = steps.len() + undos.len();
     let picked = choice.checked_rem(count)?;
-    let how = choice / count % 8;
+    let how = choice / count % 9;
     Some(match steps.get(picked) {
         Some(&v) => Event::Finished {
             v,
@@ -149,6 +149,7 @@ fn report(watch: &Watch<'_>, choice: u16) -> Option<Event> {
                 0..=3 => StepResult::Passed { cached: false },
                 4 => StepResult::Passed { cached: true },
                 5 | 6 => StepResult::Failed,
+                7 => StepResult::NotBegun,
                 _ => StepResult::Cancelled,
             },
         },

@@ -116,6 +116,7 @@ impl Sketch {
             "pass" => finished(StepResult::Passed { cached: false }),
             "cache" => finished(StepResult::Passed { cached: true }),
             "fail" => finished(StepResult::Failed),
+            "refuse" => finished(StepResult::NotBegun),
             "cut" => finished(StepResult::Cancelled),
             "undone" => Event::UndoFinished {
                 v: self.id(name),

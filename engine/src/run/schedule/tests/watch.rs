@@ -95,8 +95,11 @@ impl<'a> Watch<'a> {
         match event {
             Event::Finished { v, result } => {
                 self.running.retain(|&r| r != v);
-                let cached = result == (StepResult::Passed { cached: true });
-                if self.spec(v).undo && !cached {
+                let did_nothing = matches!(
+                    result,
+                    StepResult::Passed { cached: true } | StepResult::NotBegun
+                );
+                if self.spec(v).undo && !did_nothing {
                     self.completed.push(v);
                 }
             }

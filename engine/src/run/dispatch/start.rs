@@ -1,0 +1,167 @@
+//! How steps and undos are begun: armed, prepared, handed to a task. What becomes of them is heard by the loop.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use dsl::model::StepId;
+use dsl::source::Span;
+use tokio_util::sync::CancellationToken;
+
+use super::{Begun, Dispatch};
+use crate::plan::{RunFacts, VertexId};
+use crate::run::event::{Event, StepName};
+use crate::run::outcome::Failure;
+use crate::run::prepare;
+use crate::run::work::{self, Done, News, NotDone, Site, Work};
+
+impl Dispatch<'_> {
+    pub(super) fn start(&mut self, vertex: u32) {
+        let cancel = CancellationToken::new();
+        self.begun.insert(
+            vertex,
+            Begun {
+                at: Instant::now(),
+                attempts: 0,
+                failure: None,
+                outputs: BTreeMap::new(),
+                cancel: cancel.clone(),
+            },
+        );
+        let step = self.name(vertex as usize);
+        let armed = self.arm(vertex, &step);
+        self.emit(&Event::StepStarted { step });
+        let work = armed.and_then(|()| self.work(vertex));
+        let site = self.site(vertex, cancel);
+        self.tasks.spawn(async move {
+            let done = match work {
+                Ok(work) => work::work(&work, &site).await,
+                Err(failure) => Done {
+                    result: Err(NotDone::NotBegun(failure)),
+                    attempts: 0,
+                    outputs: BTreeMap::new(),
+                },
+            };
+            let _ = site.news.send(News::Done { vertex, done }).await;
+        });
+    }
+
+    /// What can be undone is written down before it begins; what cannot be written down does not begin.
+    fn arm(&mut self, vertex: u32, step: &StepName) -> Result<(), Failure> {
+        let planned = self.plan.step(VertexId::new(vertex as usize));
+        if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
+            return Ok(());
+        }
+        let event = Event::Armed { step: step.clone() };
+        let at = self.now();
+        let written = match &mut self.journal {
+            Some(journal) => journal.append(at, &event).and_then(|()| journal.sync()),
+            None => Err(std::io::Error::other("the run has no journal")),
+        };
+        self.subscribers.iter_mut().for_each(|s| s.event(&event));
+        written.map_err(|e| {
+            Failure::new(format!(
+                "not begun, because its rollback could not be recorded: {e}"
+            ))
+            .help("make room on the disk, or make the folder .pipe writable; nothing was changed")
+        })
+    }
+
+    pub(super) fn undo(&mut self, vertex: u32) {
+        let step = self.name(vertex as usize);
+        self.undo_began.insert(vertex, Instant::now());
+        self.emit(&Event::UndoStarted { step });
+        let work = self
+            .work(vertex)
+            .map(|work| prepare::undo(self.plan, vertex, work));
+        let site = self.site(vertex, CancellationToken::new());
+        self.tasks.spawn(async move {
+            let done = match work {
+                Ok(work) => work::undo(&work, &site).await,
+                Err(failure) => Done {
+                    result: Err(NotDone::NotBegun(failure)),
+                    attempts: 0,
+                    outputs: BTreeMap::new(),
+                },
+            };
+            let _ = site.news.send(News::Undone { vertex, done }).await;
+        });
+    }
+
+    fn work(&self, vertex: u32) -> Result<Work, Failure> {
+        let facts = Facts {
+            dispatch: self,
+            vertex,
+        };
+        prepare::work(
+            self.plan,
+            vertex,
+            &self.options,
+            self.run_id,
+            &facts,
+            self.artifacts_root().as_deref(),
+        )
+    }
+
+    fn artifacts_root(&self) -> Option<PathBuf> {
+        self.dir.as_ref().map(|d| d.path.join("artifacts"))
+    }
+
+    fn site(&self, vertex: u32, cancel: CancellationToken) -> Site {
+        let name = self.name(vertex as usize);
+        Site {
+            root: self.options.root.clone(),
+            artifacts: self.dir.as_ref().map(|d| {
+                let own = prepare::folder(self.plan, vertex);
+                (d.path.clone(), Path::new("artifacts").join(own))
+            }),
+            log: self.dir.as_ref().map(|d| d.log(&name)),
+            scratch: self.options.scratch.clone(),
+            masker: Arc::clone(&self.masker),
+            outer: self.options.outer,
+            grace: self.options.grace,
+            cancel,
+            kill: self.kill.clone(),
+            news: self.news.clone(),
+            vertex,
+        }
+    }
+}
+
+/// What the steps that ran so far have put out, as one of them sees it.
+struct Facts<'a> {
+    dispatch: &'a Dispatch<'a>,
+    vertex: u32,
+}
+
+impl RunFacts for Facts<'_> {
+    fn run_id(&self) -> Option<String> {
+        Some(self.dispatch.run_id.to_string())
+    }
+
+    fn output(&self, at: Span, name: &str) -> Option<Result<String, String>> {
+        let plan = self.dispatch.plan;
+        let own = plan.step(VertexId::new(self.vertex as usize))?;
+        let maker: StepId = plan.definition(own).maker_of_output(at)?;
+        let vertex = plan
+            .steps()
+            .find(|(_, s)| s.id == maker)
+            .map(|(v, _)| v.index());
+        let outputs = vertex.and_then(|v| self.dispatch.outputs.get(&u32::try_from(v).ok()?));
+        let value = outputs.and_then(|o| o.get(name));
+        Some(match (value, outputs) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(known)) if !known.is_empty() => {
+                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                Err(format!(
+                    "it was not put out; known are {}",
+                    known.join(", ")
+                ))
+            }
+            (None, _) => {
+                Err("that step put nothing out; it appends `name=value` to $PIPE_OUTPUT".into())
+            }
+        })
+    }
+}
