@@ -332,3 +332,32 @@ fn slots_that_differ_are_shown_as_they_are_written() {
         "{out}"
     );
 }
+
+#[test]
+fn a_variable_that_pipe_sets_itself_cannot_be_set_but_ci_can() {
+    let project = Project::with(
+        "pipeline app\nstage s { job j { env PIPE_STEP=\"x\" PIPE_MINE=\"y\"; run \"echo $PIPE_MINE\" } }\n",
+    );
+    let out = project.pipe(&["check"]).exits(2).stdout;
+    assert!(out.contains("× `PIPE_STEP` cannot be set\n"), "{out}");
+    assert!(
+        out.ends_with("1 error in pipeline.kdl\n`pipe explain E208` tells more about a code\n"),
+        "{out}"
+    );
+    project.write(
+        "pipeline.kdl",
+        "pipeline app\nenv CI=\"false\"\nstage s {\n    job j { run \"echo $CI\" }\n    job k { env CI=\"\"; run \"echo [$CI]\" }\n}\n",
+    );
+    let _ = project.pipe(&["run"]).exits(0);
+    assert_eq!(project.pipe(&["logs", "j"]).exits(0).stdout, "false\n");
+    assert_eq!(project.pipe(&["logs", "k"]).exits(0).stdout, "[]\n");
+}
+
+#[test]
+fn a_stage_without_steps_is_told() {
+    let project =
+        Project::with("pipeline app\nstage s { job j { run \"x\" } }\nstage later {\n}\n");
+    let out = project.pipe(&["check"]).exits(0).stdout;
+    assert!(out.contains("⚠ the stage `later` has no steps\n"), "{out}");
+    let _ = project.pipe(&["check", "--strict"]).exits(2);
+}

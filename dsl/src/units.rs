@@ -121,6 +121,22 @@ pub fn name(text: &str) -> Result<(), String> {
     }
 }
 
+/// The variables that `pipe` itself sets in every job, so that a file cannot.
+pub const FIXED_VARIABLES: &[&str] = &[
+    "PIPE",
+    "PIPE_MARKER",
+    "PIPE_RUN_ID",
+    "PIPE_STAGE",
+    "PIPE_STEP",
+    "PIPE_ATTEMPT",
+    "PIPE_WORKSPACE",
+    "PIPE_OUTPUT",
+    "PIPE_EVENT",
+    "PIPE_SHA",
+    "PIPE_BRANCH",
+    "PIPE_TAG",
+];
+
 /// The name of an environment variable.
 ///
 /// # Errors

@@ -18,6 +18,9 @@ const KINDS: &[Kind] = &[
 ];
 
 pub(super) fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
+    for stage in pipeline.stages.iter().filter(|s| s.steps.is_empty()) {
+        empty(&stage.name.value, stage.name.span, out);
+    }
     if pipeline.steps.is_empty() {
         return;
     }
@@ -46,6 +49,18 @@ pub(super) fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
             report("image", &image.name.value, image.name.span, out);
         }
     }
+}
+
+fn empty(name: &str, span: Span, out: &mut Diagnostics) {
+    out.push(
+        Diagnostic::new(
+            &codes::UNUSED,
+            format!("the stage `{name}` has no steps"),
+            span,
+            "does nothing",
+        )
+        .help("put a job into it, or remove it"),
+    );
 }
 
 /// What a library declares need not all be used; what the root file declares should be.

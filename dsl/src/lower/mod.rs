@@ -319,6 +319,17 @@ pub(crate) fn env(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
     }
     let mut seen: IndexMap<&str, Span> = IndexMap::new();
     for var in &vars {
+        if crate::units::FIXED_VARIABLES.contains(&var.name.value.as_str()) {
+            reader.report(
+                Diagnostic::new(
+                    &crate::codes::shape::WRONG_VALUE,
+                    format!("`{}` cannot be set", var.name.value),
+                    var.name.span,
+                    "pipe itself sets it in every job",
+                )
+                .help("choose another name"),
+            );
+        }
         if let Some(first) = seen.insert(&var.name.value, var.name.span) {
             reader.report(
                 Diagnostic::new(

@@ -60,7 +60,7 @@ pub struct Given {
 
 /// The whole list. The reference prints it.
 pub const GIVEN: &[Given] = &[
-    given("CI", "`true`, as in every CI"),
+    given("CI", "`true`, as in every CI; `env CI=…` says otherwise"),
     given("PIPE", "`true`"),
     given(
         "PIPE_MARKER",
@@ -122,5 +122,19 @@ impl Environment {
     #[must_use]
     pub fn vars(&self) -> Vec<(OsString, OsString)> {
         self.0.iter().map(|(n, v)| (n.clone(), v.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GIVEN;
+
+    #[test]
+    fn the_language_knows_which_variables_a_file_cannot_set() {
+        let fixed = GIVEN
+            .iter()
+            .map(|g| g.name)
+            .filter(|name| name.starts_with("PIPE"));
+        assert_eq!(fixed.collect::<Vec<_>>(), dsl::units::FIXED_VARIABLES);
     }
 }

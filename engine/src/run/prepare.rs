@@ -181,6 +181,8 @@ fn environment(
         .map(|n| n.value.clone())
         .collect();
     let mut env = Environment::passed(std::env::vars_os(), &also);
+    // The file may say otherwise: some tools take every warning for an error where this is `true`.
+    env.set("CI", "true");
     let mut known = Vec::new();
     for (name, template) in &planned.env {
         let filled = plan::fill(
@@ -263,7 +265,6 @@ fn given(
     env: &mut Environment,
 ) {
     let context = &plan.request.context;
-    env.set("CI", "true");
     env.set("PIPE", "true");
     env.set("PIPE_RUN_ID", run_id.to_string());
     env.set("PIPE_STAGE", &plan.stages[planned.stage].name);
