@@ -171,7 +171,7 @@ pub struct RunArgs {
     /// How long what is asked to end may take until it is killed.
     #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub grace: Duration,
-    /// Do not ask before steps that change the outside world.
+    /// Do not ask before steps that change the outside world; this version runs none of them yet.
     #[arg(short, long)]
     pub yes: bool,
     /// How to show the run.

@@ -1,6 +1,6 @@
 //! What a user of every day meets: the commands that are proposed, flags in each combination, words in messages.
 
-use crate::support::Project;
+use crate::support::{PIPE, Project};
 
 /// Two stages with a job of the same name, one of them a matrix of which a leg fails.
 const TWICE: &str = r#"pipeline app
@@ -106,7 +106,7 @@ fn a_name_that_is_left_out_is_not_answered_with_the_advice_to_name_it() {
         "pipeline app\nsecret TOKEN\nstage s { job j { secrets TOKEN; run \"echo j\" } }\n",
     );
     let out = project.pipe_env(&["run", "j"], &[("CI", "true"), ("TOKEN", "geheim")]);
-    let out = out.exits(0).stdout;
+    let out = out.exits(5).stdout;
     assert!(
         out.ends_with(" Nothing to do: all of it is left out.\n"),
         "{out}"
@@ -360,4 +360,55 @@ fn a_stage_without_steps_is_told() {
     let out = project.pipe(&["check"]).exits(0).stdout;
     assert!(out.contains("⚠ the stage `later` has no steps\n"), "{out}");
     let _ = project.pipe(&["check", "--strict"]).exits(2);
+}
+
+#[test]
+fn a_run_in_a_job_is_about_what_the_run_around_is_about() {
+    let pipeline = format!(
+        "pipeline app\nstage outer {{\n    when event=push branch=dev\n    job inner {{ run \"{PIPE} plan --event tag --tag v1; {PIPE} plan\" }}\n}}\n"
+    );
+    let project = Project::with(&pipeline).git();
+    let out = project
+        .pipe(&["run", "--event", "push", "--branch", "dev"])
+        .exits(0)
+        .stdout;
+    assert!(out.contains("Plan for tag on v1"), "{out}");
+    assert!(out.contains("Plan for push on dev"), "{out}");
+    assert!(!out.contains("not trusted"), "{out}");
+}
+
+#[test]
+fn a_job_that_runs_its_own_pipeline_is_stopped() {
+    let project = Project::with(&format!(
+        "pipeline app\nstage test {{ job again {{ run \"{PIPE} run\" }} }}\n"
+    ))
+    .git();
+    let out = project.pipe(&["run"]).exits(1).stdout;
+    assert!(
+        out.contains("this would be run number 9 inside of another"),
+        "{out}"
+    );
+}
+
+#[test]
+fn what_was_named_and_cannot_run_is_refused() {
+    let project = Project::with(
+        "pipeline app\nsecret TOKEN\nstage test {\n    job deploy { secrets TOKEN; run \"true\" }\n    job unit { run \"true\" }\n}\n",
+    )
+    .git();
+    let stranger = [("CI", "true"), ("TOKEN", "abcdefgh")];
+    let _ = project.pipe_env(&["run", "deploy"], &stranger).exits(5);
+    let _ = project.pipe_env(&["run", "unit"], &stranger).exits(0);
+}
+
+#[test]
+fn a_leg_is_not_run_alone_and_that_is_said() {
+    let project = Project::with(
+        "pipeline app\nstage test {\n    job unit { matrix { os a b }; run \"true\" }\n}\n",
+    );
+    let out = project.pipe(&["run", "unit (a)"]).exits(2).stderr;
+    assert!(
+        out.contains("a leg of a matrix is not run alone; `unit` runs all of them"),
+        "{out}"
+    );
 }

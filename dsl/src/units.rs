@@ -135,6 +135,8 @@ pub const FIXED_VARIABLES: &[&str] = &[
     "PIPE_SHA",
     "PIPE_BRANCH",
     "PIPE_TAG",
+    "PIPE_TRUSTED",
+    "PIPE_DEPTH",
 ];
 
 /// The name of an environment variable.

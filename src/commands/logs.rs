@@ -75,9 +75,10 @@ pub fn run_id(runs: &Runs, word: &str) -> Result<Option<u64>, Failed> {
 /// # Errors
 /// When there is none.
 pub fn latest(runs: &Runs) -> Result<u64, Failed> {
-    let ids = runs.ids();
-    ids.last()
-        .copied()
+    // A folder without a journal is a run that was killed before it began.
+    let mut newest = runs.ids().into_iter().rev();
+    newest
+        .find(|id| runs.summary(*id).is_ok())
         .ok_or_else(|| Failed::usage("nothing has been run here yet").hint("pipe run"))
 }
 

@@ -43,10 +43,29 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     }
     if args.dry_run || plan.steps().next().is_none() {
         let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
-        return Ok(plan_command::human(&plan, &again, out));
+        let status = plan_command::human(&plan, &again, out);
+        // What was named and cannot run is no success; what no event selects is.
+        let refused = !args.dry_run && !args.names.is_empty();
+        return Ok(if refused { exit::REFUSED } else { status });
     }
     runnable(&project, &plan)?;
+    if depth() >= DEEPEST {
+        return Err(Failed::refused(format!(
+            "this would be run number {} inside of another",
+            depth() + 1
+        ))
+        .hint("a job runs `pipe run`, and so starts itself again and again; name the steps that it means"));
+    }
     carry_out(global, &project, &plan, args, out)
+}
+
+/// So many runs may be inside of each other.
+const DEEPEST: u32 = 8;
+
+/// How many runs are around this one.
+fn depth() -> u32 {
+    let told = std::env::var("PIPE_DEPTH").ok();
+    told.and_then(|d| d.parse().ok()).unwrap_or(0)
 }
 
 /// Refuses before anything begins what would stop half way.
@@ -133,6 +152,7 @@ fn carry_out(
         root: project.root.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         fail_fast: args.fail_fast,
+        depth: depth(),
         grace: args.grace,
         secrets,
         masker: Arc::new(masker),

@@ -318,6 +318,7 @@ impl Ending {
         let what = match outcome {
             RunOutcome::Passed => format!("{} in {took}", count(all, "step")),
             RunOutcome::Cancelled { .. } => format!("after {took}"),
+            RunOutcome::NeedsAttention if numbers.failed == 0 => format!("after {took}"),
             _ => format!(
                 "{} of {} in {took}",
                 numbers.failed.max(1),

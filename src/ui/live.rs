@@ -20,6 +20,8 @@ pub struct Live {
     screen: Screen,
     running: IndexMap<StepName, Instant>,
     began: Instant,
+    /// The shell has the terminal again, because the process that it waited for was killed.
+    still: bool,
     all_output: bool,
     width: usize,
     columns: usize,
@@ -37,6 +39,7 @@ impl Live {
             screen: Screen::new(out),
             running: IndexMap::new(),
             began: Instant::now(),
+            still: false,
             all_output: about.all_output || about.plan.steps().count() == 1,
             out: out.clone(),
         }
@@ -130,6 +133,12 @@ impl Subscriber for Live {
                     .for_each(|line| self.out.line(line));
             }
             event => {
+                if let Event::Cancelling { why, .. } = event {
+                    self.still = why == engine::run::GUARDIAN_KILLED;
+                    if self.still {
+                        self.screen.leave();
+                    }
+                }
                 if let Event::StepEnded { step, .. } = event {
                     self.running.shift_remove(step);
                 }
@@ -141,7 +150,8 @@ impl Subscriber for Live {
     }
 
     fn tick(&mut self) {
-        self.screen.draw(&self.block());
+        let block = if self.still { Vec::new() } else { self.block() };
+        self.screen.draw(&block);
     }
 }
 

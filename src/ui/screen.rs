@@ -32,15 +32,19 @@ impl Screen {
         self.above.push('\n');
     }
 
+    /// Leaves the block as it stands: what comes now is somebody else's terminal too.
+    pub fn leave(&mut self) {
+        self.drawn = 0;
+    }
+
     /// Draws what was printed, and the block below it, in one write.
     pub fn draw(&mut self, block: &[String]) {
         let (width, height) = size(&self.out);
         let shown = &block[..block.len().min(height.saturating_sub(2))];
         let mut text = String::new();
         if self.drawn > 0 {
-            let _ = write!(text, "\x1b[{}A", self.drawn);
+            let _ = write!(text, "\x1b[{}A\r\x1b[J", self.drawn);
         }
-        text += "\r\x1b[J";
         let body: String = shown
             .iter()
             .map(|line| cut(line, width.saturating_sub(1)) + "\n")

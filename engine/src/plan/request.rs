@@ -100,7 +100,14 @@ fn unknown_name(pipeline: &Pipeline, name: &str) -> Option<RequestError> {
     } else {
         stages().chain(short()).collect()
     };
+    let leg_of = name.split_once(" (").map(|(job, _)| job);
     let help = match nearest(name, known.iter().copied()) {
+        _ if leg_of.is_some_and(|job| known.contains(&job) || full.iter().any(|f| f == job)) => {
+            format!(
+                "a leg of a matrix is not run alone; `{}` runs all of them",
+                leg_of.unwrap_or_default()
+            )
+        }
         Some(near) => format!("did you mean `{near}`? `pipe list` shows all"),
         None => "`pipe list` shows all".to_owned(),
     };

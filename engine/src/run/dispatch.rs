@@ -28,6 +28,9 @@ use crate::record::{Journal, RunDir};
 /// How often subscribers are told that time goes on.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Why a run ends whose guardian is gone: the process that a shell waited for.
+pub const GUARDIAN_KILLED: &str = "its guardian was killed";
+
 /// How a plan is run.
 pub struct Options {
     /// The pipeline's folder.
@@ -36,6 +39,8 @@ pub struct Options {
     pub jobs: u32,
     /// Whether the first failure stops everything.
     pub fail_fast: bool,
+    /// How many runs are around this one: a job may run `pipe run`.
+    pub depth: u32,
     /// How long a step that is asked to end may take.
     pub grace: Duration,
     /// The values of the secrets that the steps name.
@@ -203,7 +208,7 @@ impl<'a> Dispatch<'a> {
                     }
                 }
                 () = orphaned.cancelled(), if self.cancelled_by.is_none() => {
-                    self.signalled(9, "its guardian was killed");
+                    self.signalled(9, GUARDIAN_KILLED);
                 }
                 () = outside.cancelled(), if self.cancelled_by.is_none() => {
                     self.signalled(15, "a newer run of its concurrency group");

@@ -79,9 +79,14 @@ pub const GIVEN: &[Given] = &[
         "PIPE_EVENT",
         "`push`, `pull-request`, `tag`, `schedule` or `manual`",
     ),
-    given("PIPE_SHA", "the commit, if there is one"),
-    given("PIPE_BRANCH", "the branch, if there is one"),
-    given("PIPE_TAG", "the tag, if the run is for one"),
+    given("PIPE_SHA", "the commit; empty where there is none"),
+    given("PIPE_BRANCH", "the branch; empty where there is none"),
+    given("PIPE_TAG", "the tag; empty unless the run is for one"),
+    given("PIPE_TRUSTED", "`true`, or `false` for a stranger's change"),
+    given(
+        "PIPE_DEPTH",
+        "how many runs are around the job: 1, and more where a job runs `pipe run`",
+    ),
     given(
         "MATRIX_…",
         "the leg's value on each axis, the axis in capitals",

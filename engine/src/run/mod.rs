@@ -13,5 +13,5 @@ pub mod secrets;
 mod signals;
 mod work;
 
-pub use dispatch::{Options, run};
+pub use dispatch::{GUARDIAN_KILLED, Options, run};
 pub use signals::asked_to_end;

@@ -277,10 +277,11 @@ fn given(
         ("PIPE_TAG", &context.git.tag),
     ];
     for (name, value) in names {
-        if let Some(value) = value {
-            env.set(name, value);
-        }
+        // Set where there is none, too: the default shell ends at a variable that is not set.
+        env.set(name, value.as_deref().unwrap_or_default());
     }
+    env.set("PIPE_TRUSTED", context.trusted.to_string());
+    env.set("PIPE_DEPTH", (options.depth + 1).to_string());
 }
 
 /// Why the core skipped a step, in words. `root` gives the step behind a fan-in point.

@@ -58,6 +58,8 @@ pub(super) fn read(env: &dyn Fn(&str) -> Option<String>) -> Option<Ci> {
         woodpecker(&reader)
     } else if reader.text(JENKINS_URL).is_some() {
         jenkins(&reader)
+    } else if yes(PIPE) {
+        nested(&reader)
     } else if reader
         .text(CI)
         .is_some_and(|ci| !matches!(ci.as_str(), "false" | "0"))
@@ -73,6 +75,19 @@ pub(super) fn read(env: &dyn Fn(&str) -> Option<String>) -> Option<Ci> {
     };
     ci.notes = reader.notes.into_inner();
     Some(ci)
+}
+
+/// A run that a job of another run started. It is about the same thing, and no more trusted.
+fn nested(env: &Reader<'_>) -> Ci {
+    let strange = env.text(PIPE_TRUSTED).as_deref() == Some("false");
+    Ci {
+        event: env.text(PIPE_EVENT).and_then(|event| event.parse().ok()),
+        trust: if strange { Trust::No } else { Trust::Yes },
+        sha: env.commit(PIPE_SHA),
+        branch: env.name(PIPE_BRANCH),
+        tag: env.name(PIPE_TAG),
+        ..Ci::default()
+    }
 }
 
 fn gitlab(env: &Reader<'_>) -> Ci {

@@ -105,6 +105,14 @@ variables! {
         GIT_PREVIOUS_SUCCESSFUL_COMMIT "the commit of the last good build"
         TAG_NAME "the tag of a multibranch job"
     }
+    "pipe" {
+        PIPE "`true` in a job: a run in a job is about what the run around it is about"
+        PIPE_BRANCH "the branch of the run around"
+        PIPE_EVENT "the event of the run around"
+        PIPE_SHA "the commit of the run around"
+        PIPE_TAG "the tag of the run around"
+        PIPE_TRUSTED "`false` if the run around is not trusted"
+    }
     "Woodpecker" {
         CI_COMMIT_AUTHOR_EMAIL "the author's address"
         CI_COMMIT_PULL_REQUEST "the pull request's number"

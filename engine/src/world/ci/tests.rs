@@ -395,6 +395,31 @@ fn a_legal_branch_with_the_look_of_a_command_stays_a_string() {
 }
 
 #[test]
+fn a_run_in_a_job_is_about_the_same_thing_and_no_more_trusted() {
+    let around = [
+        ("CI", "true"),
+        ("PIPE", "true"),
+        ("PIPE_EVENT", "push"),
+        ("PIPE_BRANCH", "dev"),
+        ("PIPE_TAG", ""),
+        ("PIPE_SHA", ""),
+    ];
+    let expected = Ci {
+        event: Some(Event::Push),
+        branch: text("dev"),
+        ..Ci::default()
+    };
+    let trusted = [("PIPE_TRUSTED", "true")];
+    assert_eq!(read_from(&[&around, &trusted]), Some(expected.clone()));
+    let stranger = [("PIPE_TRUSTED", "false")];
+    let expected = Ci {
+        trust: Trust::No,
+        ..expected
+    };
+    assert_eq!(read_from(&[&around, &stranger]), Some(expected));
+}
+
+#[test]
 fn every_variable_that_is_read_is_in_the_table_and_the_table_has_no_other() {
     let asked = RefCell::new(BTreeSet::new());
     let ask = |variables: Variables<'_>| {
@@ -420,6 +445,7 @@ fn every_variable_that_is_read_is_in_the_table_and_the_table_has_no_other() {
     ask(&[("CI", "woodpecker"), ("CI_PIPELINE_EVENT", "push")]);
     ask(&[("JENKINS_URL", "x"), ("CHANGE_ID", "1")]);
     ask(&[("JENKINS_URL", "x")]);
+    ask(&[("PIPE", "true")]);
     let table: BTreeSet<_> = TABLE
         .iter()
         .map(|variable| variable.name.to_owned())
