@@ -23,6 +23,9 @@ use std::{
 /// How long killed processes may take to vanish.
 const DEATH: Duration = Duration::from_secs(2);
 
+/// How long a process that shows no environment is looked for again: beginning a program takes less.
+const UNSURE: Duration = Duration::from_millis(50);
+
 /// The pause between two searches, which grows with their number.
 fn pause(round: u32) -> Duration {
     Duration::from_millis(u64::from(round.min(25)) * 2 + 1)
@@ -101,7 +104,8 @@ pub(super) fn kill_once(leader: Pid, marker: &str) -> linux::Found {
 }
 
 fn is_over(search: &linux::Found, began: Instant) -> bool {
-    (search.alive.is_empty() && search.settled) || began.elapsed() > DEATH
+    let sure = !search.unsure || began.elapsed() > UNSURE;
+    (search.alive.is_empty() && search.settled && sure) || began.elapsed() > DEATH
 }
 
 /// Whether the leader's group has other living members.

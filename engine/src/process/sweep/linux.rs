@@ -5,7 +5,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpgrp, getpid, kill_process,
     kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
 };
-use std::{collections::BTreeMap, fs};
+use std::{cell::Cell, collections::BTreeMap, fs};
 
 /// A process by its number and the time of its start, which no later process shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,9 @@ pub(crate) struct Found {
     pub(super) alive: Vec<Process>,
     /// False if a process ended during the search: it may have started another one unseen.
     pub(super) settled: bool,
+    /// Whether some process showed no environment: it has thrown the marker away, begins a program just now, or
+    /// has ended since it was found and may have started another one.
+    pub(super) unsure: bool,
 }
 
 /// What a search saw on its way.
@@ -58,6 +61,7 @@ pub(super) fn descendants() -> Found {
     Found {
         alive: alive(seen.stats, None),
         settled: seen.settled,
+        unsure: false,
     }
 }
 
@@ -66,13 +70,19 @@ pub(super) fn descendants() -> Found {
 pub(super) fn tree(leader: Pid, marker: &str) -> Found {
     let leader = leader.as_raw_pid();
     let entry = format!("{MARKER}={marker}");
-    let marked = |pid| !marker.is_empty() && carries(pid, &entry);
+    let blank = Cell::new(false);
+    let marked = |stat: &Stat| {
+        let environment = environment(stat.pid());
+        let is_blank = environment.as_ref().is_none_or(Vec::is_empty);
+        blank.set(blank.get() || (is_blank && stat.is_alive()));
+        !marker.is_empty() && environment.is_some_and(|text| carries(&text, &entry))
+    };
     let seen = candidates(leader);
     let (mut inside, mut others): (Vec<_>, Vec<_>) = seen
         .stats
         .into_iter()
         .filter(|stat| stat.pid() != getpid().as_raw_pid())
-        .partition(|stat| stat.group == leader || marked(stat.pid()));
+        .partition(|stat| stat.group == leader || marked(stat));
     let mut next = 0;
     while let Some(parent) = inside.get(next).map(Stat::pid) {
         inside.extend(others.extract_if(.., |stat| stat.parent == parent));
@@ -81,6 +91,7 @@ pub(super) fn tree(leader: Pid, marker: &str) -> Found {
     Found {
         alive: alive(inside, Some(leader)),
         settled: seen.settled,
+        unsure: blank.get(),
     }
 }
 
@@ -249,12 +260,17 @@ fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether a process was started with this entry in its environment.
-fn carries(pid: i32, entry: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
-        text.split(|&byte| byte == 0)
-            .any(|one| one == entry.as_bytes())
-    })
+/// The environment with which a process was started. While it begins another program it reads as empty, and when it
+/// has ended there is none.
+fn environment(pid: i32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
+/// Whether an environment has this entry.
+fn carries(environment: &[u8], entry: &str) -> bool {
+    environment
+        .split(|&byte| byte == 0)
+        .any(|one| one == entry.as_bytes())
 }
 
 #[cfg(test)]
