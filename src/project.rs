@@ -1,11 +1,9 @@
 //! The pipeline of this folder: found, read, checked; and what a run of it would be about.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::Loaded;
-use dsl::model::Pipeline;
 use dsl::render;
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
@@ -69,12 +67,6 @@ impl Project {
     #[must_use]
     pub fn findings(&self, out: &Out) -> String {
         human(&self.loaded.diagnostics, &self.loaded.sources, out)
-    }
-
-    /// The pipeline, to be shared.
-    #[must_use]
-    pub fn pipeline(&self) -> Arc<Pipeline> {
-        Arc::new(self.loaded.pipeline.clone())
     }
 
     /// The hash of all texts of the pipeline: the same definition has the same.
@@ -164,7 +156,7 @@ impl Project {
     pub fn plan(&self, request: Request, out: &Out) -> Result<Plan, Failed> {
         let durations = self.durations();
         let expected = |step: &str| durations.get(step).copied();
-        engine::plan::plan(&self.pipeline(), request, &expected).map_err(|e| match e {
+        engine::plan::plan(&self.loaded.pipeline, request, &expected).map_err(|e| match e {
             PlanError::Request(errors) => {
                 let mut failed = Failed::told(exit::USAGE);
                 for error in errors {

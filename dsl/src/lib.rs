@@ -22,6 +22,7 @@ mod text;
 pub mod units;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use diagnostic::{Diagnostic, Severity};
 use model::Pipeline;
@@ -33,7 +34,7 @@ pub use load::{Files, Folder, MAX_FILE, Remote};
 #[derive(Debug)]
 pub struct Loaded {
     /// The pipeline, as far as it could be understood.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// All files that were read.
     pub sources: SourceMap,
     /// All findings, in file order.
@@ -72,7 +73,7 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
     }
     cascade::tidy(&mut diagnostics, &units, &sources);
     Loaded {
-        pipeline,
+        pipeline: Arc::new(pipeline),
         sources,
         diagnostics,
     }

@@ -1,7 +1,5 @@
 //! Views for tests, from pipelines as people write them.
 
-use std::sync::Arc;
-
 use super::{Statuses, View};
 use crate::plan::{Plan, Request, plan};
 use crate::world::{Changed, Context, Event, GitInfo};
@@ -39,7 +37,7 @@ pub(super) fn planned(text: &str) -> (Plan, dsl::source::SourceMap) {
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
     };
-    let plan = plan(&Arc::new(loaded.pipeline), request, &|_| None).expect("it has a plan");
+    let plan = plan(&loaded.pipeline, request, &|_| None).expect("it has a plan");
     (plan, loaded.sources)
 }
 

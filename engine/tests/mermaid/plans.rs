@@ -1,7 +1,6 @@
 //! Views of planned pipelines: of every kind of step and edge, and of sizes around Mermaid's limits.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use engine::graph::{Status, Statuses, View, view};
 use engine::plan::{Request, plan};
@@ -90,7 +89,7 @@ fn chain(stages: usize, jobs: usize, legs: usize) -> String {
 /// The view of a push on main.
 pub fn viewed(text: &str, statuses: Option<&Statuses>) -> View {
     let loaded = dsl::load(&NoFiles, "pipeline.kdl", text.to_owned());
-    planned(loaded, false, statuses)
+    planned(&loaded, false, statuses)
 }
 
 /// The acceptance pipelines, the examples and the project's own, whole and as a push on main selects them.
@@ -107,13 +106,16 @@ pub fn real_views() -> Vec<View> {
     let load = |file: &std::path::PathBuf| {
         dsl::load_file(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
     };
-    let views = files
-        .iter()
-        .flat_map(|f| [planned(load(f), true, None), planned(load(f), false, None)]);
+    let views = files.iter().flat_map(|f| {
+        [
+            planned(&load(f), true, None),
+            planned(&load(f), false, None),
+        ]
+    });
     views.collect()
 }
 
-fn planned(loaded: dsl::Loaded, everything: bool, statuses: Option<&Statuses>) -> View {
+fn planned(loaded: &dsl::Loaded, everything: bool, statuses: Option<&Statuses>) -> View {
     assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
     let request = Request {
         context: Context {
@@ -136,6 +138,6 @@ fn planned(loaded: dsl::Loaded, everything: bool, statuses: Option<&Statuses>) -
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
     };
-    let plan = plan(&Arc::new(loaded.pipeline), request, &|_| None).expect("it has a plan");
+    let plan = plan(&loaded.pipeline, request, &|_| None).expect("it has a plan");
     view(&plan, statuses)
 }
