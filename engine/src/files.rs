@@ -17,6 +17,8 @@ pub struct Patterns {
     unwanted: Matcher,
     /// Where to look: the part of each pattern before its first wildcard.
     roots: Vec<PathBuf>,
+    /// Also what git and pipe keep for themselves.
+    own_too: bool,
 }
 
 /// Paths without wildcards are compared as such: reading a pattern costs more than looking at a file.
@@ -85,6 +87,20 @@ impl Patterns {
             wanted: wanted.build()?,
             unwanted: unwanted.build()?,
             roots,
+            own_too: false,
+        })
+    }
+
+    /// The same, and the folders of git and pipe are folders like all others.
+    ///
+    /// # Errors
+    /// The pattern that cannot be read.
+    pub fn everything<'a>(
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, globset::Error> {
+        Ok(Self {
+            own_too: true,
+            ..Self::new(patterns)?
         })
     }
 
@@ -130,7 +146,7 @@ impl Patterns {
             let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
             if meta.is_dir() {
                 let name = relative.file_name();
-                if name.is_some_and(|n| n == ".pipe" || n == ".git") {
+                if !self.own_too && name.is_some_and(|n| n == ".pipe" || n == ".git") {
                     continue;
                 }
                 match fs::read_dir(folder.join(&relative)) {

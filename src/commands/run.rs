@@ -45,7 +45,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     }
     if args.dry_run || plan.steps().next().is_none() {
         let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
-        let status = plan_command::human(&plan, &again, out);
+        let status = plan_command::human(&project, &plan, &again, out);
         // What was named and cannot run is no success; what no event selects is.
         let refused = !args.dry_run && !args.names.is_empty();
         return Ok(if refused { exit::REFUSED } else { status });

@@ -8,6 +8,7 @@ mod action;
 mod digest;
 mod entry;
 pub mod index;
+pub mod kept;
 pub mod key;
 pub mod restore;
 mod sealed;
@@ -17,6 +18,7 @@ pub mod steps;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trim;
 
 pub use action::{Action, FORMAT, Log, place};
 pub use digest::Digest;
@@ -28,11 +30,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use index::Index;
-use steps::{Remembered, Steps};
+use steps::Steps;
 
 use crate::files::Patterns;
 
@@ -98,6 +101,8 @@ pub struct Cache {
     settings: Settings,
     index: Index,
     steps: Steps,
+    /// Whether something was kept.
+    kept: AtomicBool,
     /// The first thing that went wrong, not told yet, and whether something ever did.
     trouble: Mutex<(Option<String>, bool)>,
 }
@@ -133,6 +138,7 @@ impl Cache {
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
             steps: Steps::open(&checkout.join("steps")),
             settings,
+            kept: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -141,6 +147,12 @@ impl Cache {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The pipeline's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.settings.root
     }
 
     /// What is known of the files of the checkout.
@@ -218,12 +230,7 @@ impl Cache {
     pub fn used(&self, step: &str, action: &Arc<Action>) {
         let today = today();
         if self.steps.result(step, &action.key).is_none() {
-            let remembered = Remembered {
-                millis: action.millis,
-                result: Some(Arc::clone(action)),
-                used: 0,
-            };
-            self.steps.remember(step, remembered);
+            self.steps.has(step, Arc::clone(action), 0);
         }
         if !self.steps.first_use(step, today) {
             return;
@@ -284,12 +291,8 @@ impl Cache {
         match stored() {
             Ok(action) => {
                 let action = Arc::new(action);
-                let remembered = Remembered {
-                    millis: made.millis,
-                    result: Some(Arc::clone(&action)),
-                    used: today(),
-                };
-                self.steps.remember(made.step, remembered);
+                self.kept.store(true, Ordering::Relaxed);
+                self.steps.has(made.step, Arc::clone(&action), today());
                 Ok(Some(action))
             }
             Err(e) => {
@@ -308,6 +311,18 @@ impl Cache {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// The key under which a step last ran, or did not have to, if its document is still there.
+    #[must_use]
+    pub fn last_key(&self, step: &str) -> Option<Key> {
+        self.key(&self.steps.last(step)?)
+    }
+
+    /// The document of a key, if it is there.
+    #[must_use]
+    pub fn key(&self, digest: &Digest) -> Option<Key> {
+        Key::read(&self.store.get(digest, action::LONGEST).ok()?)
     }
 
     /// Keeps the document of a key, so that a later run can say what changed since.
@@ -343,6 +358,9 @@ impl Cache {
             .and_then(|()| self.steps.save(&checkout.join("steps")));
         if let Err(e) = saved {
             self.failed("written", &e.to_string());
+        } else if self.kept.load(Ordering::Relaxed) {
+            // Who cannot trim now does so another day.
+            let _ = trim::trim_daily(&self.store);
         }
     }
 

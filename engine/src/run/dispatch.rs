@@ -66,6 +66,26 @@ impl Options {
     /// The usual grace.
     pub const GRACE: Duration = Duration::from_secs(10);
 
+    /// For a folder, with nothing special.
+    #[must_use]
+    pub fn of(root: PathBuf) -> Self {
+        Self {
+            scratch: root.clone(),
+            root,
+            jobs: 1,
+            fail_fast: false,
+            depth: 0,
+            grace: Self::GRACE,
+            secrets: Secrets::default(),
+            masker: Arc::new(Masker::new(&[] as &[(&str, &[u8])]).0),
+            outer: OuterCi::None,
+            record: None,
+            cache: None,
+            uncached: Vec::new(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
     /// Whether somebody wants a step to run in any case.
     pub(super) fn is_uncached(&self, plan: &Plan, step: &PlannedStep) -> bool {
         let own = &plan.definition(step).name.value;
@@ -482,10 +502,13 @@ impl<'a> Dispatch<'a> {
             None => (0, 0, None, BTreeMap::new()),
         };
         let step = self.name(vertex as usize);
-        if let (Outcome::Passed, None, Some(cache)) =
-            (&outcome, self.made.get(&vertex), &self.options.cache)
-        {
-            cache.steps().took(&step, elapsed);
+        if let Some(cache) = &self.options.cache {
+            if outcome == Outcome::Passed && !self.made.contains_key(&vertex) {
+                cache.steps().took(&step, elapsed);
+            }
+            if let Some(key) = key {
+                cache.steps().saw(&step, key);
+            }
         }
         self.emit(&Event::StepEnded {
             step,

@@ -3,9 +3,11 @@
 mod caching;
 mod capture;
 pub mod concurrency;
+mod directories;
 mod dispatch;
 pub mod environment;
 pub mod event;
+pub mod forecast;
 pub mod outcome;
 mod prepare;
 mod recipe;
@@ -16,5 +18,6 @@ mod signals;
 mod tools;
 mod work;
 
+pub use caching::Keyed;
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
 pub use signals::asked_to_end;
