@@ -191,8 +191,13 @@ fn cache(
         return None;
     }
     let Some(settings) = project.cache_settings(&plan.request.context) else {
-        out.warning("there is no folder for results, so nothing is kept");
-        out.hint("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`");
+        if plan
+            .steps()
+            .any(|(_, s)| engine::run::is_cacheable(plan.definition(s)))
+        {
+            out.warning("there is no folder for results, so nothing is kept");
+            out.hint("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`");
+        }
         return None;
     };
     Some(Arc::new(Cache::open(Settings {

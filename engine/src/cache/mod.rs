@@ -356,9 +356,13 @@ impl Cache {
         let saved = store::private_folder(&checkout)
             .and_then(|()| self.index.save(&checkout.join("files")))
             .and_then(|()| self.steps.save(&checkout.join("steps")));
+        if !self.kept.load(Ordering::Relaxed) {
+            // What is remembered only saves time.
+            return;
+        }
         if let Err(e) = saved {
             self.failed("written", &e.to_string());
-        } else if self.kept.load(Ordering::Relaxed) {
+        } else {
             // Who cannot trim now does so another day.
             let _ = trim::trim_daily(&self.store);
         }

@@ -225,6 +225,7 @@ mod tests {
             outcome,
             elapsed: 7,
             attempts: 1,
+            key: None,
             outputs: std::collections::BTreeMap::new(),
         };
         let outcome = RunOutcome::Failed;

@@ -20,4 +20,5 @@ mod work;
 
 pub use caching::Keyed;
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
+pub use recipe::is_cacheable;
 pub use signals::asked_to_end;

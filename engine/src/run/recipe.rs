@@ -42,7 +42,8 @@ pub(super) struct Take {
 }
 
 /// Whether the result of a step can be kept: its author says what decides it, and it has no effect elsewhere.
-pub(super) fn is_cacheable(step: &Step) -> bool {
+#[must_use]
+pub fn is_cacheable(step: &Step) -> bool {
     why_never(step).is_none()
 }
 
