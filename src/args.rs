@@ -177,6 +177,16 @@ pub struct RunArgs {
     /// Show the plan and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Continue a run that was interrupted, cancelled or failed, where it stood [default: the latest]
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "latest",
+        conflicts_with_all = ["names", "event", "branch", "tag", "pr", "base", "params", "into"]
+    )]
+    pub resume: Option<String>,
     /// Run everything, or these steps or stages, whatever was kept; and keep nothing of them
     #[arg(
         long,

@@ -23,6 +23,7 @@ mod inputs;
 mod output;
 mod processes;
 mod refs;
+mod resume;
 mod runs;
 mod secrets;
 mod signals;

@@ -11,6 +11,7 @@ mod init;
 mod list;
 mod logs;
 mod plan;
+mod resume;
 mod run;
 mod runs;
 mod summary;

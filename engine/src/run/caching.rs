@@ -178,12 +178,11 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
     Done {
-        result: Ok(()),
-        attempts: 0,
         outputs: action.values.clone(),
         key: Some(key),
         made: Some(Arc::clone(action)),
         cached: true,
+        ..Done::new(Ok(()), 0)
     }
 }
 

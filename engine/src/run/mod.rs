@@ -12,6 +12,7 @@ pub mod outcome;
 mod prepare;
 mod recipe;
 mod results;
+pub mod resume;
 pub mod schedule;
 pub mod secrets;
 mod signals;

@@ -114,6 +114,8 @@ pub(super) struct Done {
     pub(super) made: Option<Arc<Action>>,
     /// Whether the result was there already.
     pub(super) cached: bool,
+    /// The earlier run that did it, where this one continues that.
+    pub(super) in_run: Option<u64>,
 }
 
 impl Done {
@@ -126,6 +128,7 @@ impl Done {
             key: None,
             made: None,
             cached: false,
+            in_run: None,
         }
     }
 
