@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::container::Kind;
 use engine::world::Event;
 
 /// Runs CI/CD pipelines from one declarative file, the same on a laptop and in any CI.
@@ -76,6 +77,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Look after the results that are kept.
     Cache(CacheArgs),
+    /// Look whether this machine has what the pipeline needs: engines, git, shells, folders.
+    Doctor(DoctorArgs),
     /// Format the file; never touches strings, numbers or comments.
     Fmt(FmtArgs),
     /// List stages, steps, parameters and secrets.
@@ -154,6 +157,40 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The container engine of a command that may need one.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// The engine for containers: docker or podman [default: `engine=` of the pipeline, DOCKER_HOST, the first that answers]
+    #[arg(long, env = "PIPE_ENGINE", value_name = "ENGINE", value_parser = engine)]
+    pub engine: Option<Kind>,
+    /// How long an engine may take to answer.
+    #[arg(long, env = "PIPE_ENGINE_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub engine_timeout: Duration,
+}
+
+fn engine(text: &str) -> Result<Kind, String> {
+    match text {
+        "docker" => Ok(Kind::Docker),
+        "podman" => Ok(Kind::Podman),
+        "host" | "local" | "none" => Err(
+            "a job that names a container never runs outside of one; take its `container` away"
+                .to_owned(),
+        ),
+        _ => Err("write docker or podman; DOCKER_HOST names a socket".to_owned()),
+    }
+}
+
+/// `pipe doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The engine to ask for.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
 /// `pipe run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -204,6 +241,9 @@ pub struct RunArgs {
     /// How long what is asked to end may take until it is killed.
     #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub grace: Duration,
+    /// The container engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Do not ask before steps that change the outside world; this version runs none of them yet.
     #[arg(short, long)]
     pub yes: bool,

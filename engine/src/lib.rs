@@ -1,6 +1,7 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
 pub mod cache;
+pub mod container;
 pub mod files;
 pub mod graph;
 pub mod output;

@@ -3,6 +3,8 @@
 mod cache;
 mod check;
 mod completions;
+mod containers;
+mod doctor;
 mod explain;
 mod explain_step;
 mod fmt;
@@ -38,6 +40,7 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Graph(args)) => graph::run(global, args, out),
         Some(Command::Explain(args)) => explain::run(global, args, out),
         Some(Command::Cache(args)) => cache::run(global, args, out),
+        Some(Command::Doctor(args)) => doctor::run(global, args, out),
         Some(Command::Fmt(args)) => fmt::run(global, args, out),
         Some(Command::List(args)) => list::run(global, args, out),
         Some(Command::Logs(args)) => logs::run(global, args, out),

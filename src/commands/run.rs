@@ -17,7 +17,7 @@ use indexmap::IndexMap;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use super::{plan as plan_command, resume};
+use super::{containers, plan as plan_command, resume};
 use crate::again::Again;
 use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
@@ -129,7 +129,7 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
         ),
     };
     Err(Failed::usage(format!(
-        "this version of pipe runs jobs on this machine; it does not run yet:\n{}{more}",
+        "this version of pipe runs jobs on this machine and in containers; it does not run yet:\n{}{more}",
         shown.join("\n")
     ))
     .hint(hint))
@@ -159,6 +159,13 @@ fn carry_out(
     warnings.iter().for_each(|w| out.warning(w));
     let mask = |text: &str| masker.mask_str(text).into_owned();
     let again = Again::of(global, &args.about, args.into.as_ref(), &mask);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|e| {
+        Failed::machine(format!("the run cannot begin: {e}")).hint("is `ulimit -n` very low?")
+    })?;
+    let engine = containers::engine(&runtime, plan, &args.engine, out)?;
     let _held = group(project, plan, out)?;
     if resumed.is_none() {
         warn_of_interrupted(project, out);
@@ -191,13 +198,8 @@ fn carry_out(
         record,
         scratch: scratch.path().to_path_buf(),
         cancel: CancellationToken::new(),
+        engine,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|e| {
-        Failed::machine(format!("the run cannot begin: {e}")).hint("is `ulimit -n` very low?")
-    })?;
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())
 }

@@ -1,5 +1,7 @@
 //! `job`: commands and what they need around them.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
 use super::select::RawWait;
@@ -8,8 +10,8 @@ use crate::codes::graph as codes;
 use crate::diagnostic::Diagnostic;
 use crate::form::{Form, Reader, Val};
 use crate::model::{
-    Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, MAX_LEGS, Matrix, Resources,
-    Service, Shell, WaitKind,
+    Artifact, ArtifactUse, Ask, Container, Job, KeptDirectory, KeyPart, MAX_LEGS, Matrix, Pull,
+    Ready, Resources, Service, Shell, WaitKind,
 };
 use crate::schema::NodeSchema;
 use crate::source::Spanned;
@@ -30,7 +32,16 @@ pub(super) fn job(
         match schema.name {
             "shell" => job.shell = shell(reader, node, schema),
             "workdir" => job.workdir = reader.form(node, schema).arg(0).cloned(),
-            "container" => job.container = container(reader, node, schema),
+            "container" => {
+                let form = reader.form(node, schema);
+                job.platform = form.text("platform").map(|p| p.value);
+                job.pull = match form.text("pull").as_ref().map(|p| p.value.as_str()) {
+                    Some("always") => Pull::Always,
+                    Some("never") => Pull::Never,
+                    _ => Pull::Missing,
+                };
+                job.container = container(reader, &form);
+            }
             "service" => job.services.extend(service(reader, node, schema)),
             "inputs" => job.inputs.extend(reader.form(node, schema).texts()),
             "outputs" => job.outputs.extend(reader.form(node, schema).texts()),
@@ -60,12 +71,7 @@ pub(super) fn shell(
     })
 }
 
-fn container(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    schema: &'static NodeSchema,
-) -> Option<Container> {
-    let form = reader.form(node, schema);
+fn container(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Container> {
     match (
         form.arg_value(0).and_then(Val::as_template),
         form.text("image"),
@@ -85,7 +91,8 @@ fn container(
             None
         }
         (None, None) => {
-            if node.args.is_empty() && form.node.props.iter().all(|p| p.name.value != "image") {
+            if form.node.args.is_empty() && form.node.props.iter().all(|p| p.name.value != "image")
+            {
                 reader.report(
                     Diagnostic::new(
                         &crate::codes::shape::MISSING_ARGUMENT,
@@ -104,14 +111,40 @@ fn container(
 fn service(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Option<Service> {
     let form = reader.form(node, schema);
     let env = env(reader, &form);
-    if let Some((schema, ready)) = form.child("ready") {
-        reader.check_deep(ready, schema);
-    }
+    let ready = form.child("ready").map(|(s, n)| ready(reader, n, s));
     Some(Service {
         name: form.arg(0)?.clone(),
         image: form.arg_value(1)?.as_template()?.clone(),
         env,
+        ready,
     })
+}
+
+fn ready(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Ready {
+    let form = reader.form(node, schema);
+    let template = |name| form.value(name).and_then(Val::as_template).cloned();
+    let duration = |name| form.value(name).and_then(Val::as_duration);
+    let status = form.value("status").and_then(Val::as_int);
+    let url = form.arg_value(0).and_then(Val::as_template).cloned();
+    let http = url.map(|url| Ask::Http {
+        url,
+        status: status.and_then(|s| u16::try_from(s).ok()).unwrap_or(200),
+        contains: [template("body"), template("version")]
+            .into_iter()
+            .flatten()
+            .collect(),
+    });
+    let asks = [
+        http,
+        template("tcp").map(Ask::Tcp),
+        form.text("command").map(Ask::Command),
+    ];
+    Ready {
+        asks: asks.into_iter().flatten().collect(),
+        within: duration("within").unwrap_or(Duration::from_secs(120)),
+        every: duration("every").unwrap_or(Duration::from_secs(1)),
+        stable_for: duration("stable-for").unwrap_or_default(),
+    }
 }
 
 fn key(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Vec<Spanned<KeyPart>> {

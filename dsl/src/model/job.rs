@@ -1,5 +1,7 @@
 //! `job` and what belongs to it alone.
 
+use std::time::Duration;
+
 use super::{Command, EnvVar, Matrix, StepId};
 use crate::expr::Template;
 use crate::source::Spanned;
@@ -15,6 +17,10 @@ pub struct Job {
     pub workdir: Option<Spanned<String>>,
     /// The container, where it names one.
     pub container: Option<Container>,
+    /// The platform of its image and of those of its services, where it names one.
+    pub platform: Option<String>,
+    /// When its image is fetched.
+    pub pull: Pull,
     /// Containers beside it.
     pub services: Vec<Service>,
     /// Patterns of the files that decide the result.
@@ -57,6 +63,61 @@ pub enum Container {
     Image(Spanned<String>),
 }
 
+/// When an image is fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// When it is not there.
+    #[default]
+    Missing,
+    /// Each time.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// `ready` of a service
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// What is asked; several must all hold.
+    pub asks: Vec<Ask>,
+    /// How long to wait for it.
+    pub within: Duration,
+    /// The time between two tries.
+    pub every: Duration,
+    /// How long it must stay ready.
+    pub stable_for: Duration,
+}
+
+/// How readiness is found out.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// An HTTP answer.
+    Http {
+        /// The address.
+        url: Spanned<Template>,
+        /// The status to expect.
+        status: u16,
+        /// Texts that the answer must contain.
+        contains: Vec<Spanned<Template>>,
+    },
+    /// `host:port` that accepts a connection.
+    Tcp(Spanned<Template>),
+    /// A command that succeeds.
+    Command(Spanned<String>),
+}
+
+impl Ask {
+    /// Its texts with references.
+    #[must_use]
+    pub fn templates(&self) -> Vec<&Spanned<Template>> {
+        match self {
+            Ask::Http { url, contains, .. } => [url].into_iter().chain(contains).collect(),
+            Ask::Tcp(address) => vec![address],
+            Ask::Command(_) => Vec::new(),
+        }
+    }
+}
+
 /// `service`
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -66,6 +127,8 @@ pub struct Service {
     pub image: Spanned<Template>,
     /// Its variables.
     pub env: Vec<EnvVar>,
+    /// When it counts as ready; otherwise as soon as it is started.
+    pub ready: Option<Ready>,
 }
 
 /// A part of a key.

@@ -21,7 +21,8 @@ pub use delivery::{
     Release, Requirement, Sign, Target, Version, VersionScheme,
 };
 pub use job::{
-    Artifact, ArtifactUse, Container, Job, KeptDirectory, KeyPart, Resources, Service, Shell,
+    Artifact, ArtifactUse, Ask, Container, Job, KeptDirectory, KeyPart, Pull, Ready, Resources,
+    Service, Shell,
 };
 pub use matrix::{Leg, MAX_LEGS, Matrix};
 pub use select::{Condition, Selection};

@@ -44,6 +44,8 @@ impl Step {
                 for service in &job.services {
                     out.push(&service.image);
                     out.extend(service.env.iter().map(|v| &v.value));
+                    let asks = service.ready.iter().flat_map(|r| &r.asks);
+                    out.extend(asks.flat_map(super::Ask::templates));
                 }
             }
             StepKind::Build(build) => {

@@ -271,8 +271,7 @@ pub static CONTAINER: NodeSchema = node(
     )
     .default("missing"),
 ])
-.example("container \"python:3.11-slim\"")
-.later();
+.example("container \"python:3.11-slim\"");
 
 /// `service`
 pub static SERVICE: NodeSchema = node(
@@ -284,8 +283,7 @@ pub static SERVICE: NodeSchema = node(
     field("reference", Type::ImageRef, "An image reference."),
 ])
 .children(&[many(&ENV), once(&READY)])
-.example("service postgres \"postgres:15\" {\n    env POSTGRES_PASSWORD=\"test\"\n    ready tcp=\"postgres:5432\"\n}")
-.later();
+.example("service postgres \"postgres:15\" {\n    env POSTGRES_PASSWORD=\"test\"\n    ready tcp=\"postgres:5432\"\n}");
 
 /// `when`, `needs` and the like, which every step may have.
 macro_rules! step_children {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::{Missing, Template};
-use dsl::model::{Leg, Pipeline, Step, StepId};
+use dsl::model::{Container, Leg, Pipeline, Step, StepId};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -190,6 +190,16 @@ impl Plan {
         Ok(Some(filled.known().unwrap_or_else(|| filled.to_string())))
     }
 
+    /// Whether a step needs a container engine.
+    #[must_use]
+    pub fn needs_engine(&self) -> bool {
+        let contained = |step: &PlannedStep| {
+            let job = self.definition(step).job();
+            job.is_some_and(|j| matches!(j.container, Some(Container::Reference(_))))
+        };
+        self.steps().any(|(_, step)| contained(step))
+    }
+
     /// Steps that this version cannot run, with what they are.
     #[must_use]
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
@@ -197,10 +207,15 @@ impl Plan {
             let definition = self.definition(step);
             match definition.job() {
                 None => Some((definition.kind.verb(), definition.span)),
-                Some(job) if job.container.is_some() || !job.services.is_empty() => {
-                    Some(("job in a container", definition.span))
-                }
-                Some(_) => None,
+                Some(job) => match &job.container {
+                    Some(Container::Image(_)) => {
+                        Some(("job in an image of this pipeline", definition.span))
+                    }
+                    None if !job.services.is_empty() => {
+                        Some(("job with services on this machine", definition.span))
+                    }
+                    _ => None,
+                },
             }
         };
         self.steps()

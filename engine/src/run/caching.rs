@@ -13,7 +13,7 @@ use super::capture::Capture;
 use super::outcome::Failure;
 use super::recipe::Recipe;
 use super::work::{self, Done, News, NotDone, Site, Work};
-use super::{directories, results, tools};
+use super::{directories, place, results, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
 use crate::files::Patterns;
 
@@ -155,7 +155,10 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
 /// The result of a step at once, where that costs next to nothing: nothing to put in place, a short log.
 pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, Vec<String>)> {
     let recipe = work.recipe.as_deref()?;
-    if !work.artifacts.is_empty() || !is_little(recipe, &site.root, cache) {
+    if !work.artifacts.is_empty()
+        || !recipe.images.is_empty()
+        || !is_little(recipe, &site.root, cache)
+    {
         return None;
     }
     let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
@@ -188,9 +191,18 @@ fn hit(action: &Arc<Action>, key: Digest) -> Done {
 
 /// Runs a step, or gives the result that is there.
 pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
-    let Some(recipe) = work.recipe.clone() else {
+    let Some(mut recipe) = work.recipe.clone() else {
         return worked(&work, site, cache).await;
     };
+    if !recipe.images.is_empty() {
+        let known = match place::images(&recipe.images, site).await {
+            Ok(known) => known,
+            Err(not_done) => return Done::not_begun(not_done),
+        };
+        let recipe = Arc::make_mut(&mut recipe);
+        recipe.key.setting.extend(known);
+        recipe.images.clear();
+    }
     let printed = match tools::printed(&recipe, &work, site).await {
         Ok(printed) => printed,
         Err(not_done) => return Done::not_begun(not_done),

@@ -19,6 +19,8 @@ pub(super) struct Directory {
     pub(super) name: String,
     /// Where it is, absolute.
     pub(super) path: PathBuf,
+    /// Where it is in the job's home, if it is there.
+    pub(super) in_home: Option<PathBuf>,
     /// Its key; without one it is left in place.
     pub(super) key: Vec<KeyPart>,
     /// Shorter keys, to be tried in order.
@@ -110,6 +112,11 @@ async fn values(
             hidden.then(|| cache.salted(value).unwrap_or_default())
         };
         let (name, value) = match part {
+            KeyPart::Run(command) if work.contained.is_some() => {
+                return Ok(Err(format!(
+                    "its key runs `{command}`, which a job in a container cannot have"
+                )));
+            }
             KeyPart::Run(command) => {
                 let printed = tools::printed_by(command, work, site).await?;
                 (format!("(run) {command}"), printed)

@@ -22,6 +22,7 @@ use super::signals::{self, Signals};
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
+use crate::container::Engine;
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, PlannedStep, VertexId};
 use crate::process::guardian;
@@ -63,6 +64,8 @@ pub struct Options {
     pub resumed: Option<Resumed>,
     /// Cancels the run from outside, with the reason.
     pub cancel: CancellationToken,
+    /// The container engine, where a step needs one.
+    pub engine: Option<Arc<Engine>>,
 }
 
 impl Options {
@@ -87,6 +90,7 @@ impl Options {
             uncached: Vec::new(),
             resumed: None,
             cancel: CancellationToken::new(),
+            engine: None,
         }
     }
 

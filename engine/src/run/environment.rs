@@ -13,6 +13,8 @@ pub struct Passed {
     pub why: &'static str,
     /// Whether it chooses what a job does, so that it is part of the key of a result. The others say where things are.
     pub decides: bool,
+    /// Whether a job in a container gets it too. What says where things are on this machine means nothing there.
+    pub travels: bool,
 }
 
 /// The whole list. The reference prints it.
@@ -28,14 +30,14 @@ pub const PASSED: &[Passed] = &[
     passed("XDG_*", "where programs keep settings and caches"),
     passed("SSL_CERT_FILE", "trusted certificates"),
     passed("SSL_CERT_DIR", "trusted certificates"),
-    passed("http_proxy", "the way to the network"),
-    passed("https_proxy", "the way to the network"),
-    passed("no_proxy", "the way to the network"),
-    passed("all_proxy", "the way to the network"),
-    passed("HTTP_PROXY", "the way to the network"),
-    passed("HTTPS_PROXY", "the way to the network"),
-    passed("NO_PROXY", "the way to the network"),
-    passed("ALL_PROXY", "the way to the network"),
+    travelling("http_proxy", "the way to the network"),
+    travelling("https_proxy", "the way to the network"),
+    travelling("no_proxy", "the way to the network"),
+    travelling("all_proxy", "the way to the network"),
+    travelling("HTTP_PROXY", "the way to the network"),
+    travelling("HTTPS_PROXY", "the way to the network"),
+    travelling("NO_PROXY", "the way to the network"),
+    travelling("ALL_PROXY", "the way to the network"),
     passed("CARGO_HOME", "where the toolchain lives"),
     passed("RUSTUP_HOME", "where the toolchain lives"),
     deciding("RUSTUP_TOOLCHAIN", "where the toolchain lives"),
@@ -52,6 +54,16 @@ const fn passed(name: &'static str, why: &'static str) -> Passed {
         name,
         why,
         decides: false,
+        travels: false,
+    }
+}
+
+const fn travelling(name: &'static str, why: &'static str) -> Passed {
+    Passed {
+        name,
+        why,
+        decides: false,
+        travels: true,
     }
 }
 
@@ -60,6 +72,7 @@ const fn deciding(name: &'static str, why: &'static str) -> Passed {
         name,
         why,
         decides: true,
+        travels: false,
     }
 }
 
@@ -127,8 +140,31 @@ pub struct Environment(IndexMap<OsString, OsString>);
 impl Environment {
     /// What `outer` has of the list, and of the names in `also`.
     pub fn passed(outer: impl Iterator<Item = (OsString, OsString)>, also: &[String]) -> Self {
+        Self::of(outer, also, &|_| true)
+    }
+
+    /// The same for a job in a container; programs, home and language are those of its image.
+    pub fn passed_into_container(
+        outer: impl Iterator<Item = (OsString, OsString)>,
+        also: &[String],
+    ) -> Self {
+        let mut env = Self::of(outer, also, &|p| p.travels);
+        // There is nobody of the caller's number in most images.
+        for name in ["USER", "LOGNAME"] {
+            env.0
+                .entry(name.into())
+                .or_insert_with(|| OsString::from("pipe"));
+        }
+        env
+    }
+
+    fn of(
+        outer: impl Iterator<Item = (OsString, OsString)>,
+        also: &[String],
+        passes: &dyn Fn(&Passed) -> bool,
+    ) -> Self {
         let wanted = |name: &str| {
-            let listed = PASSED.iter().any(|p| p.is(name));
+            let listed = PASSED.iter().any(|p| passes(p) && p.is(name));
             listed || also.iter().any(|a| a == name)
         };
         Self(

@@ -10,6 +10,7 @@ use dsl::source::Span;
 
 use super::caching::{Keyed, keyed};
 use super::dispatch::Options;
+use super::place::in_key;
 use super::prepare;
 use super::recipe::{self, Recipe};
 use crate::cache::key::{Change, changes};
@@ -155,6 +156,13 @@ fn as_last_time(
     for (name, value) in secrets.filter(|(_, value)| value.starts_with("secret ")) {
         let env = &mut recipe.key.env;
         env.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    for (name, source) in std::mem::take(&mut recipe.images) {
+        let then = last.and_then(|key| key.setting.get(&name));
+        let same = then.filter(|t| t.starts_with(&in_key(&source.reference, "")));
+        let same =
+            same.ok_or_else(|| format!("which image {} is shows only in a run", source.reference))?;
+        recipe.key.setting.insert(name, same.clone());
     }
     let mut printed = BTreeMap::new();
     for part in &recipe.parts {

@@ -3,12 +3,14 @@
 mod caching;
 mod capture;
 pub mod concurrency;
+mod contained;
 mod directories;
 mod dispatch;
 pub mod environment;
 pub mod event;
 pub mod forecast;
 pub mod outcome;
+mod place;
 mod prepare;
 mod recipe;
 mod results;

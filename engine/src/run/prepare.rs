@@ -11,6 +11,7 @@ use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
 use super::caching;
+use super::contained::{self, Contained};
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
@@ -145,8 +146,19 @@ pub(super) fn work(
             Some((kept, into.unwrap_or_default()))
         })
         .collect();
-    let recipe = recipe_of(plan, vertex, planned, &env, options, artifacts, made)?;
+    let contained = contained_of(plan, planned, job, facts)?;
+    let recipe = recipe_of(
+        plan,
+        vertex,
+        planned,
+        &env,
+        contained.as_ref(),
+        options,
+        artifacts,
+        made,
+    )?;
     Ok(Work {
+        contained,
         name: planned.name.as_str().into(),
         commands: job.run.clone(),
         always: step.always.clone(),
@@ -187,7 +199,36 @@ pub(super) fn recipe(
     }
     let env = environment(plan, planned, job, options, 0, facts)?;
     let nowhere = Some(Path::new(""));
-    recipe_of(plan, vertex, planned, &env, options, nowhere, made)
+    let contained = contained_of(plan, planned, job, facts)?;
+    let contained = contained.as_ref();
+    recipe_of(
+        plan, vertex, planned, &env, contained, options, nowhere, made,
+    )
+}
+
+/// Where the job runs, if not on this machine itself.
+fn contained_of(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    job: &Job,
+    facts: &dyn RunFacts,
+) -> Result<Option<Contained>, Failure> {
+    let (pipeline, request) = (&plan.pipeline, &plan.request);
+    contained::contained(job, &|template| {
+        let filled = plan::fill(
+            template,
+            pipeline,
+            request,
+            &planned.leg,
+            &planned.env,
+            facts,
+        );
+        let filled = filled.map_err(|missing| no_value(&missing[0]))?;
+        let text = filled.to_string();
+        filled
+            .known()
+            .ok_or_else(|| Failure::new(format!("`{text}` has no value yet")))
+    })
 }
 
 /// Where a run keeps an artifact that a step takes.
@@ -200,11 +241,13 @@ fn kept_artifact(plan: &Plan, take: &ArtifactUse, artifacts: &Path) -> Option<Pa
 }
 
 /// What decides the step's result, if that can be kept.
+#[expect(clippy::too_many_arguments, reason = "all of it decides the result")]
 fn recipe_of(
     plan: &Plan,
     vertex: u32,
     planned: &plan::PlannedStep,
     env: &Environment,
+    contained: Option<&Contained>,
     options: &Options,
     artifacts: Option<&Path>,
     made: &BTreeMap<u32, Arc<Action>>,
@@ -251,7 +294,10 @@ fn recipe_of(
             known: result.and_then(|r| caching::artifact_of(r, &take.name.value)),
         })
     });
-    let recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
+    let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
+    if let (Some(recipe), Some(contained)) = (&mut recipe, contained) {
+        recipe::contain(recipe, contained, &secret);
+    }
     if let Some(e) = trouble.take() {
         // Without the salt a secret would have to stand in the key as it is, or not at all.
         cache.failed("used", &e.to_string());
@@ -288,7 +334,11 @@ fn environment(
         .chain(&job.pass_env)
         .map(|n| n.value.clone())
         .collect();
-    let mut env = Environment::passed(std::env::vars_os(), &also);
+    let outer = std::env::vars_os();
+    let mut env = match job.container {
+        None => Environment::passed(outer, &also),
+        Some(_) => Environment::passed_into_container(outer, &also),
+    };
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();
@@ -336,6 +386,7 @@ fn directory(cache: &KeptDirectory, options: &Options) -> Directory {
         |parts: &[dsl::source::Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
     Directory {
         name: cache.name.value.clone(),
+        in_home: path.strip_prefix("~/").map(PathBuf::from),
         path: match home {
             Some((rest, home)) => PathBuf::from(home).join(rest),
             None => options.root.join(path),

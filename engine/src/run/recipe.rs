@@ -7,8 +7,10 @@ use dsl::model::{Command, Job, KeyPart, Shell, Step, StepId, StepKind};
 use petgraph::Direction;
 use petgraph::visit::EdgeRef;
 
+use super::contained::Contained;
 use super::environment::Environment;
 use crate::cache::{Digest, Key, key};
+use crate::container::{Source, is_by_digest};
 use crate::plan::{Edge, Plan, PlannedStep, Vertex, VertexId};
 
 /// What decides a result, and what the result is made of.
@@ -26,6 +28,8 @@ pub(super) struct Recipe {
     pub(super) makers: BTreeMap<String, (StepId, Vec<String>)>,
     /// Artifacts that it takes.
     pub(super) takes: Vec<Take>,
+    /// Images that have to be looked up, with their names in the key.
+    pub(super) images: Vec<(String, Source)>,
 }
 
 /// An artifact that a step takes.
@@ -58,8 +62,36 @@ pub(super) fn why_never(step: &Step) -> Option<&'static str> {
     if step.rollback.is_some() {
         return Some("it has a `rollback`, so what it did may have been undone");
     }
+    let runs = job.key.iter().any(|p| matches!(p.value, KeyPart::Run(_)));
     let contained = job.container.is_some() || !job.services.is_empty();
-    contained.then_some("it runs in a container")
+    (runs && contained)
+        .then_some("it runs in a container, and its `key` runs a command on this machine")
+}
+
+/// Adds what a job's container adds to its recipe: which images, and what the services are told.
+pub(super) fn contain(
+    recipe: &mut Recipe,
+    contained: &Contained,
+    secret: &dyn Fn(&str) -> Option<String>,
+) {
+    let setting = &mut recipe.key.setting;
+    if let Some(platform) = &contained.source.platform {
+        setting.insert("platform".into(), platform.clone());
+    }
+    for service in &contained.services {
+        for (name, value) in &service.env {
+            let value = secret(value).unwrap_or_else(|| value.clone());
+            setting.insert(format!("{name} of {}", service.name), value);
+        }
+    }
+    for (name, source) in contained.sources() {
+        // A digest says which image it is; anything else is looked up when it runs.
+        if is_by_digest(&source.reference) {
+            setting.insert(name, source.reference);
+        } else {
+            recipe.images.push((name, source));
+        }
+    }
 }
 
 /// The recipe of a cacheable step. `env` are the variables that count.
@@ -98,6 +130,7 @@ pub(super) fn recipe(
         products: products(job),
         makers: makers(plan, vertex),
         takes,
+        images: Vec::new(),
     })
 }
 

@@ -13,14 +13,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
+use super::contained::Contained;
 use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
+use super::place::{self, Place};
 use super::recipe::Recipe;
 use super::{results, tools};
 use crate::cache::{Action, Digest};
+use crate::container::Engine;
 use crate::output::{Masker, OuterCi};
-use crate::process::{self, Exit, Spec, Stop};
+use crate::process::{Exit, Spec, Stop};
 
 /// How long clean-up and undo may take where nothing is said.
 const CLEAN_UP: Duration = Duration::from_secs(600);
@@ -45,6 +48,8 @@ pub(super) struct Work {
     pub(super) kept: Vec<Directory>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
+    /// The container in which it runs.
+    pub(super) contained: Option<Contained>,
     /// What decides its result, where that can be kept.
     pub(super) recipe: Option<Arc<Recipe>>,
 }
@@ -74,6 +79,8 @@ pub(super) struct Site {
     pub(super) printed: Arc<tools::Printed>,
     /// Who makes the results of this run, for a person.
     pub(super) origin: Arc<str>,
+    /// The container engine, where the run needs one.
+    pub(super) engine: Option<Arc<Engine>>,
 }
 
 /// What a step tells while it works.
@@ -166,13 +173,15 @@ impl From<Failure> for NotDone {
 /// Does the work: artifacts in place, the commands with retries, clean-up, artifacts and outputs kept.
 pub(super) async fn work(work: &Work, site: &Site) -> Done {
     let mut capture = Capture::new(site);
+    let setup = place::setup(work, site);
+    let mut place = Place::of(site, setup.as_ref());
     let mut attempt = 0;
     let deadline = work.timeout.map(|t| Instant::now() + t);
     let mut result = prepare(work, site).map_err(NotDone::NotBegun);
     let mut outputs = BTreeMap::new();
     while result.is_ok() {
         attempt += 1;
-        result = tried(work, site, &mut capture, deadline, attempt)
+        result = tried(work, site, &mut place, &mut capture, deadline, attempt)
             .await
             .map(|found| outputs = found)
             .map_err(|e| if attempt > 1 { e.later() } else { e });
@@ -201,11 +210,15 @@ pub(super) async fn work(work: &Work, site: &Site) -> Done {
             () = site.cancel.cancelled() => result = Err(NotDone::Cancelled),
         }
     }
-    if let Err(failure) = clean_up(work, site, &mut capture).await
+    if matches!(result, Err(NotDone::Failed(_))) && !site.cancel.is_cancelled() {
+        place.blame(site, &mut capture).await;
+    }
+    if let Err(failure) = clean_up(work, site, &mut place, &mut capture).await
         && result.is_ok()
     {
         result = Err(failure);
     }
+    place.end(site).await;
     if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }
@@ -218,12 +231,15 @@ pub(super) async fn work(work: &Work, site: &Site) -> Done {
 /// Runs the commands of a rollback: not stopped by the first signal, with a time of their own.
 pub(super) async fn undo(work: &Work, site: &Site) -> Done {
     let mut capture = Capture::new(site);
+    let setup = place::setup(work, site);
+    let mut place = Place::of(site, setup.as_ref());
     let never = CancellationToken::new();
     let deadline = Instant::now() + work.timeout.unwrap_or(CLEAN_UP);
     let result = commands(
         work,
         &work.commands,
         site,
+        &mut place,
         &mut capture,
         &never,
         Some(deadline),
@@ -231,6 +247,7 @@ pub(super) async fn undo(work: &Work, site: &Site) -> Done {
         None,
     )
     .await;
+    place.end(site).await;
     if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }
@@ -275,6 +292,7 @@ fn workdir(work: &Work, site: &Site) -> Result<PathBuf, Failure> {
 async fn tried(
     work: &Work,
     site: &Site,
+    place: &mut Place<'_>,
     capture: &mut Capture,
     deadline: Option<Instant>,
     attempt: u32,
@@ -290,6 +308,7 @@ async fn tried(
         work,
         &work.commands,
         site,
+        place,
         capture,
         &site.cancel,
         deadline,
@@ -328,8 +347,13 @@ async fn grace_after_cancel(site: &Site) {
 }
 
 /// The clean-up of a step: its own time, and after the first signal the grace.
-async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(), NotDone> {
-    if work.always.is_empty() || site.kill.is_cancelled() {
+async fn clean_up(
+    work: &Work,
+    site: &Site,
+    place: &mut Place<'_>,
+    capture: &mut Capture,
+) -> Result<(), NotDone> {
+    if work.always.is_empty() || site.kill.is_cancelled() || !place.has_begun() {
         return Ok(());
     }
     let own = Work {
@@ -338,7 +362,8 @@ async fn clean_up(work: &Work, site: &Site, capture: &mut Capture) -> Result<(),
     };
     let deadline = Some(Instant::now() + CLEAN_UP);
     let late = CancellationToken::new();
-    let cleaning = commands(&own, &own.always, site, capture, &late, deadline, 1, None);
+    let always = &own.always;
+    let cleaning = commands(&own, always, site, place, capture, &late, deadline, 1, None);
     tokio::pin!(cleaning);
     let done = tokio::select! {
         done = &mut cleaning => done,
@@ -364,6 +389,7 @@ async fn commands(
     work: &Work,
     list: &[Command],
     site: &Site,
+    place: &mut Place<'_>,
     capture: &mut Capture,
     cancel: &CancellationToken,
     deadline: Option<Instant>,
@@ -385,11 +411,8 @@ async fn commands(
             }
         };
         let spec = spec(work, command, site, attempt, outputs).map_err(not_started)?;
-        let (output, chunks) = mpsc::channel(4);
-        let (ended, ()) = tokio::join!(
-            process::run(&spec, left, site.grace, cancel, &site.kill, output),
-            capture.take(site, chunks)
-        );
+        let ran = place.run(&spec, left, site, cancel, capture).await;
+        let ended = ran.map_err(|e| if at == 0 { e } else { e.later() })?;
         if ended.leaked > 0 {
             let text = format!(
                 "{} left {} running, ended now",
@@ -398,21 +421,25 @@ async fn commands(
             );
             let _ = site.news.send(News::Warning { text }).await;
         }
-        let failure = match (ended.stopped, ended.exit) {
+        let failure = match (ended.stopped, &ended.exit) {
             (Some(Stop::Cancelled | Stop::Killed), _) => return Err(NotDone::Cancelled),
             (Some(Stop::TimedOut), _) => timed_out(work, deadline),
             (None, Exit::Code(0)) => continue,
             (None, Exit::Code(code)) => Failure {
-                exit: Some(code),
+                exit: Some(*code),
                 ..Failure::new(format!("exit {code}"))
             }
-            .help_for(code),
-            (None, Exit::Signal(signal)) => signalled(signal),
+            .help_for(*code),
+            (None, Exit::Signal(signal)) => signalled(*signal),
             (None, Exit::NotStarted(why)) => {
-                return Err(not_started(
-                    Failure::new(why.to_string()).help(why.remedy()),
-                ));
+                let failure = Failure::new(why.to_string()).help(why.remedy());
+                let failure = place.explain(&spec, &ended.exit, failure).await;
+                return Err(not_started(failure));
             }
+        };
+        let failure = match ended.stopped {
+            None => place.explain(&spec, &ended.exit, failure).await,
+            Some(_) => failure,
         };
         return Err(NotDone::Failed(Failure {
             command: Some(command.title()),
@@ -489,7 +516,10 @@ pub(super) fn spec(
     if let Some(outputs) = outputs {
         env.set("PIPE_OUTPUT", outputs.as_os_str());
     }
-    let (program, args) = argv(command, work.shell.as_ref());
+    let (program, args) = match (command, &work.shell, &work.contained) {
+        (Command::Shell(text), None, Some(_)) => any_shell(&text.value),
+        (_, shell, _) => argv(command, shell.as_ref()),
+    };
     Ok(Spec {
         program,
         args,
@@ -502,6 +532,15 @@ pub(super) fn spec(
             site.vertex
         ),
     })
+}
+
+/// Images have `sh`, and not all of them `bash`: the better one that is there, ending at the first failure.
+fn any_shell(text: &str) -> (OsString, Vec<OsString>) {
+    const FIND: &str = "command -v bash >/dev/null 2>&1 && exec bash -euo pipefail -c \"$1\"; exec sh -eu -c \"$1\"";
+    (
+        "sh".into(),
+        ["-c", FIND, "sh", text].map(OsString::from).to_vec(),
+    )
 }
 
 /// The program and its arguments. Shell text is one argument, so that no value is ever part of another text.

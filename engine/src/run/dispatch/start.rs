@@ -177,6 +177,7 @@ impl Dispatch<'_> {
             vertex,
             printed: Arc::clone(&self.printed),
             origin: Arc::clone(&self.origin),
+            engine: self.options.engine.clone(),
         }
     }
 }
