@@ -81,6 +81,11 @@ impl Engine {
             return Err(Trouble::new(format!("the image {name} is not there"))
                 .help("`pull=never` does not fetch it; build or load it, or take `pull` away"));
         }
+        if is_local(&full) {
+            let name = &source.reference;
+            return Err(Trouble::new(format!("the image {name} is not there"))
+                .help("names with localhost/ are of images that were built or loaded here"));
+        }
         self.pull(&reference, &full, source, say).await?;
         let fetched = self.local(&full, source).await?;
         fetched.ok_or_else(|| {
@@ -117,10 +122,14 @@ impl Engine {
                 true => id,
                 false => format!("sha256:{id}"),
             },
-            digest: seen.repo_digests.and_then(|all| {
-                let digest = all.into_iter().next()?;
-                Some(digest.split_once('@')?.1.to_owned())
-            }),
+            // Podman makes one up for what was never in a registry.
+            digest: seen
+                .repo_digests
+                .filter(|_| !is_local(name))
+                .and_then(|all| {
+                    let digest = all.into_iter().next()?;
+                    Some(digest.split_once('@')?.1.to_owned())
+                }),
         }))
     }
 
@@ -169,6 +178,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn is_local(name: &str) -> bool {
+    name.starts_with("localhost/")
 }
 
 /// Adds what can be done about a registry's answer.

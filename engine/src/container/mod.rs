@@ -111,7 +111,7 @@ impl Trouble {
 
     /// `what` is a sentence part: the container could not be made.
     fn of(what: &str, error: Error) -> Self {
-        let mut trouble = match error {
+        match error {
             Error::DockerResponseServerError {
                 status_code,
                 message,
@@ -122,11 +122,7 @@ impl Trouble {
             Error::DockerStreamError { error } => Self::new(format!("{what}: {}", said(&error))),
             other => Self::new(format!("{what}: {}", because(&other)))
                 .help("is the engine still running? `pipe doctor` asks it"),
-        };
-        if trouble.status.is_some_and(|s| s >= 500) {
-            trouble.help = Some("that is the engine's own failure; its log says more".to_owned());
         }
-        trouble
     }
 
     fn silent(what: &str, limit: Duration) -> Self {

@@ -2,6 +2,7 @@
 //! begun again when it had to be killed, removed at the end whatever happened.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions,
 };
 use futures_util::future::{join_all, try_join_all};
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +65,12 @@ pub struct Room<'e> {
     pub(super) job: Option<String>,
     jobs: u32,
     has_begun: bool,
+    pub(super) acting: Acting,
 }
+
+/// Held by every call that makes something, until the engine has answered it: one that nobody waits for any more still
+/// makes what it asked for, and that is to be removed too.
+pub(super) type Acting = Arc<RwLock<()>>;
 
 impl<'e> Room<'e> {
     /// A room that is begun with its first command.
@@ -83,6 +89,7 @@ impl<'e> Room<'e> {
             job: None,
             jobs: 0,
             has_begun: false,
+            acting: Acting::default(),
         }
     }
 
@@ -187,7 +194,10 @@ impl<'e> Room<'e> {
                     .push(Beside::new(beside, name, image.id.clone()));
             }
             let network = self.network.clone().unwrap_or_default();
-            let starts = self.beside.iter().map(|b| b.start(self.engine, &network));
+            let starts = self
+                .beside
+                .iter()
+                .map(|b| b.start(self.engine, &network, &self.acting));
             let addresses = try_join_all(starts).await?;
             for (beside, address) in self.beside.iter_mut().zip(addresses) {
                 beside.address = Some(address);
@@ -220,11 +230,10 @@ impl<'e> Room<'e> {
             labels: Some(self.engine.mark.labels()),
             ..NetworkCreateRequest::default()
         };
-        let call = self.engine.docker.create_network(request);
-        self.engine
-            .ask("the network of the services cannot be made", call)
-            .await
-            .map(|_| ())
+        let docker = self.engine.docker.clone();
+        let call = async move { docker.create_network(request).await };
+        let what = "the network of the services cannot be made";
+        self.engine.act(what, &self.acting, call).await.map(|_| ())
     }
 
     async fn start(
@@ -233,8 +242,9 @@ impl<'e> Room<'e> {
         body: ContainerCreateBody,
         platform: Option<&str>,
     ) -> Result<(), Trouble> {
-        self.engine.create(name, body, platform).await?;
-        self.engine.start(name).await
+        let acting = &self.acting;
+        self.engine.create(name, body, platform, acting).await?;
+        self.engine.start(name, acting).await
     }
 
     fn body(&self, image: &str) -> ContainerCreateBody {
@@ -322,7 +332,9 @@ impl<'e> Room<'e> {
         let engine = self.engine;
         let made = std::mem::take(&mut self.made);
         let network = self.network.take();
+        let acting = Arc::clone(&self.acting);
         let removal = async {
+            drop(acting.write().await);
             let removals = join_all(made.iter().map(|name| engine.remove(name))).await;
             let mut wrong = removals.into_iter().find_map(Result::err);
             if let Some(network) = &network
@@ -381,25 +393,52 @@ pub(super) struct State {
 }
 
 impl Engine {
+    /// Like `ask`, for what makes something: goes on where nobody waits any more.
+    async fn act<T: Send + 'static>(
+        &self,
+        what: &str,
+        acting: &Acting,
+        call: impl Future<Output = Result<T, bollard::errors::Error>> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let held = Arc::clone(acting).read_owned().await;
+        let going = tokio::spawn(async move {
+            let answer = call.await;
+            drop(held);
+            answer
+        });
+        let answer = async {
+            going.await.unwrap_or_else(|e| {
+                let err = std::io::Error::other(e);
+                Err(bollard::errors::Error::IOError { err })
+            })
+        };
+        self.ask(what, answer).await
+    }
+
     pub(super) async fn create(
         &self,
         name: &str,
         body: ContainerCreateBody,
         platform: Option<&str>,
+        acting: &Acting,
     ) -> Result<(), Trouble> {
         let options = CreateContainerOptions {
             name: Some(name.to_owned()),
             platform: platform.unwrap_or_default().to_owned(),
         };
-        let call = self.docker.create_container(Some(options), body);
-        let made = self.ask("the container cannot be made", call).await;
+        let docker = self.docker.clone();
+        let call = async move { docker.create_container(Some(options), body).await };
+        let made = self.act("the container cannot be made", acting, call).await;
         made.map(|_| ()).map_err(unseen)
     }
 
-    pub(super) async fn start(&self, name: &str) -> Result<(), Trouble> {
+    pub(super) async fn start(&self, name: &str, acting: &Acting) -> Result<(), Trouble> {
+        let (docker, name) = (self.docker.clone(), name.to_owned());
         let options = None::<StartContainerOptions>;
-        let call = self.docker.start_container(name, options);
-        let started = self.ask("the container cannot be started", call).await;
+        let call = async move { docker.start_container(&name, options).await };
+        let started = self
+            .act("the container cannot be started", acting, call)
+            .await;
         started.map_err(unseen)
     }
 
@@ -454,13 +493,9 @@ impl Engine {
 /// An engine that does not see the folder says that a file is not there.
 fn unseen(trouble: Trouble) -> Trouble {
     let low = trouble.what.to_lowercase();
-    let is_missing = [
-        "bind source path does not exist",
-        "no such file or directory",
-        "statfs",
-    ]
-    .iter()
-    .any(|w| low.contains(w));
+    let is_missing = ["bind source path does not exist", "statfs", "/inside"]
+        .iter()
+        .any(|w| low.contains(w));
     if is_missing {
         return trouble.help(
             "the engine does not see this folder at its path: is it on another machine, or does pipe itself run in a container?",

@@ -8,7 +8,7 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 
 use super::ready::Question;
-use super::room::connected;
+use super::room::{Acting, connected};
 use super::{Engine, Source, Trouble};
 
 /// How many lines of a service's log are shown.
@@ -60,7 +60,12 @@ impl Beside {
     }
 
     /// Begins it; gives its address on the network.
-    pub(super) async fn start(&self, engine: &Engine, network: &str) -> Result<Ipv4Addr, Trouble> {
+    pub(super) async fn start(
+        &self,
+        engine: &Engine,
+        network: &str,
+        acting: &Acting,
+    ) -> Result<Ipv4Addr, Trouble> {
         let name = &self.service.name;
         let own = |trouble: Trouble| Trouble {
             what: format!("service {name}: {}", trouble.what),
@@ -82,8 +87,9 @@ impl Beside {
         };
         let platform = self.service.source.platform.as_deref();
         let what = &self.container;
-        engine.create(what, body, platform).await.map_err(own)?;
-        engine.start(what).await.map_err(own)?;
+        let made = engine.create(what, body, platform, acting).await;
+        made.map_err(own)?;
+        engine.start(what, acting).await.map_err(own)?;
         let state = engine.state(what).await.map_err(own)?;
         // One that has ended at once has none; that is found out when it is asked whether it is ready.
         Ok(state.address.unwrap_or(Ipv4Addr::UNSPECIFIED))
