@@ -15,6 +15,7 @@ mod started;
 mod support;
 
 mod commands;
+mod containers;
 mod docs;
 mod examples;
 mod includes;

@@ -2,9 +2,11 @@
 //! what a living one uses.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The label that everything carries, with the id of the process's runs.
 pub(super) const RUN: &str = "dev.pipe.run";
+const FOLDER: &str = "dev.pipe.folder";
 const HOST: &str = "dev.pipe.host";
 const BOOT: &str = "dev.pipe.boot";
 const PID: &str = "dev.pipe.pid";
@@ -42,9 +44,10 @@ impl Mark {
         format!("pipe-{}-{}", self.pid, self.started)
     }
 
-    /// The labels of what it makes.
-    pub(super) fn labels<L: FromIterator<(String, String)>>(&self) -> L {
+    /// The labels of what it makes for a pipeline in this folder.
+    pub(super) fn labels<L: FromIterator<(String, String)>>(&self, folder: &Path) -> L {
         [
+            (FOLDER, folder.to_string_lossy().into_owned()),
             (RUN, self.name()),
             (HOST, self.host.clone()),
             (BOOT, self.boot.clone()),
@@ -98,7 +101,7 @@ mod tests {
     #[test]
     fn only_what_a_dead_process_of_this_machine_made_is_outlived() {
         let own = Mark::own();
-        let labels: BTreeMap<String, String> = own.labels();
+        let labels: BTreeMap<String, String> = own.labels(std::path::Path::new("/work"));
         let with = |name: &str, value: &str| {
             let mut labels = labels.clone();
             labels.insert(name.to_owned(), value.to_owned());

@@ -53,7 +53,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Room<'e> {
     pub(super) engine: &'e Engine,
-    setup: &'e Setup,
+    pub(super) setup: &'e Setup,
     name: String,
     folder: PathBuf,
     inside: Option<Inside>,
@@ -194,10 +194,7 @@ impl<'e> Room<'e> {
                     .push(Beside::new(beside, name, image.id.clone()));
             }
             let network = self.network.clone().unwrap_or_default();
-            let starts = self
-                .beside
-                .iter()
-                .map(|b| b.start(self.engine, &network, &self.acting));
+            let starts = self.beside.iter().map(|b| b.start(self, &network));
             let addresses = try_join_all(starts).await?;
             for (beside, address) in self.beside.iter_mut().zip(addresses) {
                 beside.address = Some(address);
@@ -227,7 +224,7 @@ impl<'e> Room<'e> {
         let request = NetworkCreateRequest {
             name: self.name.clone(),
             driver: Some("bridge".to_owned()),
-            labels: Some(self.engine.mark.labels()),
+            labels: Some(self.engine.mark.labels(&self.setup.root)),
             ..NetworkCreateRequest::default()
         };
         let docker = self.engine.docker.clone();
@@ -272,7 +269,7 @@ impl<'e> Room<'e> {
             user: Some(user),
             working_dir: Some(shown(&self.setup.root)),
             env: Some(vec![format!("HOME={HOME}")]),
-            labels: Some(engine.mark.labels()),
+            labels: Some(engine.mark.labels(&self.setup.root)),
             host_config: Some(HostConfig {
                 mounts: Some(self.mounts()),
                 network_mode: self.network.clone(),

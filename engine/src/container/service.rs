@@ -8,7 +8,7 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 
 use super::ready::Question;
-use super::room::{Acting, connected};
+use super::room::{Room, connected};
 use super::{Engine, Source, Trouble};
 
 /// How many lines of a service's log are shown.
@@ -60,12 +60,8 @@ impl Beside {
     }
 
     /// Begins it; gives its address on the network.
-    pub(super) async fn start(
-        &self,
-        engine: &Engine,
-        network: &str,
-        acting: &Acting,
-    ) -> Result<Ipv4Addr, Trouble> {
+    pub(super) async fn start(&self, room: &Room<'_>, network: &str) -> Result<Ipv4Addr, Trouble> {
+        let (engine, acting) = (room.engine, &room.acting);
         let name = &self.service.name;
         let own = |trouble: Trouble| Trouble {
             what: format!("service {name}: {}", trouble.what),
@@ -76,7 +72,7 @@ impl Beside {
             image: Some(self.image.clone()),
             hostname: Some(name.clone()),
             env: Some(env.collect()),
-            labels: Some(engine.mark.labels()),
+            labels: Some(engine.mark.labels(&room.setup.root)),
             host_config: Some(HostConfig {
                 network_mode: Some(network.to_owned()),
                 security_opt: Some(vec!["no-new-privileges".to_owned()]),

@@ -1,0 +1,10 @@
+//! Jobs in containers, on real Docker and on real rootless Podman; and engines that fail, which are none.
+
+mod choice;
+mod engines;
+mod fake;
+mod faults;
+mod images;
+mod jobs;
+mod services;
+mod stops;

@@ -1,0 +1,207 @@
+//! Real engines for the tests: Docker, rootless Podman and a registry, started once, apart from everything else on the
+//! machine, and ended with the test program.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::started::Started;
+use crate::support::{Output, PIPE, Project, skip};
+
+/// The number of the plain user who runs pipe here, and to whom Podman belongs. Nobody has it.
+pub const USER: u32 = 47110;
+
+/// How long the engines may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Both of them, while they run: they end with their input.
+struct Engines {
+    folder: PathBuf,
+    _ending: Mutex<Child>,
+}
+
+/// One engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Docker,
+    Podman,
+}
+
+fn engines() -> Result<&'static Engines, &'static str> {
+    static ENGINES: OnceLock<Result<Engines, String>> = OnceLock::new();
+    let engines = ENGINES.get_or_init(start);
+    engines.as_ref().map_err(String::as_str)
+}
+
+fn start() -> Result<Engines, String> {
+    if !rustix::process::getuid().is_root() {
+        return Err("only root can start container engines".to_owned());
+    }
+    for program in [
+        "dockerd",
+        "podman",
+        "docker-registry",
+        "busybox",
+        "newuidmap",
+    ] {
+        let there = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .any(|folder| folder.join(program).exists());
+        if !there {
+            return Err(format!(
+                "{program} is not installed; tests/setup-containers.sh gets it"
+            ));
+        }
+    }
+    let folder = tempfile::Builder::new().prefix("pipe-engines-").tempdir();
+    // The script removes it.
+    let folder = folder.map_err(|e| e.to_string())?.keep();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = folder.join("pipe");
+    std::fs::hard_link(PIPE, &binary)
+        .or_else(|_| std::fs::copy(PIPE, &binary).map(|_| ()))
+        .unwrap();
+    let mut child = Command::new("sh")
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/containers/up.sh"
+        ))
+        .arg(&folder)
+        .arg(USER.to_string())
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let began = Instant::now();
+    while !folder.join("up").exists() {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(format!("the container engines cannot be started: {status}"));
+        }
+        if began.elapsed() > PATIENCE {
+            return Err("the container engines do not start".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(Engines {
+        folder,
+        _ending: Mutex::new(child),
+    })
+}
+
+/// Does it with Docker, then with Podman.
+#[track_caller]
+pub fn on_both(test: impl Fn(Engine)) {
+    on(Engine::Docker, || test(Engine::Docker));
+    on(Engine::Podman, || test(Engine::Podman));
+}
+
+/// Does it where the engine can be had.
+#[track_caller]
+pub fn on(engine: Engine, test: impl FnOnce()) {
+    match engines() {
+        Ok(_) => {
+            eprintln!("with {engine:?}");
+            test();
+        }
+        Err(why) => skip(why),
+    }
+}
+
+impl Engine {
+    fn folder() -> &'static Path {
+        &engines().expect("only with engines").folder
+    }
+
+    /// Where it listens.
+    pub fn host(self) -> String {
+        let folder = Self::folder().display();
+        match self {
+            Engine::Docker => format!("unix://{folder}/docker.sock"),
+            Engine::Podman => format!("unix://{folder}/podman/run/podman/podman.sock"),
+        }
+    }
+
+    /// What its client says.
+    pub fn client(self, args: &[&str]) -> String {
+        let out = Command::new("docker")
+            .arg("--host")
+            .arg(self.host())
+            .args(args)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+            + String::from_utf8_lossy(&out.stderr).trim()
+    }
+
+    /// The id of an image.
+    pub fn image(self, name: &str) -> String {
+        self.client(&["image", "inspect", "-f", "{{.Id}}", name])
+    }
+
+    /// The binary with these arguments, run by a plain user to whom the project belongs.
+    pub fn command(self, project: &Project, args: &[&str]) -> Command {
+        give(project.root().parent().unwrap());
+        let plain = project.command(&[]);
+        let mut command = Command::new("setpriv");
+        let user = USER.to_string();
+        command
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
+            .arg(Self::folder().join("pipe"))
+            .args(args)
+            .env_clear()
+            .current_dir(project.root())
+            .stdin(Stdio::null())
+            .env("DOCKER_HOST", self.host());
+        for (name, value) in plain.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn pipe(self, project: &Project, args: &[&str]) -> Output {
+        project.output(&mut self.command(project, args))
+    }
+
+    /// Begins a run.
+    pub fn begin<'p>(self, project: &'p Project, args: &[&str]) -> Started<'p> {
+        Started::of(project, &mut self.command(project, args))
+    }
+
+    /// What pipe made for a project that is still there: containers and networks.
+    pub fn left_of(self, project: &Project) -> Vec<String> {
+        let root = project.root();
+        let real = root.canonicalize().unwrap();
+        let label = format!("label=dev.pipe.folder={}", real.display());
+        let lists = [
+            self.client(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"]),
+            self.client(&["network", "ls", "--filter", &label, "--format", "{{.Name}}"]),
+        ];
+        lists
+            .iter()
+            .flat_map(|l| l.lines())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Asserts that nothing is left of a project.
+    #[track_caller]
+    pub fn has_nothing_of(self, project: &Project) {
+        assert_eq!(self.left_of(project), Vec::<String>::new(), "{self:?}");
+    }
+}
+
+/// Gives a folder to the plain user.
+fn give(folder: &Path) {
+    let _ = chown(folder, Some(USER), Some(USER));
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            give(&path);
+        } else {
+            let _ = std::os::unix::fs::lchown(&path, Some(USER), Some(USER));
+        }
+    }
+}
