@@ -133,11 +133,6 @@ impl Engine {
             + String::from_utf8_lossy(&out.stderr).trim()
     }
 
-    /// The id of an image.
-    pub fn image(self, name: &str) -> String {
-        self.client(&["image", "inspect", "-f", "{{.Id}}", name])
-    }
-
     /// The binary with these arguments, run by a plain user to whom the project belongs.
     pub fn command(self, project: &Project, args: &[&str]) -> Command {
         give(project.root().parent().unwrap());

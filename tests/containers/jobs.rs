@@ -62,7 +62,7 @@ fn all_commands_of_a_job_share_one_container_and_its_undo_has_another() {
             r#"
             run "hostname >host; echo kept >/tmp/kept"
             run "cat /tmp/kept; test $(cat host) = $(hostname)"
-            run false
+            run "false"
             always { run "cat /tmp/kept; hostname" }
             rollback { run "ls /tmp; echo undone >undone" }
             "#,
@@ -152,7 +152,7 @@ fn a_command_that_cannot_be_started_says_why() {
             [
                 why("run nosuch \"x\""),
                 why("run \"./plain\" \"x\""),
-                why("workdir \"gone\"\nrun true \"x\""),
+                why("workdir \"gone\"\nrun \"true\" \"x\""),
             ],
             [
                 "program nosuch was not found",

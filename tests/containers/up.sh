@@ -32,8 +32,9 @@ END
 echo 'ci:$2b$04$PxKth3pJQX2T53UOAHbHnuaQR4fygGBM7vwF9MBvJ1b0HeufxKX4.' >"$HERE/htpasswd"
 
 mkdir -p "$HERE/etc" "$HERE/podman/home/.config/containers" "$HERE/docker" "$HERE/registry"
-for file in passwd subuid subgid; do cat "/etc/$file" >"$HERE/etc/$file" 2>/dev/null || :; done
+for file in passwd group subuid subgid; do cat "/etc/$file" >"$HERE/etc/$file" 2>/dev/null || :; done
 echo "piper:x:$NUMBER:$NUMBER::$HERE/podman/home:/bin/sh" >>"$HERE/etc/passwd"
+echo "piper:x:$NUMBER:" >>"$HERE/etc/group"
 echo "piper:3000000:65536" >>"$HERE/etc/subuid"
 echo "piper:3000000:65536" >>"$HERE/etc/subgid"
 printf '[[registry]]\nlocation = "127.0.0.1:5000"\ninsecure = true\n' >"$HERE/podman/home/.config/containers/registries.conf"
@@ -51,7 +52,7 @@ set -eu
 ip link set lo up
 mkdir -p /run/user
 mknod "$HERE/tun" c 10 200 && chmod 666 "$HERE/tun" && mount --bind "$HERE/tun" /dev/net/tun
-for file in passwd subuid subgid; do [ ! -e "/etc/$file" ] || mount --bind "$HERE/etc/$file" "/etc/$file"; done
+for file in passwd group subuid subgid; do [ ! -e "/etc/$file" ] || mount --bind "$HERE/etc/$file" "/etc/$file"; done
 docker-registry serve "$HERE/registry.yml" >"$HERE/registry.log" 2>&1 &
 dockerd --data-root "$HERE/docker/data" --exec-root "$HERE/docker/exec" -p "$HERE/docker/pid" \
     -H "unix://$HERE/docker.sock" >"$HERE/docker/log" 2>&1 &

@@ -330,8 +330,10 @@ impl<'e> Room<'e> {
         let made = std::mem::take(&mut self.made);
         let network = self.network.take();
         let acting = Arc::clone(&self.acting);
+        let limit = CLEAN_UP.min(engine.patience);
         let removal = async {
-            drop(acting.write().await);
+            // What never gets an answer may be there all the same.
+            let _ = tokio::time::timeout(limit / 2, acting.write()).await;
             let removals = join_all(made.iter().map(|name| engine.remove(name))).await;
             let mut wrong = removals.into_iter().find_map(Result::err);
             if let Some(network) = &network
@@ -341,7 +343,6 @@ impl<'e> Room<'e> {
             }
             wrong.map(|t| t.what)
         };
-        let limit = CLEAN_UP.min(engine.patience);
         match tokio::time::timeout(limit, removal).await {
             Ok(wrong) => wrong,
             Err(_) => Some("a container cannot be removed: the engine does not answer".to_owned()),
