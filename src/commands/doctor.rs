@@ -168,7 +168,7 @@ fn engines(
     let named = project.and_then(|p| p.loaded.pipeline.engine.as_ref());
     let wanted = wanted(&args.engine, named.map(|e| e.value.as_str()));
     let chosen = runtime.block_on(container::choose(&wanted, &env, patience));
-    let mut looks: Vec<Look> = all.iter().map(|one| look(one)).collect();
+    let mut looks: Vec<Look> = all.iter().map(look).collect();
     match chosen {
         Ok(engine) => {
             if let Ok(gone) = runtime.block_on(engine.sweep())

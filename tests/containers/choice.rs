@@ -10,7 +10,13 @@ const JOB: &str = "job unit { container \"localhost/box:1\"; run \"echo ran\" }\
 fn without_an_engine_nothing_begins() {
     let project = Project::with(&stage(JOB));
     let none = [("DOCKER_HOST", "unix:///nowhere/docker.sock")];
-    insta::assert_snapshot!(project.pipe_env(&["run"], &none).exits(3).whole(), @"");
+    insta::assert_snapshot!(project.pipe_env(&["run"], &none).exits(3).whole(), @"
+    exit 3
+    --- stderr
+    error: no container engine answers:
+      unix:///nowhere/docker.sock (DOCKER_HOST): there is no socket
+    hint: start the engine at unix:///nowhere/docker.sock, or unset DOCKER_HOST
+    ");
     assert!(!project.path(".pipe").exists());
     let out = project.pipe_env(&["run", "plain"], &none).exits(0);
     assert!(out.stdout.contains("plain | plain"), "{}", out.stdout);
@@ -126,7 +132,7 @@ fn doctor_says_what_is_missing_for_this_pipeline() {
     let project = Project::with(&stage(JOB));
     let none = [("DOCKER_HOST", "unix:///nowhere/docker.sock")];
     let out = project.pipe_env(&["doctor"], &none).exits(3);
-    let missing = " ✗ containers    no container engine answers\n                  start the engine at unix:///nowhere/docker.sock, or unset DOCKER_HOST\n";
+    let missing = " ✗ containers    no container engine answers\n                 start the engine at unix:///nowhere/docker.sock, or unset DOCKER_HOST\n";
     assert!(out.stdout.contains(missing), "{}", out.stdout);
     assert!(
         out.stdout

@@ -349,10 +349,10 @@ impl<'e> Room<'e> {
         }
     }
 
-    /// Whether the system ended something in the job's container because its memory was short.
-    pub async fn was_short_of_memory(&self) -> bool {
-        let Some(job) = &self.job else { return false };
-        self.engine.state(job).await.is_ok_and(|s| s.out_of_memory)
+    /// Whether its job may use so much memory only.
+    #[must_use]
+    pub fn has_memory_limit(&self) -> bool {
+        self.setup.memory > 0
     }
 }
 
@@ -386,7 +386,6 @@ async fn rest(told: &mut mpsc::UnboundedReceiver<String>, output: &mpsc::Sender<
 pub(super) struct State {
     pub(super) is_running: bool,
     pub(super) exit: i64,
-    pub(super) out_of_memory: bool,
     pub(super) address: Option<std::net::Ipv4Addr>,
 }
 
@@ -450,7 +449,6 @@ impl Engine {
         Ok(State {
             is_running: state.running.unwrap_or_default(),
             exit: state.exit_code.unwrap_or_default(),
-            out_of_memory: state.oom_killed.unwrap_or_default(),
             address,
         })
     }

@@ -92,7 +92,7 @@ impl<'s> Place<'s> {
     }
 
     /// What more is known about a command's end in a container.
-    pub(super) async fn explain(&self, spec: &Spec, exit: &Exit, failure: Failure) -> Failure {
+    pub(super) fn explain(&self, spec: &Spec, exit: &Exit, failure: Failure) -> Failure {
         let Self::There(room) = self else {
             return failure;
         };
@@ -105,9 +105,9 @@ impl<'s> Place<'s> {
             Exit::NotStarted(StartError::ProgramNotFound { .. }) => {
                 failure.help("the program must be in the image, or in the repository")
             }
-            Exit::Code(137) if room.was_short_of_memory().await => {
-                failure.help("the system killed it, because the memory of its container was short; `resources memory=` gives it more")
-            }
+            Exit::Code(137) if room.has_memory_limit() => failure.help(
+                "137: it was killed, most likely because the memory of its container was short; `resources memory=` gives it more",
+            ),
             Exit::Code(127) => failure.help("127: a command in it was not found; a job in a container gets the programs of its image"),
             _ => failure,
         }

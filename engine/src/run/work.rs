@@ -433,12 +433,12 @@ async fn commands(
             (None, Exit::Signal(signal)) => signalled(*signal),
             (None, Exit::NotStarted(why)) => {
                 let failure = Failure::new(why.to_string()).help(why.remedy());
-                let failure = place.explain(&spec, &ended.exit, failure).await;
+                let failure = place.explain(&spec, &ended.exit, failure);
                 return Err(not_started(failure));
             }
         };
         let failure = match ended.stopped {
-            None => place.explain(&spec, &ended.exit, failure).await,
+            None => place.explain(&spec, &ended.exit, failure),
             Some(_) => failure,
         };
         return Err(NotDone::Failed(Failure {
