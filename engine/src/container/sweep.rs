@@ -7,6 +7,8 @@ use bollard::query_parameters::{
     ListContainersOptions, ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions,
 };
 
+use futures_util::future::try_join3;
+
 use super::mark::RUN;
 use super::{Engine, Trouble};
 
@@ -37,10 +39,20 @@ impl Engine {
             filters: Some(label().into()),
             ..ListContainersOptions::default()
         };
-        let listed = self
-            .ask(what, self.docker.list_containers(Some(containers)))
-            .await?;
-        for container in listed {
+        let networks = ListNetworksOptions {
+            filters: Some(label().into()),
+        };
+        let volumes = ListVolumesOptions {
+            filters: Some(label().into()),
+        };
+        // Side by side: a run waits for it.
+        let (containers, networks, volumes) = try_join3(
+            self.ask(what, self.docker.list_containers(Some(containers))),
+            self.ask(what, self.docker.list_networks(Some(networks))),
+            self.ask(what, self.docker.list_volumes(Some(volumes))),
+        )
+        .await?;
+        for container in containers {
             let name = container.names.unwrap_or_default().into_iter().next();
             let name = name.unwrap_or_default().trim_start_matches('/').to_owned();
             if let Some(id) = container.id.filter(|_| self.is_left(container.labels)) {
@@ -48,25 +60,13 @@ impl Engine {
                 gone.push(name);
             }
         }
-        let networks = ListNetworksOptions {
-            filters: Some(label().into()),
-        };
-        let listed = self
-            .ask(what, self.docker.list_networks(Some(networks)))
-            .await?;
-        for network in listed {
+        for network in networks {
             if let Some(name) = network.name.filter(|_| self.is_left(network.labels)) {
                 self.remove_network(&name).await?;
                 gone.push(name);
             }
         }
-        let volumes = ListVolumesOptions {
-            filters: Some(label().into()),
-        };
-        let listed = self
-            .ask(what, self.docker.list_volumes(Some(volumes)))
-            .await?;
-        for volume in listed.volumes.unwrap_or_default() {
+        for volume in volumes.volumes.unwrap_or_default() {
             if self.is_left(Some(volume.labels)) {
                 let call = self
                     .docker
