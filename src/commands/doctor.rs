@@ -85,11 +85,13 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
     looks.push(program("sh", false, "install a shell"));
     looks.push(folder(
         "cache folder",
+        false,
         cache_folder(global)?.as_deref(),
         "set HOME or XDG_CACHE_HOME, or name a folder with `--cache-dir`; without it nothing is kept",
     ));
     looks.push(folder(
         "run folder",
+        needs.record,
         Some(&root.join(".pipe")),
         "make it writable; without it runs are not recorded, and rollbacks and artifacts do not work",
     ));
@@ -111,6 +113,7 @@ struct Needs {
     engine: bool,
     git: bool,
     bash: bool,
+    record: bool,
 }
 
 fn needs(project: &Project) -> Needs {
@@ -121,6 +124,8 @@ fn needs(project: &Project) -> Needs {
         engine: jobs().any(|j| j.container.is_some()),
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
+        record: pipeline.steps.iter().any(|s| s.rollback.is_some())
+            || jobs().any(|j| !j.artifacts.is_empty() || !j.takes.is_empty()),
         bash: jobs().any(|j| {
             let shell = j.shell.as_ref().or(pipeline.shell.as_ref());
             j.container.is_none()
@@ -217,9 +222,9 @@ fn program(name: &'static str, needed: bool, remedy: &str) -> Look {
     }
 }
 
-fn folder(name: &'static str, path: Option<&Path>, remedy: &str) -> Look {
+fn folder(name: &'static str, needed: bool, path: Option<&Path>, remedy: &str) -> Look {
     let Some(path) = path else {
-        return Look::without(name, false, "there is none", remedy);
+        return Look::without(name, needed, "there is none", remedy);
     };
     let shown = path.display();
     // What is not there yet is made in the nearest folder that is.
@@ -231,7 +236,7 @@ fn folder(name: &'static str, path: Option<&Path>, remedy: &str) -> Look {
         Ok(_) => Look::ok(name, shown.to_string()),
         Err(e) => Look::without(
             name,
-            false,
+            needed,
             format!("{shown} cannot be written: {e}"),
             remedy,
         ),

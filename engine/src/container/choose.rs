@@ -51,6 +51,8 @@ pub struct Found {
     pub address: String,
     /// Why this one, as a sentence part.
     pub why: String,
+    /// Whether it belongs to whoever runs pipe.
+    pub(super) is_own: bool,
     /// Processors that it may use.
     pub(super) cpus: u32,
     /// Whether files have to be let through to containers by label.
@@ -236,7 +238,8 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
         version: version.version.unwrap_or_default(),
         api: docker.client_version().to_string(),
         // Podman takes long to tell about itself; the owner of its socket says it too.
-        rootless: kind == Kind::Podman && owner.is_some_and(|o| o.uid() != 0),
+        rootless: kind == Kind::Podman && owner.as_ref().is_some_and(|o| o.uid() != 0),
+        is_own: owner.is_some_and(|o| o.uid() == rustix::process::getuid().as_raw()),
         address: address.to_owned(),
         why: match from {
             VARIABLE => "DOCKER_HOST names it".to_owned(),

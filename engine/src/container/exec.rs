@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_millis(5);
 const QUIET: Duration = Duration::from_millis(200);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long a kill may take.
-const DEATH: Duration = Duration::from_secs(5);
+const DEATH: Duration = Duration::from_secs(3);
 
 /// When a command is to end.
 pub(super) struct Stops<'a> {

@@ -36,6 +36,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the removal of a job's containers may take.
 const CLEAN_UP: Duration = Duration::from_secs(20);
+/// The same in a run that is cancelled.
+const CLEAN_UP_SOON: Duration = Duration::from_secs(8);
 
 /// An engine that answers.
 pub struct Engine {

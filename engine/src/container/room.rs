@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::exec::Stops;
 use super::inside::Inside;
 use super::service::{Beside, Service};
-use super::{CLEAN_UP, Engine, Kind, Source, Trouble};
+use super::{CLEAN_UP, CLEAN_UP_SOON, Engine, Kind, Source, Trouble};
 use crate::process::{Chunk, Ended, Exit, Spec, Stop, Stream};
 
 /// The home of a job in a container. Always the same, as programs write it into what they keep.
@@ -321,8 +321,8 @@ impl<'e> Room<'e> {
         Some((program, self.folder.join(format!("ask-{at}"))))
     }
 
-    /// Removes everything; gives what could not be removed, for a warning. The next run on this machine removes it then.
-    pub async fn end(&mut self) -> Option<String> {
+    /// Removes everything, `soon` where somebody waits for the end of a cancelled run; gives what could not be removed, for a warning. The next run on this machine removes it then.
+    pub async fn end(&mut self, soon: bool) -> Option<String> {
         // Its end ends process 1, before anybody is asked.
         self.inside = None;
         self.job = None;
@@ -330,7 +330,8 @@ impl<'e> Room<'e> {
         let made = std::mem::take(&mut self.made);
         let network = self.network.take();
         let acting = Arc::clone(&self.acting);
-        let limit = CLEAN_UP.min(engine.patience);
+        let limit = if soon { CLEAN_UP_SOON } else { CLEAN_UP };
+        let limit = limit.min(engine.patience);
         let removal = async {
             // What never gets an answer may be there all the same.
             let _ = tokio::time::timeout(limit / 2, acting.write()).await;
@@ -362,9 +363,11 @@ fn identity(engine: &Engine) -> (String, Option<String>) {
     let group = rustix::process::getgid().as_raw();
     match (engine.found.rootless, engine.found.kind) {
         (false, _) => (format!("{user}:{group}"), None),
-        (true, Kind::Podman) => (format!("{user}:{group}"), Some("keep-id".to_owned())),
-        // Root of a rootless Docker is whoever started it.
-        (true, Kind::Docker) => ("0:0".to_owned(), None),
+        (true, Kind::Podman) if engine.found.is_own => {
+            (format!("{user}:{group}"), Some("keep-id".to_owned()))
+        }
+        // Root of a rootless Docker is whoever started it; nobody else is known there.
+        (true, _) => ("0:0".to_owned(), None),
     }
 }
 

@@ -133,7 +133,7 @@ impl<'s> Place<'s> {
     /// Leaves it: its containers are removed, however the step ended.
     pub(super) async fn end(self, site: &Site) {
         let Self::There(mut room) = self else { return };
-        if let Some(why) = room.end().await {
+        if let Some(why) = room.end(site.cancel.is_cancelled()).await {
             let text = format!("{why}; the next run on this machine removes it");
             let _ = site.news.send(News::Warning { text }).await;
         }
