@@ -272,6 +272,16 @@ fn of_a_link_counts_where_it_leads_and_what_is_there() {
 }
 
 #[test]
+fn what_is_behind_a_link_becomes_a_program_as_well() {
+    let mut app = linked("one");
+    app.tells(&[("a", "passed", "one\n1")]);
+    set_mode(&app.path("one"), 0o755);
+    app.tells(&[("a", "passed", "one\n1program")]);
+    set_mode(&app.path("one"), 0o644);
+    app.tells(&[("a", "cached", "one\n1")]);
+}
+
+#[test]
 fn what_a_key_says_is_part_of_the_result() {
     let mut app = App::new(
         "job a {\n key os arch (file)\"lock*\" (env)\"MODE\" \"text\"\n run #\"echo a >> ../ran; echo made\"#\n}",

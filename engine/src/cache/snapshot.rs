@@ -55,19 +55,22 @@ fn look(root: &Path, patterns: &Patterns) -> Result<Vec<(String, Metadata)>, Str
 }
 
 fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<String> {
-    if meta.is_file() {
+    let file = |meta: &Metadata| {
         let kind = if meta.permissions().mode() & 0o111 == 0 {
             "file"
         } else {
             "executable"
         };
-        return Ok(format!("{kind} {}", content(root, path, meta, index)?));
+        Ok::<_, io::Error>(format!("{kind} {}", content(root, path, meta, index)?))
+    };
+    if meta.is_file() {
+        return file(meta);
     }
     if meta.is_symlink() {
         let to = fs::read_link(root.join(path))?;
         // What a program reads through the link decides its result as well.
         let behind = match fs::metadata(root.join(path)) {
-            Ok(meta) if meta.is_file() => content(root, path, &meta, index)?.hex(),
+            Ok(meta) if meta.is_file() => file(&meta)?,
             Ok(meta) if meta.is_dir() => "a folder".to_owned(),
             Ok(_) => "no file".to_owned(),
             Err(_) => "nothing".to_owned(),
