@@ -306,6 +306,19 @@ fn what_a_key_says_is_part_of_the_result() {
 }
 
 #[test]
+fn two_texts_of_a_key_are_not_one() {
+    let mut app =
+        App::new("job a {\n key \"one\" \"two\"\n run #\"echo a >> ../ran; echo made\"#\n}");
+    app.tells(&[("a", "passed", "made")]);
+    app.define("\"one\" \"two\"", "\"one\\ntwo\"");
+    app.tells(&[("a", "passed", "made")]);
+    app.define("\"one\\ntwo\"", "\"two\" \"one\"");
+    app.tells(&[("a", "passed", "made")]);
+    app.define("\"two\" \"one\"", "\"one\"; key \"two\"");
+    app.tells(&[("a", "cached", "made")]);
+}
+
+#[test]
 fn what_a_command_of_a_key_prints_is_part_of_the_result() {
     let mut app = App::new(
         "job a {\n key (run)\"cat version; echo k >> ../asked\"\n run #\"echo a >> ../ran; echo made\"#\n}\njob b {\n needs a; key (run)\"cat version; echo k >> ../asked\"\n run #\"echo b >> ../ran; echo made\"#\n}",

@@ -105,13 +105,13 @@ fn known_parts(job: &Job, secret: &dyn Fn(&str) -> Option<String>) -> BTreeMap<S
     });
     let mut parts = BTreeMap::new();
     for (name, value) in named {
-        // Two texts are two parts.
-        let known = parts.entry(name).or_insert_with(String::new);
-        known.push_str(&value);
-        known.push('\n');
-    }
-    for value in parts.values_mut() {
-        value.pop();
+        // Two texts are two parts, and not one with both in it.
+        let (mut own, mut at) = (name.clone(), 1);
+        while parts.contains_key(&own) {
+            at += 1;
+            own = format!("{name} {at}");
+        }
+        parts.insert(own, value);
     }
     parts
 }
