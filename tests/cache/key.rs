@@ -1,6 +1,8 @@
 //! What decides a result, one thing at a time: what is part of the key, and what is not.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::{App, join, joined};
@@ -226,6 +228,30 @@ fn what_is_no_input_changes_nothing() {
     for name in ["other", "src/a.md", "src/skip/deep"] {
         app.project.write(name, "x");
         joined(&mut app, "cached", "1\n2\n");
+    }
+}
+
+#[test]
+fn values_that_are_not_utf_8_are_told_apart() {
+    let app = App::new(
+        "job a {\n key \"k\"; pass-env SEEN\n run #\"printf '%s' \"$SEEN\" | od -An -tx1\"#\n}\njob b {\n needs a; inputs \"link\"\n run #\"readlink link | od -An -tx1\"#\n}",
+    );
+    for (byte, word) in [(0xff, "passed"), (0xfe, "passed"), (0xff, "cached")] {
+        let bytes = [byte];
+        let value = OsStr::from_bytes(&bytes);
+        let _ = fs::remove_file(app.path("link"));
+        symlink(value, app.path("link")).unwrap();
+        let mut command = app.project.command(&["run", "--format", "json"]);
+        let out = app
+            .project
+            .output(command.env("SEEN", value))
+            .exits(0)
+            .stdout;
+        let ended = format!("\"outcome\":{{\"is\":\"{word}\"}}");
+        assert_eq!(out.matches(&ended).count(), 2, "{out}");
+        for line in [format!("[\" {byte:x}\"]"), format!("[\" {byte:x} 0a\"]")] {
+            assert!(out.contains(&format!("\"lines\":{line}")), "{out}");
+        }
     }
 }
 

@@ -75,7 +75,12 @@ fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<
             Ok(_) => "no file".to_owned(),
             Err(_) => "nothing".to_owned(),
         };
-        return Ok(format!("link to {}: {behind}", to.display()));
+        // Two names that are not UTF-8 would look the same when they are shown.
+        let to = match to.to_str() {
+            Some(text) => text.to_owned(),
+            None => format!("{to:?}"),
+        };
+        return Ok(format!("link to {to}: {behind}"));
     }
     let kind = meta.file_type();
     Ok(match () {
