@@ -2,6 +2,7 @@
 //! a run prints and leaves behind is compared whole.
 
 mod key;
+mod put_back;
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -174,13 +174,10 @@ fn write(
         .prefix("put-")
         .tempfile_in(scratch)?;
     let (mut file, path) = named.keep().map_err(|e| Lost::Io(e.error))?;
-    let written = if mode == 0o444 && linked(store, digest, &path)? {
-        file = File::open(&path)?;
-        Ok(())
-    } else {
-        fill(store, digest, &mut file)
-            .and_then(|()| Ok(file.set_permissions(Permissions::from_mode(mode))?))
-    };
+    // Never as another name of the blob: whoever may write to one of them would change every other file with this
+    // content, and permission bits hold nobody who is root.
+    let written = fill(store, digest, &mut file)
+        .and_then(|()| Ok(file.set_permissions(Permissions::from_mode(mode))?));
     match written {
         Ok(()) => Ok((path, file)),
         Err(e) => {
@@ -188,17 +185,6 @@ fn write(
             Err(e)
         }
     }
-}
-
-/// Makes `path` another name of the blob: nobody may write to either. False where the file system cannot.
-fn linked(store: &Store, digest: &Digest, path: &Path) -> Result<bool, Lost> {
-    store.verify(digest)?;
-    fs::remove_file(path)?;
-    if fs::hard_link(store.blob(digest), path).is_ok() {
-        return Ok(true);
-    }
-    File::create_new(path)?;
-    Ok(false)
 }
 
 /// Fills an empty file: shares the blocks of the blob where the file system can, copies otherwise.

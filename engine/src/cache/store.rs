@@ -200,7 +200,7 @@ impl Store {
     }
 
     fn finish(&self, path: &Path, written: io::Result<()>, digest: &Digest) -> io::Result<()> {
-        // Nobody may write to it, also not through a hard link.
+        // Nobody writes to it by mistake.
         let written =
             written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o444)));
         self.rename(path, written, &self.blob(digest))
