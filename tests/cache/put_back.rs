@@ -276,3 +276,33 @@ fn another_checkout_of_the_same_user_gets_the_same() {
     assert_eq!([tree(&other, "out"), tree(&other, "single")].concat(), MADE);
     assert_eq!(app.ran(), ["a"]);
 }
+
+#[test]
+fn stale_files_go_also_where_the_inputs_are_a_file_or_two() {
+    let mut app = App::new(
+        r##"job a { inputs "src"; outputs "gen/*.g"; run #"echo a >> ../ran; rm -rf gen; mkdir gen; cp src gen/$(cat src).g"# }"##,
+    )
+    .file("src", "one");
+    let one = ["gen/ 755", "gen/one.g 644 \"one\""];
+    let two = ["gen/ 755", "gen/two.g 644 \"two\""];
+    app.tells(&[("a", "passed", "")]);
+    assert_eq!(app.tree("gen"), one);
+    app.project.write("src", "two");
+    app.tells(&[("a", "passed", "")]);
+    assert_eq!(app.tree("gen"), two);
+    app.project.write("src", "one");
+    app.tells(&[("a", "cached", "")]);
+    assert_eq!(app.tree("gen"), one);
+    // All that was made is in place, and something else is there as well.
+    app.project.write("gen/two.g", "two");
+    app.project.write("gen/other", "none of its outputs");
+    app.tells(&[("a", "cached", "")]);
+    assert_eq!(
+        app.tree("gen"),
+        [
+            "gen/ 755",
+            "gen/one.g 644 \"one\"",
+            "gen/other 644 \"none of its outputs\""
+        ]
+    );
+}

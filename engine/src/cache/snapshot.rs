@@ -16,6 +16,9 @@ use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
 use crate::files::Patterns;
 
+/// So many things are looked at sooner than a thread is found for them.
+const FEW: usize = 32;
+
 /// A file that is read sooner than a thread is found for it.
 const SHORT: u64 = 16 << 10;
 
@@ -216,6 +219,27 @@ pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index) -> bool {
     entries
         .iter()
         .all(|entry| entry_in_place(root, entry, index))
+}
+
+/// Whether nothing but these entries matches the patterns, found out in no time: not where a pattern has wildcards, so
+/// that much would have to be looked at, or where there are many.
+#[must_use]
+pub fn is_all(root: &Path, patterns: &[String], entries: &[Entry]) -> bool {
+    let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
+    if entries.len() > FEW || !patterns.iter().all(is_path) {
+        return false;
+    }
+    let looked = Patterns::new(patterns.iter().map(String::as_str))
+        .map_err(|e| e.to_string())
+        .and_then(|patterns| look(root, &patterns));
+    looked.is_ok_and(|found| {
+        let known = |path: &str| {
+            entries
+                .binary_search_by(|e| e.path.as_str().cmp(path))
+                .is_ok()
+        };
+        found.iter().all(|(path, _)| known(path))
+    })
 }
 
 /// Whether one entry is in place.
