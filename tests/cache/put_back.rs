@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::process::CommandExt;
 
 use super::{App, join, joined};
+use crate::support::skip;
 use crate::support::tree::{rewrite, set_mode, tree};
 
 #[test]
@@ -305,4 +307,51 @@ fn stale_files_go_also_where_the_inputs_are_a_file_or_two() {
             "gen/other 644 \"none of its outputs\""
         ]
     );
+}
+
+#[test]
+fn they_also_come_back_for_somebody_who_is_not_root() {
+    if !rustix::process::geteuid().is_root() {
+        // Then every other test is of somebody who is not.
+        return;
+    }
+    let app = App::new(EVERYTHING).file("src", "1");
+    let folder = app.project.root().parent().unwrap().to_path_buf();
+    let nobody = |command: &mut std::process::Command| {
+        command.uid(65534).gid(65534);
+    };
+    let owned = std::process::Command::new("chown")
+        .arg("-R")
+        .arg("65534:65534")
+        .arg(&folder)
+        .status();
+    let mut probe = app.project.command(&["--version"]);
+    nobody(&mut probe);
+    if !owned.is_ok_and(|s| s.success()) || !probe.output().is_ok_and(|o| o.status.success()) {
+        return skip("the binary cannot be run by somebody else");
+    }
+    let gives = |word: &str| {
+        let mut command = app.project.command(&["run"]);
+        nobody(&mut command);
+        let out = app.project.output(&mut command).exits(0);
+        assert!(
+            out.stdout.ends_with(&format!(
+                "      {word} a  [t]\n\n ok  1 step in [t] · 1 {word}\n"
+            )),
+            "{}",
+            out.stdout
+        );
+        assert_eq!([app.tree("out"), app.tree("single")].concat(), MADE);
+    };
+    gives("passed");
+    gives("cached");
+    fs::remove_dir_all(app.path("out")).unwrap();
+    gives("cached");
+    // What is in a folder that nobody may write to.
+    fs::remove_file(app.path("out/closed/file")).unwrap();
+    gives("cached");
+    app.project.write("out/closed/stale", "");
+    gives("cached");
+    set_mode(&app.path("out/read-only"), 0o644);
+    gives("cached");
 }
