@@ -171,21 +171,14 @@ impl Cache {
 
     fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
         let path = self.store.root().join(place(scope, key));
-        let mut bytes = Vec::new();
-        let opened = File::open(&path).and_then(|file| {
-            if !file.metadata()?.is_file() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            file.take(action::LONGEST).read_to_end(&mut bytes)
-        });
-        match opened {
+        let bytes = match store::read_file(&path, action::LONGEST) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
                 self.failed("read", &e.to_string());
                 return None;
             }
-            Ok(_) => {}
-        }
+        };
         let action = Action::decode(&bytes, key);
         if action.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
@@ -323,7 +316,7 @@ impl Cache {
     /// When the cache has no salt and none can be made.
     pub fn salted(&self, secret: &str) -> io::Result<String> {
         let path = self.store.root().join("salt");
-        let salt = match fs::read(&path) {
+        let salt = match store::read_file(&path, SALT) {
             Ok(salt) => salt,
             Err(e) if e.kind() == io::ErrorKind::NotFound => new_salt(&path)?,
             Err(e) => return Err(e),
@@ -375,6 +368,9 @@ impl Settings {
     }
 }
 
+/// How long a salt is.
+const SALT: u64 = 32;
+
 fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
     let mut salt = vec![0; 32];
     File::open("/dev/urandom")?.read_exact(&mut salt)?;
@@ -387,7 +383,7 @@ fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
     match made {
         Ok(mut file) => file.write_all(&salt).map(|()| salt),
         // Another run was faster.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => store::read_file(path, SALT),
         Err(e) => Err(e),
     }
 }

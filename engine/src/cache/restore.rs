@@ -225,7 +225,7 @@ fn write(
 /// Fills an empty file: shares the blocks of the blob where the file system can, copies otherwise.
 fn fill(store: &Store, digest: &Digest, file: &mut File) -> Result<(), Lost> {
     #[cfg(target_os = "linux")]
-    if let Ok(blob) = File::open(store.blob(digest))
+    if let Ok(blob) = store.open(digest)
         && rustix::fs::ioctl_ficlone(&*file, &blob).is_ok()
     {
         store.verify(digest)?;

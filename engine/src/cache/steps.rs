@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::sealed;
@@ -120,7 +122,12 @@ impl Steps {
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
-        let lock = File::create(folder.join("lock"))?;
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(folder.join("lock"))?;
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);

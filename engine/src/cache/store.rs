@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::Digest;
 
@@ -221,17 +222,12 @@ impl Store {
         renamed
     }
 
-    fn open(&self, digest: &Digest) -> Result<File, Lost> {
-        let opened = File::options()
-            .read(true)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(self.blob(digest));
-        match opened {
-            Ok(file) if file.metadata()?.is_file() => Ok(file),
-            Ok(_) => Err(Lost::Missing),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Lost::Missing),
-            Err(e) => Err(Lost::Io(e)),
-        }
+    /// A blob as it is, not verified yet.
+    pub(super) fn open(&self, digest: &Digest) -> Result<File, Lost> {
+        open_file(&self.blob(digest)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Lost::Missing,
+            _ => Lost::Io(e),
+        })
     }
 
     /// Whether a blob is there already; then it counts as used now, so that nobody trims it meanwhile.
@@ -245,7 +241,38 @@ impl Store {
 /// # Errors
 /// When it is not there, or not ours.
 pub(super) fn touch(path: &Path) -> io::Result<()> {
-    File::open(path)?.set_modified(SystemTime::now())
+    open_file(path)?.set_modified(SystemTime::now())
+}
+
+/// Opens a file of the store to read. What is something else, a link or a pipe that nobody writes to, is none.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let opened = File::options()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Err(e) if Errno::from_io_error(&e) != Some(Errno::LOOP) => Err(e),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// All bytes of a file of the store, if there are at most `limit`.
+///
+/// # Errors
+/// When it is not there, cannot be read, or is longer.
+pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Makes folders that only their owner can enter.
