@@ -1,6 +1,7 @@
 //! The cache from outside: what runs again and what does not, what is put back, what a fault does to it. Everything that
 //! a run prints and leaves behind is compared whole.
 
+mod damage;
 mod kept;
 mod key;
 mod put_back;
@@ -81,7 +82,11 @@ impl App {
         self.runs += 1;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let env: Vec<(&str, &str)> = self.env.iter().map(|(n, v)| (&**n, &**v)).collect();
-        self.project.pipe_env(&args, &env)
+        let out = self.project.pipe_env(&args, &env);
+        Output {
+            stdout: without_longest_path(&out.stdout),
+            ..out
+        }
     }
 
     /// Runs it: it succeeds and prints exactly this, and what passed is what really ran.
@@ -140,8 +145,18 @@ fn told(run: u64, event: &str, steps: &[Step<'_>]) -> String {
     text
 }
 
+/// The same text without the longest path, which is told of runs that took a while.
+fn without_longest_path(text: &str) -> String {
+    let line = |line: &str| match line.find(" · longest path ") {
+        Some(end) => format!("{}\n", &line[..end]),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 /// The same text without its warnings, and these.
 fn without_warnings(text: &str) -> (String, Vec<String>) {
+    let text = without_longest_path(text);
     let mut warnings = Vec::new();
     let mut rest = String::new();
     for line in text.lines() {

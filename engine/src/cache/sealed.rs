@@ -39,6 +39,8 @@ pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
         .prefix("new-")
         .tempfile_in(folder)?;
     io::Write::write_all(&mut file, &bytes)?;
-    file.persist(path)?;
-    Ok(())
+    let temporary = file.into_temp_path();
+    store::take_place(&temporary, path)?;
+    // It has another name now, which stays.
+    Ok(temporary.keep().map(drop)?)
 }

@@ -208,10 +208,10 @@ impl Store {
     }
 
     fn rename(&self, from: &Path, written: io::Result<()>, to: &Path) -> io::Result<()> {
-        let renamed = written.and_then(|()| match fs::rename(from, to) {
+        let renamed = written.and_then(|()| match take_place(from, to) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 private_folder(to.parent().unwrap_or(&self.root))?;
-                fs::rename(from, to)
+                take_place(from, to)
             }
             renamed => renamed,
         });
@@ -233,6 +233,20 @@ impl Store {
     /// Whether a blob is there already; then it counts as used now, so that nobody trims it meanwhile.
     fn refresh(&self, digest: &Digest, size: u64) -> bool {
         self.has(digest, size) && touch(&self.blob(digest)).is_ok()
+    }
+}
+
+/// Renames a file to a name of the store, whatever has that name: a folder there is none of ours.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub(super) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            fs::remove_dir_all(to)?;
+            fs::rename(from, to)
+        }
+        renamed => renamed,
     }
 }
 
