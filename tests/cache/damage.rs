@@ -255,3 +255,8 @@ fn a_file_a_link_or_a_pipe_in_place_of_a_folder_of_the_store_is_one_warning_at_m
     assert_eq!(runs(&mut app), ["cached", "cached"]);
     assert_eq!(tree(&app.store(), "tmp"), ["tmp/ 700"]);
 }
+
+#[test]
+fn a_damaged_salt_costs_a_run_and_nothing_else() {
+    sweep(|app| app.store().join("salt"));
+}

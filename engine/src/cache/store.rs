@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Digest;
 
 /// The layout of the folder: another one would be another folder.
 pub const LAYOUT: &str = "v1";
+
+/// How long a salt is.
+const SALT: usize = 32;
 
 /// How much of a file is in memory at once.
 const PIECE: usize = 256 << 10;
@@ -178,6 +181,45 @@ impl Store {
         self.rename(&path, file.write_all(bytes), &to)
     }
 
+    /// What makes the hashes of secrets worthless to whoever does not have this store. Made where there is none, or a
+    /// damaged one: then no earlier result of a step with a secret is found any more.
+    ///
+    /// # Errors
+    /// When none can be read or made.
+    pub fn salt(&self) -> io::Result<[u8; SALT]> {
+        let to = self.root.join("salt");
+        let read = || -> io::Result<Option<[u8; SALT]>> {
+            match read_file(&to, SALT as u64) {
+                Ok(bytes) => Ok(bytes.try_into().ok()),
+                Err(e) if is_no_file(&e) => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
+        if let Some(salt) = read()? {
+            return Ok(salt);
+        }
+        let mut salt = [0; SALT];
+        File::open("/dev/urandom")?.read_exact(&mut salt)?;
+        let (path, mut file) = self.fresh()?;
+        let written = file.write_all(&salt);
+        // Of several runs at once the first one's counts.
+        let first = written.and_then(|()| {
+            match rustix::fs::renameat_with(CWD, &path, CWD, &to, RenameFlags::NOREPLACE) {
+                Ok(()) => Ok(true),
+                Err(Errno::EXIST) if read()?.is_some() => Ok(false),
+                // What is there is no salt, or the file system cannot tell.
+                Err(_) => take_place(&path, &to).map(|()| true),
+            }
+        });
+        if !matches!(first, Ok(true)) {
+            let _ = fs::remove_file(&path);
+        }
+        match first? {
+            true => Ok(salt),
+            false => read()?.ok_or_else(|| io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// A new file under a name that nobody else has.
     fn fresh(&self) -> io::Result<(PathBuf, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -272,6 +314,14 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
         Err(e) if Errno::from_io_error(&e) != Some(Errno::LOOP) => Err(e),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
+}
+
+/// Whether this says that there is no such file, or one that is too long.
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
+    )
 }
 
 /// All bytes of a file of the store, if there are at most `limit`.
