@@ -5,6 +5,7 @@ mod damage;
 mod kept;
 mod key;
 mod put_back;
+mod several;
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
 use super::work::{Done, News, NotDone};
@@ -137,6 +138,7 @@ struct Dispatch<'a> {
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
+    rivals: Arc<Rivals>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
     tasks: JoinSet<()>,
@@ -185,6 +187,7 @@ impl<'a> Dispatch<'a> {
             made: BTreeMap::new(),
             at_once: VecDeque::new(),
             printed: Arc::default(),
+            rivals: Arc::new(Rivals::of(plan)),
             undo_began: BTreeMap::new(),
             tasks: JoinSet::new(),
             news,

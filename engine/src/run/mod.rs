@@ -10,6 +10,7 @@ pub mod outcome;
 mod prepare;
 mod recipe;
 mod results;
+mod rivals;
 pub mod schedule;
 pub mod secrets;
 mod signals;
