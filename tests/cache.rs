@@ -5,7 +5,9 @@ mod damage;
 mod kept;
 mod key;
 mod put_back;
+mod secret;
 mod several;
+mod strange;
 
 use std::fmt::Write;
 use std::path::PathBuf;
