@@ -196,3 +196,40 @@ fn a_command_of_a_key_that_hangs_is_cut_by_a_cancel() {
     app.define("\njob b { needs a; run \"true\" }", "");
     app.tells(&[("a", "passed", "")]);
 }
+
+#[test]
+fn all_that_a_command_of_a_key_prints_counts_also_at_the_end_of_much() {
+    let mut app =
+        App::new("job a { key (run)\"seq 100000; cat end\"; run #\"echo a >> ../ran\"# }")
+            .file("end", "1");
+    app.tells(&[("a", "passed", "")]);
+    app.tells(&[("a", "cached", "")]);
+    app.project.write("end", "2");
+    app.tells(&[("a", "passed", "")]);
+}
+
+#[test]
+fn bytes_that_a_command_of_a_key_prints_are_told_apart() {
+    let mut app = App::new("job a { key (run)\"cat printed\"; run #\"echo a >> ../ran\"# }");
+    for (bytes, word) in [
+        (b"\xff", "passed"),
+        (b"\xfe", "passed"),
+        (b"\xff", "cached"),
+    ] {
+        fs::write(app.path("printed"), bytes).unwrap();
+        app.tells(&[("a", word, "")]);
+    }
+}
+
+#[test]
+fn a_command_of_a_key_that_prints_without_an_end_is_a_failure() {
+    let mut app = App::new("job a { key (run)\"yes\"; run #\"echo a >> ../ran\"# }");
+    let out = app.run().exits(1).stdout;
+    assert!(
+        out.contains(
+            "      failed a  [t]  its key cannot be made: `yes` printed more than 16 MiB\n"
+        ),
+        "{out}"
+    );
+    nothing_is_left_of(&app.project);
+}
