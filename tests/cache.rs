@@ -2,6 +2,7 @@
 //! a run prints and leaves behind is compared whole.
 
 mod damage;
+mod faults;
 mod kept;
 mod key;
 mod put_back;
