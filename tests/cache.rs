@@ -9,6 +9,7 @@ mod put_back;
 mod secret;
 mod several;
 mod strange;
+mod sweep;
 
 use std::fmt::Write;
 use std::path::PathBuf;

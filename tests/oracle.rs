@@ -21,6 +21,7 @@ use self::checked::{Counts, Known, Ran, check};
 use self::lane::Lane;
 use self::random::Random;
 use self::store::Store;
+pub use self::store::is_sound;
 use crate::support::Project;
 use crate::support::tree::tree;
 

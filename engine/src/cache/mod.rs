@@ -329,8 +329,8 @@ impl Cache {
     pub fn close(&self) {
         let checkout = self.settings.checkout();
         let saved = store::private_folder(&checkout)
-            .and_then(|()| self.index.save(&checkout.join("files")))
-            .and_then(|()| self.steps.save(&checkout.join("steps")));
+            .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
+            .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
         if let Err(e) = saved {
             self.failed("written", &e.to_string());
         }
