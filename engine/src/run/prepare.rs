@@ -329,18 +329,27 @@ fn environment(
 }
 
 /// A kept directory on this machine: where the path says, `~` being the home that the job gets.
-fn directory(cache: &KeptDirectory, options: &Options) -> Directory {
+///
+/// In a CI a home may be new every time. On a laptop it lasts, and belongs to more than this pipeline: a copy of a package
+/// manager's whole store would help nobody.
+fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory {
     let path = &cache.path.value;
     let home = path.strip_prefix("~/").zip(std::env::var_os("HOME"));
     let values =
         |parts: &[dsl::source::Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
+    let path = match home {
+        Some((rest, home)) => PathBuf::from(home).join(rest),
+        None => options.root.join(path),
+    };
+    let lasts = plan.request.context.provider.is_none() && !path.starts_with(&options.root);
     Directory {
         name: cache.name.value.clone(),
-        path: match home {
-            Some((rest, home)) => PathBuf::from(home).join(rest),
-            None => options.root.join(path),
+        path,
+        key: if lasts {
+            Vec::new()
+        } else {
+            values(&cache.key)
         },
-        key: values(&cache.key),
         shorter: cache.restore.iter().map(|parts| values(parts)).collect(),
     }
 }
