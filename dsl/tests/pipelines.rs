@@ -114,7 +114,7 @@ stage all {
             "all.uv-pytest",
             "all.poetry-pytest",
             "all.ruff",
-            "all.npm-lint",
+            "all.npm-build",
             "all.npm-test",
             "all.pnpm-test",
             "all.mkdocs",
