@@ -79,7 +79,7 @@ pub async fn run(
         outcome,
         elapsed: dispatch.now(),
     });
-    dispatch.sync();
+    dispatch.end();
     outcome
 }
 
@@ -200,6 +200,7 @@ impl<'a> Dispatch<'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
+            self.flush();
             tokio::select! {
                 biased;
                 (number, name) = signals.next() => {
@@ -479,7 +480,22 @@ impl<'a> Dispatch<'a> {
     }
 
     fn sync(&mut self) {
-        if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
+        self.record(Journal::sync);
+    }
+
+    /// Before anything is waited for: whoever waits outside for what happened finds it.
+    fn flush(&mut self) {
+        self.record(Journal::flush);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn end(&mut self) {
+        self.record(Journal::end);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Journal) -> std::io::Result<()>) {
+        if let Some(e) = self.journal.as_mut().and_then(|j| write(j).err()) {
             self.journal = None;
             self.warn(&format!("the run is no longer recorded: {e}"));
         }
