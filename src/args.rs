@@ -33,6 +33,9 @@ pub struct Global {
     /// Work in this folder.
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// Where results are kept [default: pipe in the user's cache folder]
+    #[arg(long, global = true, env = "PIPE_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// When to use colours.
     #[arg(
         long,
@@ -168,6 +171,20 @@ pub struct RunArgs {
     /// Show the plan and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Run everything, or these steps or stages, whatever was kept; and keep nothing of them
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "",
+        conflicts_with = "refresh"
+    )]
+    pub no_cache: Option<Vec<String>>,
+    /// Run everything, whatever was kept, and keep the new results.
+    #[arg(long)]
+    pub refresh: bool,
     /// How long what is asked to end may take until it is killed.
     #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub grace: Duration,

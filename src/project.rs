@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use dsl::Loaded;
 use dsl::render;
+use engine::cache::steps::Steps;
+use engine::cache::{Scope, Settings};
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
-use engine::run::event::Event;
 use engine::run::outcome::exit;
-use engine::world::{self, Changed, Flags, Git, Includes, changed_paths};
+use engine::world::{self, Changed, Context, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
 
 use crate::args::{About, Global};
@@ -27,6 +28,8 @@ pub struct Project {
     pub file: String,
     /// What the file means.
     pub loaded: Loaded,
+    /// The user's cache folder; none where nobody says where it is.
+    pub cache: Option<PathBuf>,
 }
 
 impl Project {
@@ -47,7 +50,12 @@ impl Project {
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        Ok(Self { root, file, loaded })
+        Ok(Self {
+            root,
+            file,
+            loaded,
+            cache: cache_folder(global)?,
+        })
     }
 
     /// Like `open`, and without errors in the file; findings are told.
@@ -154,8 +162,9 @@ impl Project {
     /// # Errors
     /// When the request does not fit, or values are missing; findings are told.
     pub fn plan(&self, request: Request, out: &Out) -> Result<Plan, Failed> {
-        let durations = self.durations();
-        let expected = |step: &str| durations.get(step).copied();
+        let settings = self.cache_settings(&request.context);
+        let steps = settings.map(|s| Steps::of(&s));
+        let expected = |step: &str| Some(Duration::from_millis(steps.as_ref()?.millis(step)?));
         engine::plan::plan(&self.loaded.pipeline, request, &expected).map_err(|e| match e {
             PlanError::Request(errors) => {
                 let mut failed = Failed::told(exit::USAGE);
@@ -171,34 +180,34 @@ impl Project {
         })
     }
 
-    /// How long the steps took in the last run that passed them.
-    fn durations(&self) -> IndexMap<String, Duration> {
-        let runs = self.runs();
-        let last = runs
-            .ids()
-            .into_iter()
-            .rev()
-            .take(3)
-            .filter_map(|id| runs.summary(id).ok());
-        let mut known = IndexMap::new();
-        for summary in last {
-            for (_, event) in summary.reading.events {
-                if let Event::StepEnded {
-                    step,
-                    outcome,
-                    elapsed,
-                    ..
-                } = event
-                    && outcome == engine::run::outcome::Outcome::Passed
-                {
-                    known
-                        .entry(step.to_string())
-                        .or_insert(Duration::from_millis(elapsed));
-                }
-            }
-        }
-        known
+    /// The cache for a run about this, if there is one.
+    #[must_use]
+    pub fn cache_settings(&self, context: &Context) -> Option<Settings> {
+        let change = context
+            .pr
+            .as_ref()
+            .map(|pr| (pr.number, pr.source.as_ref()));
+        Some(Settings {
+            folder: self.cache.clone()?,
+            root: self.root.clone(),
+            scratch: None,
+            scope: Scope::of(context.trusted, &format!("{change:?}")),
+            refresh: false,
+        })
     }
+}
+
+/// The folder of the user's cache: the one that was named, or the usual one.
+fn cache_folder(global: &Global) -> Result<Option<PathBuf>, Failed> {
+    if let Some(named) = &global.cache_dir {
+        return Ok(Some(here(global)?.join(named)));
+    }
+    let folder = |name: &str| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|p| p.is_absolute())
+    };
+    let usual = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    Ok(usual.map(|p| p.join("pipe")))
 }
 
 /// Findings for a person, as wide as the terminal.

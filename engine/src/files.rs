@@ -1,7 +1,7 @@
 //! Files of the workspace by pattern: found without following links, opened beneath the folder, copied with their modes.
 //! What a job made is not trusted: a link that it planted leads nowhere.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -13,10 +13,53 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 /// Patterns such as `dist/**`, `coverage.xml`, `!**/*.tmp`, relative to a folder.
 #[derive(Debug)]
 pub struct Patterns {
-    wanted: GlobSet,
-    unwanted: GlobSet,
+    wanted: Matcher,
+    unwanted: Matcher,
     /// Where to look: the part of each pattern before its first wildcard.
     roots: Vec<PathBuf>,
+}
+
+/// Paths without wildcards are compared as such: reading a pattern costs more than looking at a file.
+#[derive(Debug, Default)]
+struct Matcher {
+    literal: Vec<PathBuf>,
+    globs: Option<GlobSet>,
+}
+
+impl Matcher {
+    fn matches(&self, path: &Path) -> bool {
+        self.literal.iter().any(|l| path.starts_with(l))
+            || self.globs.as_ref().is_some_and(|g| g.is_match(path))
+    }
+}
+
+#[derive(Default)]
+struct MatcherBuilder {
+    literal: Vec<PathBuf>,
+    globs: Option<GlobSetBuilder>,
+}
+
+impl MatcherBuilder {
+    fn add(&mut self, pattern: &str) -> Result<(), globset::Error> {
+        let bare = pattern.trim_end_matches('/').trim_start_matches("./");
+        if bare == "." {
+            self.literal.push(PathBuf::new());
+        } else if bare.contains(WILDCARDS) {
+            let globs = self.globs.get_or_insert_with(GlobSetBuilder::new);
+            globs.add(glob(bare)?);
+            globs.add(glob(&format!("{bare}/**"))?);
+        } else {
+            self.literal.push(PathBuf::from(bare));
+        }
+        Ok(())
+    }
+
+    fn build(self) -> Result<Matcher, globset::Error> {
+        Ok(Matcher {
+            literal: self.literal,
+            globs: self.globs.map(|g| g.build()).transpose()?,
+        })
+    }
 }
 
 impl Patterns {
@@ -25,24 +68,19 @@ impl Patterns {
     /// # Errors
     /// The pattern that cannot be read; a checked pipeline has none.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
-        let (mut wanted, mut unwanted) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        let (mut wanted, mut unwanted) = (MatcherBuilder::default(), MatcherBuilder::default());
         let mut roots = Vec::new();
         for pattern in patterns {
-            let (set, pattern) = match pattern.strip_prefix('!') {
-                Some(rest) => (&mut unwanted, rest),
+            match pattern.strip_prefix('!') {
+                Some(rest) => unwanted.add(rest)?,
                 None => {
                     roots.push(literal_prefix(pattern));
-                    (&mut wanted, pattern)
+                    wanted.add(pattern)?;
                 }
-            };
-            let bare = pattern.trim_end_matches('/').trim_start_matches("./");
-            if bare == "." {
-                set.add(glob("**")?);
-                continue;
             }
-            set.add(glob(bare)?);
-            set.add(glob(&format!("{bare}/**"))?);
         }
+        roots.sort();
+        roots.dedup();
         Ok(Self {
             wanted: wanted.build()?,
             unwanted: unwanted.build()?,
@@ -50,51 +88,87 @@ impl Patterns {
         })
     }
 
+    /// Whether a pattern is no more than a path.
+    #[must_use]
+    pub fn is_path(pattern: &str) -> bool {
+        !pattern.starts_with('!') && !pattern.contains(WILDCARDS)
+    }
+
+    /// Whether a path is meant.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
+        self.wanted.matches(path) && !self.unwanted.matches(path)
+    }
+
     /// The files and links that match, relative to `folder`, sorted. Folders are walked, never links.
     ///
     /// # Errors
     /// When a folder cannot be read, or a pattern names what is behind a link.
     pub fn find(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let all = self.look(folder)?.into_iter();
+        Ok(all.filter(|(_, m)| !m.is_dir()).map(|(p, _)| p).collect())
+    }
+
+    /// Everything that matches, folders too, with what the file system says of it; relative to `folder`, sorted.
+    /// Folders are walked, never links.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or a pattern names what is behind a link.
+    pub fn look(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
         let mut found = Vec::new();
-        let mut open: Vec<PathBuf> = self.roots.clone();
-        open.sort();
-        open.dedup();
+        let mut open = self.roots.clone();
         for root in &open {
             no_links_on_the_way(folder, root)?;
         }
         while let Some(relative) = open.pop() {
-            let full = folder.join(&relative);
-            let meta = match fs::symlink_metadata(&full) {
+            let meta = match fs::symlink_metadata(folder.join(&relative)) {
                 Ok(meta) => meta,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                // Not there, or gone since its folder was read.
+                Err(e) if is_not_there(&e) => continue,
                 Err(e) => return Err(e),
             };
+            let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
             if meta.is_dir() {
-                if relative
-                    .file_name()
-                    .is_some_and(|n| n == ".pipe" || n == ".git")
-                {
+                let name = relative.file_name();
+                if name.is_some_and(|n| n == ".pipe" || n == ".git") {
                     continue;
                 }
-                for entry in fs::read_dir(&full)? {
-                    open.push(relative.join(entry?.file_name()));
+                match fs::read_dir(folder.join(&relative)) {
+                    Ok(entries) => {
+                        for entry in entries {
+                            open.push(relative.join(entry?.file_name()));
+                        }
+                    }
+                    Err(e) if is_not_there(&e) => continue,
+                    Err(e) => return Err(e),
                 }
-            } else if self.wanted.is_match(&relative) && !self.unwanted.is_match(&relative) {
-                found.push(relative);
+            }
+            if matches {
+                found.push((relative, meta));
             }
         }
-        found.sort();
-        found.dedup();
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.dedup_by(|(a, _), (b, _)| a == b);
         Ok(found)
     }
+}
+
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
+/// What makes a pattern more than a path.
+const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+
 fn literal_prefix(pattern: &str) -> PathBuf {
-    let literal = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+    let literal = |part: &&str| !part.contains(WILDCARDS);
     pattern
         .split('/')
         .take_while(literal)
@@ -193,7 +267,7 @@ fn copy_one(source: &OwnedFd, target: &OwnedFd, from: &Path, file: &Path) -> io:
 }
 
 /// Whether a link at `file` points above the folder, or is absolute.
-fn leads_out(file: &Path, to: &Path) -> bool {
+pub(crate) fn leads_out(file: &Path, to: &Path) -> bool {
     let mut depth = file.components().count().saturating_sub(1);
     for part in to.components() {
         match part {
@@ -206,7 +280,7 @@ fn leads_out(file: &Path, to: &Path) -> bool {
     false
 }
 
-fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(
         path,
         OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
@@ -215,7 +289,7 @@ fn open_dir(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// The folder `relative` beneath another one, made where it is missing; a link on the way is refused.
-fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
     let mut at = root.try_clone()?;
     for part in relative.components() {
         let name = part.as_os_str();
@@ -233,7 +307,7 @@ fn beneath_dir(root: &OwnedFd, relative: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Opens a path beneath a folder; no link on the way, nor at the end, is followed.
-fn open_beneath(
+pub(crate) fn open_beneath(
     root: impl AsFd,
     relative: &Path,
     flags: OFlags,

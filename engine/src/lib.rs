@@ -1,5 +1,6 @@
 //! The engine of pipe: a pipeline in, a plan, a run and its record out; never prints.
 
+pub mod cache;
 pub mod files;
 pub mod graph;
 pub mod output;

@@ -1,8 +1,10 @@
 //! `pipe run`: the plan, carried out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use dsl::source::Span;
+use engine::cache::{Cache, Settings};
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
 use engine::record::{FORMAT, Header, Journal, RunDir, Runs, Summary};
@@ -149,6 +151,8 @@ fn carry_out(
         out,
     );
     let options = Options {
+        cache: cache(project, plan, args, scratch.path(), out),
+        uncached: args.no_cache.clone().unwrap_or_default(),
         root: project.root.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         fail_fast: args.fail_fast,
@@ -169,6 +173,33 @@ fn carry_out(
     })?;
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())
+}
+
+/// The cache of this run; none where nobody wants one.
+fn cache(
+    project: &Project,
+    plan: &Plan,
+    args: &RunArgs,
+    scratch: &Path,
+    out: &Out,
+) -> Option<Arc<Cache>> {
+    if args
+        .no_cache
+        .as_ref()
+        .is_some_and(|names| names.iter().all(String::is_empty))
+    {
+        return None;
+    }
+    let Some(settings) = project.cache_settings(&plan.request.context) else {
+        out.warning("there is no folder for results, so nothing is kept");
+        out.hint("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`");
+        return None;
+    };
+    Some(Arc::new(Cache::open(Settings {
+        scratch: Some(scratch.to_path_buf()),
+        refresh: args.refresh,
+        ..settings
+    })))
 }
 
 fn processors() -> u32 {

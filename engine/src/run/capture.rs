@@ -1,5 +1,8 @@
 //! A step's output on its way: masked bytes into its log, clean lines to whoever listens.
 
+use std::path::Path;
+
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use super::work::{News, Site};
@@ -9,6 +12,9 @@ use crate::record::LogFile;
 
 /// Lines that are told at once at most.
 const LINES_AT_ONCE: usize = 256;
+
+/// How much of an old log is read at once.
+const PIECE: usize = 64 << 10;
 
 /// Takes the output of a step's commands, one after the other.
 pub(super) struct Capture {
@@ -59,6 +65,35 @@ impl Capture {
         out.finish(&mut self.split);
         err.finish(&mut self.split);
         self.tell(site).await;
+    }
+
+    /// Takes what an earlier run of the step wrote, for the log of this one; gives its lines.
+    pub(super) fn again(&mut self, site: &Site, log: &[u8]) -> Vec<String> {
+        let mut chain = Chain::new(&site.masker, site.outer);
+        chain.feed(log, &mut self.split);
+        chain.finish(&mut self.split);
+        std::mem::take(&mut self.split.lines)
+    }
+
+    /// Takes what an earlier run of the step wrote, piece by piece, and tells it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) async fn replay(&mut self, site: &Site, log: &Path) -> std::io::Result<()> {
+        let mut chain = Chain::new(&site.masker, site.outer);
+        let mut file = tokio::fs::File::open(log).await?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let length = file.read(&mut piece).await?;
+            if length == 0 {
+                break;
+            }
+            chain.feed(&piece[..length], &mut self.split);
+            self.tell(site).await;
+        }
+        chain.finish(&mut self.split);
+        self.tell(site).await;
+        Ok(())
     }
 
     /// Ends the log; gives what went wrong with it.

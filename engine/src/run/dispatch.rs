@@ -4,7 +4,7 @@
 mod roots;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +19,10 @@ use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
 use super::work::{Done, News, NotDone};
-use super::{prepare, secrets::Secrets};
+use super::{prepare, secrets::Secrets, tools};
+use crate::cache::{Action, Cache, Digest};
 use crate::output::{Masker, OuterCi};
-use crate::plan::{Plan, VertexId};
+use crate::plan::{Plan, PlannedStep, VertexId};
 use crate::process::guardian;
 use crate::record::{Journal, RunDir};
 
@@ -53,6 +54,10 @@ pub struct Options {
     pub record: Option<(RunDir, Journal)>,
     /// A folder for files that live as long as the run.
     pub scratch: PathBuf,
+    /// The results of earlier runs; `None`: everything runs, and nothing is kept.
+    pub cache: Option<Arc<Cache>>,
+    /// Steps that run whatever the cache has, by name or stage; their results are not kept either.
+    pub uncached: Vec<String>,
     /// Cancels the run from outside, with the reason.
     pub cancel: CancellationToken,
 }
@@ -60,6 +65,27 @@ pub struct Options {
 impl Options {
     /// The usual grace.
     pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// Whether somebody wants a step to run in any case.
+    pub(super) fn is_uncached(&self, plan: &Plan, step: &PlannedStep) -> bool {
+        let own = &plan.definition(step).name.value;
+        let full = plan.pipeline.full_name(step.id);
+        let names = [own, &full, &step.name, &plan.stages[step.stage].name];
+        self.uncached.iter().any(|u| names.contains(&u))
+    }
+}
+
+/// How many ends are heard of before anything else gets its turn.
+const AT_ONCE: usize = 64;
+
+/// Who makes the results of a run, for a person.
+fn origin(dir: Option<&RunDir>) -> String {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    match dir {
+        Some(dir) => format!("run {} on {host}", dir.id),
+        None => format!("a run on {host}"),
+    }
 }
 
 /// Runs a plan to its end.
@@ -75,6 +101,7 @@ pub async fn run(
     signals::listen();
     dispatch.begin();
     let outcome = dispatch.until_the_end(signals, inbox).await;
+    dispatch.close_cache();
     dispatch.emit(&Event::RunEnded {
         outcome,
         elapsed: dispatch.now(),
@@ -89,6 +116,7 @@ struct Begun {
     attempts: u32,
     failure: Option<Failure>,
     outputs: BTreeMap<String, String>,
+    key: Option<Digest>,
     cancel: CancellationToken,
 }
 
@@ -104,6 +132,12 @@ struct Dispatch<'a> {
     roots: Roots,
     begun: BTreeMap<u32, Begun>,
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
+    /// The results that steps of this run have, as they are kept.
+    made: BTreeMap<u32, Arc<Action>>,
+    /// Steps whose end is known and not heard yet.
+    at_once: VecDeque<(u32, Done)>,
+    printed: Arc<tools::Printed>,
+    origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
     tasks: JoinSet<()>,
     news: mpsc::Sender<News>,
@@ -137,6 +171,7 @@ impl<'a> Dispatch<'a> {
         Self {
             plan,
             run_id: dir.as_ref().map_or(0, |d| d.id),
+            origin: origin(dir.as_ref()).into(),
             names: names.collect(),
             roots: Roots::default(),
             masker: Arc::clone(&options.masker),
@@ -147,6 +182,9 @@ impl<'a> Dispatch<'a> {
             core,
             begun: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            made: BTreeMap::new(),
+            at_once: VecDeque::new(),
+            printed: Arc::default(),
             undo_began: BTreeMap::new(),
             tasks: JoinSet::new(),
             news,
@@ -214,6 +252,7 @@ impl<'a> Dispatch<'a> {
                 () = outside.cancelled(), if self.cancelled_by.is_none() => {
                     self.signalled(15, "a newer run of its concurrency group");
                 }
+                () = std::future::ready(()), if !self.at_once.is_empty() => self.hear_at_once(),
                 Some(message) = inbox.recv() => self.hear(message),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.joined(ended),
                 _ = tick.tick() => self.subscribers.iter_mut().for_each(|s| s.tick()),
@@ -304,14 +343,27 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Hears of some of the steps that ended as soon as they were looked at. Not of all: a signal comes first.
+    fn hear_at_once(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some((vertex, done)) = self.at_once.pop_front() else {
+                return;
+            };
+            self.done(vertex, done);
+        }
+    }
+
     fn done(&mut self, vertex: u32, done: Done) {
         let Done {
             result,
             attempts,
             outputs,
+            key,
+            made,
+            cached,
         } = done;
         let result = match result {
-            Ok(()) => StepResult::Passed { cached: false },
+            Ok(()) => StepResult::Passed { cached },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
             Err(NotDone::Failed(failure)) => {
                 self.remember(vertex, failure);
@@ -324,6 +376,7 @@ impl<'a> Dispatch<'a> {
         };
         if let Some(begun) = self.begun.get_mut(&vertex) {
             begun.attempts = attempts;
+            begun.key = key;
             let mask = |v: String| self.masker.mask_str(&v).into_owned();
             begun.outputs = outputs
                 .iter()
@@ -331,6 +384,9 @@ impl<'a> Dispatch<'a> {
                 .collect();
         }
         self.outputs.insert(vertex, outputs);
+        if let Some(made) = made {
+            self.made.insert(vertex, made);
+        }
         let v = schedule::VertexId(vertex);
         let commands = self.core.on_event(schedule::Event::Finished { v, result });
         self.obey(commands);
@@ -417,25 +473,41 @@ impl<'a> Dispatch<'a> {
             _ => Outcome::Cancelled,
         };
         self.failed |= matches!(outcome, Outcome::Failed { .. });
-        let (elapsed, attempts, outputs) = match begun {
+        let (elapsed, attempts, key, outputs) = match begun {
             Some(b) => (
                 millis(b.at.elapsed()),
                 b.attempts,
+                b.key,
                 std::mem::take(&mut b.outputs),
             ),
-            None => (0, 0, BTreeMap::new()),
+            None => (0, 0, None, BTreeMap::new()),
         };
         let step = self.name(vertex as usize);
+        if let (Outcome::Passed, None, Some(cache)) =
+            (&outcome, self.made.get(&vertex), &self.options.cache)
+        {
+            cache.steps().took(&step, elapsed);
+        }
         self.emit(&Event::StepEnded {
             step,
             outcome,
             elapsed,
             attempts,
+            key,
             outputs,
         });
         // What can be undone is known to have ended before anything builds on it.
         if definition.rollback.is_some() {
             self.sync();
+        }
+    }
+
+    fn close_cache(&mut self) {
+        if let Some(cache) = self.options.cache.take() {
+            cache.close();
+            if let Some(text) = cache.trouble() {
+                self.warn(&text);
+            }
         }
     }
 

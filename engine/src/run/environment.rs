@@ -11,6 +11,8 @@ pub struct Passed {
     pub name: &'static str,
     /// Why.
     pub why: &'static str,
+    /// Whether it chooses what a job does, so that it is part of the key of a result. The others say where things are.
+    pub decides: bool,
 }
 
 /// The whole list. The reference prints it.
@@ -20,9 +22,9 @@ pub const PASSED: &[Passed] = &[
     passed("USER", "who runs it"),
     passed("LOGNAME", "who runs it"),
     passed("TMPDIR", "where temporary files go"),
-    passed("TZ", "the time zone"),
-    passed("LANG", "the language of messages"),
-    passed("LC_*", "the language of messages"),
+    deciding("TZ", "the time zone"),
+    deciding("LANG", "the language of messages"),
+    deciding("LC_*", "the language of messages"),
     passed("XDG_*", "where programs keep settings and caches"),
     passed("SSL_CERT_FILE", "trusted certificates"),
     passed("SSL_CERT_DIR", "trusted certificates"),
@@ -36,17 +38,38 @@ pub const PASSED: &[Passed] = &[
     passed("ALL_PROXY", "the way to the network"),
     passed("CARGO_HOME", "where the toolchain lives"),
     passed("RUSTUP_HOME", "where the toolchain lives"),
-    passed("RUSTUP_TOOLCHAIN", "where the toolchain lives"),
+    deciding("RUSTUP_TOOLCHAIN", "where the toolchain lives"),
     passed("GOPATH", "where the toolchain lives"),
-    passed("GOROOT", "where the toolchain lives"),
-    passed("JAVA_HOME", "where the toolchain lives"),
+    deciding("GOROOT", "where the toolchain lives"),
+    deciding("JAVA_HOME", "where the toolchain lives"),
     passed("NVM_DIR", "where the toolchain lives"),
     passed("PYENV_ROOT", "where the toolchain lives"),
-    passed("VIRTUAL_ENV", "where the toolchain lives"),
+    deciding("VIRTUAL_ENV", "where the toolchain lives"),
 ];
 
 const fn passed(name: &'static str, why: &'static str) -> Passed {
-    Passed { name, why }
+    Passed {
+        name,
+        why,
+        decides: false,
+    }
+}
+
+const fn deciding(name: &'static str, why: &'static str) -> Passed {
+    Passed {
+        name,
+        why,
+        decides: true,
+    }
+}
+
+impl Passed {
+    fn is(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == self.name,
+        }
+    }
 }
 
 /// A variable that pipe sets in every job.
@@ -105,10 +128,7 @@ impl Environment {
     /// What `outer` has of the list, and of the names in `also`.
     pub fn passed(outer: impl Iterator<Item = (OsString, OsString)>, also: &[String]) -> Self {
         let wanted = |name: &str| {
-            let listed = PASSED.iter().any(|p| match p.name.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                None => name == p.name,
-            });
+            let listed = PASSED.iter().any(|p| p.is(name));
             listed || also.iter().any(|a| a == name)
         };
         Self(
@@ -118,9 +138,20 @@ impl Environment {
         )
     }
 
+    /// Whether a variable of the short list is part of the key of a result.
+    #[must_use]
+    pub fn decides(name: &str) -> bool {
+        PASSED.iter().any(|p| p.decides && p.is(name))
+    }
+
     /// Sets a variable.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
+    }
+
+    /// Takes a variable away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.shift_remove(std::ffi::OsStr::new(name));
     }
 
     /// All of them.

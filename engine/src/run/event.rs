@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use crate::cache::Digest;
 
 /// The full name of a planned step, `stage.step (leg)`.
 pub type StepName = Arc<str>;
@@ -80,6 +81,9 @@ pub enum Event {
         elapsed: u64,
         /// How many tries it took.
         attempts: u32,
+        /// The key of its result, if that can be kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Digest>,
         /// Its outputs.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         outputs: BTreeMap<String, String>,

@@ -1,5 +1,6 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod caching;
 mod capture;
 pub mod concurrency;
 mod dispatch;
@@ -7,10 +8,12 @@ pub mod environment;
 pub mod event;
 pub mod outcome;
 mod prepare;
+mod recipe;
 mod results;
 pub mod schedule;
 pub mod secrets;
 mod signals;
+mod tools;
 mod work;
 
 pub use dispatch::{GUARDIAN_KILLED, Options, run};

@@ -1,21 +1,26 @@
 //! From a plan to what the schedule core and the workers need. Starts nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dsl::expr::Missing;
-use dsl::model::{Job, StepKind};
+use dsl::model::{ArtifactUse, Job, StepKind};
 use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
+use super::caching;
 use super::dispatch::Options;
 use super::environment::Environment;
 use super::outcome::{Failure, Outcome};
+use super::recipe::{self, Recipe, Take};
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
 };
 use super::work::Work;
+use crate::cache::Action;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
 
 /// The plan as the schedule core sees it.
@@ -113,6 +118,7 @@ pub(super) fn work(
     run_id: u64,
     facts: &dyn RunFacts,
     artifacts: Option<&Path>,
+    made: &BTreeMap<u32, Arc<Action>>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
@@ -129,17 +135,16 @@ pub(super) fn work(
     let texts = |list: &[dsl::source::Spanned<String>]| {
         list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
     };
-    let takes = job.takes.iter().filter_map(|take| {
-        let maker = pipeline.step(take.step?);
-        let stage = &pipeline.stage(maker.stage).name.value;
-        let kept = artifacts
-            .as_ref()?
-            .join(stage)
-            .join(&maker.name.value)
-            .join(&take.name.value);
-        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
-        Some((kept, into.unwrap_or_default()))
-    });
+    let takes: Vec<(PathBuf, PathBuf)> = job
+        .takes
+        .iter()
+        .filter_map(|take| {
+            let kept = kept_artifact(plan, take, artifacts?)?;
+            let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
+            Some((kept, into.unwrap_or_default()))
+        })
+        .collect();
+    let recipe = recipe_of(plan, vertex, planned, &env, options, artifacts, made)?;
     Ok(Work {
         name: planned.name.as_str().into(),
         commands: job.run.clone(),
@@ -159,9 +164,91 @@ pub(super) fn work(
             .iter()
             .map(|c| kept(&c.path.value, options))
             .collect(),
-        takes: takes.collect(),
+        takes,
+        recipe: recipe.map(Arc::new),
         env,
     })
+}
+
+/// Where a run keeps an artifact that a step takes.
+fn kept_artifact(plan: &Plan, take: &ArtifactUse, artifacts: &Path) -> Option<PathBuf> {
+    let pipeline = &plan.pipeline;
+    let maker = pipeline.step(take.step?);
+    let stage = &pipeline.stage(maker.stage).name.value;
+    let own = artifacts.join(stage).join(&maker.name.value);
+    Some(own.join(&take.name.value))
+}
+
+/// What decides the step's result, if that can be kept.
+fn recipe_of(
+    plan: &Plan,
+    vertex: u32,
+    planned: &plan::PlannedStep,
+    env: &Environment,
+    options: &Options,
+    artifacts: Option<&Path>,
+    made: &BTreeMap<u32, Arc<Action>>,
+) -> Result<Option<Recipe>, Failure> {
+    let step = plan.definition(planned);
+    let (Some(job), Some(cache)) = (step.job(), &options.cache) else {
+        return Ok(None);
+    };
+    if !recipe::is_cacheable(step) || options.is_uncached(plan, planned) {
+        return Ok(None);
+    }
+    let trouble = std::cell::RefCell::new(None);
+    let secret = |value: &str| {
+        let is_secret = options.masker.mask_str(value) != value
+            || options
+                .secrets
+                .iter()
+                .any(|(_, s)| s.expose_secret() == value);
+        let salted = is_secret.then(|| cache.salted(value))?;
+        Some(salted.unwrap_or_else(|e| {
+            trouble.replace(Some(e));
+            String::new()
+        }))
+    };
+    let declared = declared(plan, planned, job);
+    let variables = recipe::variables(env, &declared, &secret);
+    let takes = job.takes.iter().filter_map(|take| {
+        let into = take
+            .into
+            .as_ref()
+            .map_or(String::new(), |i| format!(" into {}", i.value));
+        let maker = take.step?;
+        let mut legs = plan.steps().filter(|(_, s)| s.id == maker);
+        let one = legs.next().filter(|_| legs.next().is_none());
+        let result = one.and_then(|(v, _)| made.get(&id(v).0));
+        Some(Take {
+            name: format!(
+                "artifact {} of {}{into}",
+                take.name.value,
+                plan.pipeline.full_name(maker)
+            ),
+            kept: kept_artifact(plan, take, artifacts?)?,
+            known: result.and_then(|r| caching::artifact_of(r, &take.name.value)),
+        })
+    });
+    let recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
+    if let Some(e) = trouble.take() {
+        // Without the salt a secret would have to stand in the key as it is, or not at all.
+        cache.failed("used", &e.to_string());
+        return Ok(None);
+    }
+    Ok(recipe)
+}
+
+/// The names of the variables that the file gives to a step.
+fn declared(plan: &Plan, planned: &plan::PlannedStep, job: &Job) -> Vec<String> {
+    let passed = plan
+        .pipeline
+        .pass_env
+        .iter()
+        .chain(&job.pass_env)
+        .chain(&job.secrets);
+    let declared = planned.env.iter().map(|(name, _)| name.clone());
+    declared.chain(passed.map(|n| n.value.clone())).collect()
 }
 
 /// What a job sees: the short list from outside, its variables and secrets, what every job is given.
@@ -211,6 +298,10 @@ fn environment(
         }
     }
     given(plan, planned, options, run_id, &mut env);
+    if recipe::is_cacheable(plan.definition(planned)) {
+        // What differs from run to run would make the result another one, behind the back of its key.
+        OF_THE_RUN.iter().for_each(|name| env.remove(name));
+    }
     Ok(env)
 }
 
@@ -256,6 +347,16 @@ fn no_value(missing: &Missing) -> Failure {
         missing.name
     ))
 }
+
+/// Variables that say which run it is. A job whose result is kept gets what it declares.
+pub const OF_THE_RUN: &[&str] = &[
+    "PIPE_RUN_ID",
+    "PIPE_EVENT",
+    "PIPE_SHA",
+    "PIPE_BRANCH",
+    "PIPE_TAG",
+    "PIPE_TRUSTED",
+];
 
 fn given(
     plan: &Plan,

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::capture::Capture;
 use super::environment::Environment;
 use super::outcome::Failure;
-use super::results;
+use super::recipe::Recipe;
+use super::{results, tools};
+use crate::cache::{Action, Digest};
 use crate::output::{Masker, OuterCi};
 use crate::process::{self, Exit, Spec, Stop};
 
@@ -42,6 +44,8 @@ pub(super) struct Work {
     pub(super) kept: Vec<PathBuf>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
+    /// What decides its result, where that can be kept.
+    pub(super) recipe: Option<Arc<Recipe>>,
 }
 
 /// Where it is done, and who listens.
@@ -65,6 +69,10 @@ pub(super) struct Site {
     pub(super) news: mpsc::Sender<News>,
     /// The vertex, for the listener.
     pub(super) vertex: u32,
+    /// What the commands of keys printed in this run.
+    pub(super) printed: Arc<tools::Printed>,
+    /// Who makes the results of this run, for a person.
+    pub(super) origin: Arc<str>,
 }
 
 /// What a step tells while it works.
@@ -99,6 +107,31 @@ pub(super) struct Done {
     pub(super) result: Result<(), NotDone>,
     pub(super) attempts: u32,
     pub(super) outputs: BTreeMap<String, String>,
+    /// Under which key its result stands, if it can be kept.
+    pub(super) key: Option<Digest>,
+    /// The result as it is kept.
+    pub(super) made: Option<Arc<Action>>,
+    /// Whether the result was there already.
+    pub(super) cached: bool,
+}
+
+impl Done {
+    /// The end of work of which nothing is kept.
+    pub(super) fn new(result: Result<(), NotDone>, attempts: u32) -> Self {
+        Self {
+            result,
+            attempts,
+            outputs: BTreeMap::new(),
+            key: None,
+            made: None,
+            cached: false,
+        }
+    }
+
+    /// The end of work that did not begin.
+    pub(super) fn not_begun(why: NotDone) -> Self {
+        Self::new(Err(why), 0)
+    }
 }
 
 /// Why the work did not succeed.
@@ -173,9 +206,8 @@ pub(super) async fn work(work: &Work, site: &Site) -> Done {
         let _ = site.news.send(News::Warning { text }).await;
     }
     Done {
-        result,
-        attempts: attempt.max(1),
         outputs,
+        ..Done::new(result, attempt.max(1))
     }
 }
 
@@ -198,11 +230,7 @@ pub(super) async fn undo(work: &Work, site: &Site) -> Done {
     if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }
-    Done {
-        result,
-        attempts: 1,
-        outputs: BTreeMap::new(),
-    }
+    Done::new(result, 1)
 }
 
 fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> {
@@ -444,7 +472,7 @@ fn processes(count: usize) -> String {
     }
 }
 
-fn spec(
+pub(super) fn spec(
     work: &Work,
     command: &Command,
     site: &Site,

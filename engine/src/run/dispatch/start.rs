@@ -14,8 +14,8 @@ use crate::plan::{RunFacts, VertexId};
 use crate::record::Journal;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
-use crate::run::prepare;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
+use crate::run::{caching, prepare};
 
 impl Dispatch<'_> {
     pub(super) fn start(&mut self, vertex: u32) {
@@ -27,22 +27,30 @@ impl Dispatch<'_> {
                 attempts: 0,
                 failure: None,
                 outputs: BTreeMap::new(),
+                key: None,
                 cancel: cancel.clone(),
             },
         );
         let step = self.name(vertex as usize);
         let armed = self.arm(vertex, &step);
-        self.emit(&Event::StepStarted { step });
         let work = armed.and_then(|()| self.work(vertex));
         let site = self.site(vertex, cancel);
+        let cache = self.options.cache.clone();
+        if let (Ok(work), Some(cache)) = (&work, &cache)
+            && let Some((done, lines)) = caching::at_once(work, &site, cache)
+        {
+            if !lines.is_empty() {
+                self.emit(&Event::Output { step, lines });
+            }
+            self.at_once.push_back((vertex, done));
+            return;
+        }
+        self.emit(&Event::StepStarted { step });
         self.tasks.spawn(async move {
-            let done = match work {
-                Ok(work) => work::work(&work, &site).await,
-                Err(failure) => Done {
-                    result: Err(NotDone::NotBegun(failure)),
-                    attempts: 0,
-                    outputs: BTreeMap::new(),
-                },
+            let done = match (work, cache) {
+                (Ok(work), Some(cache)) => caching::run(work, &site, &cache).await,
+                (Ok(work), None) => work::work(&work, &site).await,
+                (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
             let _ = site.news.send(News::Done { vertex, done }).await;
         });
@@ -82,11 +90,7 @@ impl Dispatch<'_> {
         self.tasks.spawn(async move {
             let done = match work {
                 Ok(work) => work::undo(&work, &site).await,
-                Err(failure) => Done {
-                    result: Err(NotDone::NotBegun(failure)),
-                    attempts: 0,
-                    outputs: BTreeMap::new(),
-                },
+                Err(failure) => Done::not_begun(NotDone::NotBegun(failure)),
             };
             let _ = site.news.send(News::Undone { vertex, done }).await;
         });
@@ -104,6 +108,7 @@ impl Dispatch<'_> {
             self.run_id,
             &facts,
             self.artifacts_root().as_deref(),
+            &self.made,
         )
     }
 
@@ -128,6 +133,8 @@ impl Dispatch<'_> {
             kill: self.kill.clone(),
             news: self.news.clone(),
             vertex,
+            printed: Arc::clone(&self.printed),
+            origin: Arc::clone(&self.origin),
         }
     }
 }

@@ -1,0 +1,261 @@
+//! Which content a file had when it was last read, so that a file that did not change need not be read again.
+//!
+//! A file is the same if its size, modification time, change time, inode, device and mode are. The change time cannot
+//! be set by a program, so that a file that was written with its old size and time is noticed. What remains is a file
+//! that changes again within one tick of the file system's clock after it was read (git calls this "racily clean").
+//! Where the file system gives every change a time of its own as soon as somebody has looked (Linux since 6.13 does),
+//! there is no such moment; this is tried out once for each run. Elsewhere a file is only remembered when it was read
+//! well after its last change.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::Digest;
+use super::sealed;
+
+/// The longest tick of a clock that stamps files with fractions of seconds.
+const TICK: Duration = Duration::from_millis(20);
+/// The same for a file system that counts whole seconds; FAT counts pairs of them.
+const COARSE_TICK: Duration = Duration::from_secs(3);
+
+/// What the file system says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: u64,
+    device: u64,
+    mode: u32,
+}
+
+impl Seen {
+    /// Of a file's metadata.
+    #[must_use]
+    pub fn of(meta: &Metadata) -> Self {
+        Self {
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            inode: meta.ino(),
+            device: meta.dev(),
+            mode: meta.mode(),
+        }
+    }
+
+    /// The time of the last change, since 1970.
+    fn last_change(&self) -> Duration {
+        let (seconds, nanos) = self.changed.max(self.modified);
+        Duration::new(
+            u64::try_from(seconds).unwrap_or(0),
+            u32::try_from(nanos).unwrap_or(0),
+        )
+    }
+
+    fn tick(&self) -> Duration {
+        match (self.modified.1, self.changed.1) {
+            (0, 0) => COARSE_TICK,
+            _ => TICK,
+        }
+    }
+}
+
+/// The index of one checkout.
+#[derive(Debug)]
+pub struct Index {
+    known: Mutex<Known>,
+    /// The device on which every change has a time of its own.
+    exact_on: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    files: IndexMap<String, (Seen, Digest)>,
+    learnt: bool,
+}
+
+impl Index {
+    /// Reads an index; one that is missing, damaged or of another format knows nothing. `scratch` is a folder on the
+    /// file system of the checkout in which a file can be made for a moment.
+    #[must_use]
+    pub fn open(path: &Path, scratch: Option<&Path>) -> Self {
+        let files = sealed::read(path).unwrap_or_default();
+        let exact_on = scratch.and_then(|folder| exact_device(folder).ok().flatten());
+        Self {
+            known: Mutex::new(Known {
+                files,
+                learnt: false,
+            }),
+            exact_on,
+        }
+    }
+
+    /// The content of a file that looks like this, if that is known.
+    #[must_use]
+    pub fn content(&self, path: &str, seen: &Seen) -> Option<Digest> {
+        let known = self.known();
+        let (then, digest) = known.files.get(path)?;
+        (then == seen).then_some(*digest)
+    }
+
+    /// Remembers what was read from a file that looked like this before and after it was read. `began` is when reading
+    /// began.
+    pub fn learn(&self, path: &str, seen: Seen, digest: Digest, began: SystemTime) {
+        let began = began.duration_since(SystemTime::UNIX_EPOCH);
+        let quiet = began.is_ok_and(|began| began > seen.last_change() + seen.tick());
+        if quiet || self.exact_on == Some(seen.device) {
+            let mut known = self.known();
+            known.files.insert(path.to_owned(), (seen, digest));
+            known.learnt = true;
+        }
+    }
+
+    /// Writes the index if it has learnt something.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let mut known = self.known();
+        if !known.learnt {
+            return Ok(());
+        }
+        sealed::write(path, &known.files)?;
+        known.learnt = false;
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The device of a folder, if its file system gives every change that follows a look a time of its own.
+fn exact_device(folder: &Path) -> io::Result<Option<u64>> {
+    let path = folder.join("clock");
+    let mut file = File::options().write(true).create_new(true).open(&path)?;
+    let mut exact = true;
+    let mut last = file.metadata()?;
+    // More often than a coarse clock could tick meanwhile by chance.
+    for _ in 0..4 {
+        file.write_all(b"x")?;
+        let now = file.metadata()?;
+        let time = |meta: &Metadata| (meta.ctime(), meta.ctime_nsec());
+        exact &= time(&now) > time(&last);
+        last = now;
+    }
+    fs::remove_file(&path)?;
+    Ok(exact.then(|| last.dev()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(changed: i64) -> Seen {
+        Seen {
+            size: 1,
+            modified: (changed, 5),
+            changed: (changed, 5),
+            inode: 2,
+            device: 3,
+            mode: 0o644,
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn blank(exact_on: Option<u64>) -> Index {
+        Index {
+            known: Mutex::default(),
+            exact_on,
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_read_in_the_tick_of_its_change_is_not_remembered() {
+        let index = blank(None);
+        let digest = Digest::of(b"x");
+        index.learn("young", seen(100), digest, at(100));
+        index.learn("old", seen(100), digest, at(101));
+        assert_eq!(index.content("young", &seen(100)), None);
+        assert_eq!(index.content("old", &seen(100)), Some(digest));
+        let whole_seconds = Seen {
+            modified: (100, 0),
+            changed: (100, 0),
+            ..seen(100)
+        };
+        index.learn("coarse", whole_seconds, digest, at(102));
+        assert_eq!(index.content("coarse", &whole_seconds), None);
+    }
+
+    #[test]
+    fn on_an_exact_file_system_it_is() {
+        let index = blank(Some(3));
+        let digest = Digest::of(b"x");
+        index.learn("young", seen(100), digest, at(100));
+        assert_eq!(index.content("young", &seen(100)), Some(digest));
+    }
+
+    #[test]
+    fn any_difference_is_a_change() {
+        let index = blank(Some(3));
+        index.learn("a", seen(100), Digest::of(b"x"), at(200));
+        let changes = [
+            Seen {
+                size: 2,
+                ..seen(100)
+            },
+            Seen {
+                modified: (100, 6),
+                ..seen(100)
+            },
+            Seen {
+                changed: (100, 6),
+                ..seen(100)
+            },
+            Seen {
+                inode: 7,
+                ..seen(100)
+            },
+            Seen {
+                device: 7,
+                ..seen(100)
+            },
+            Seen {
+                mode: 0o755,
+                ..seen(100)
+            },
+        ];
+        for change in changes {
+            assert_eq!(index.content("a", &change), None);
+        }
+    }
+
+    #[test]
+    fn an_index_is_read_back_and_a_damaged_one_knows_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("files");
+        let index = blank(Some(3));
+        let digest = Digest::of(b"x");
+        index.learn("a", seen(100), digest, at(200));
+        index.save(&path).unwrap();
+        let read = |path: &Path| Index::open(path, None).content("a", &seen(100));
+        assert_eq!(read(&path), Some(digest));
+        let sound = fs::read(&path).unwrap();
+        for at in 0..sound.len() {
+            let mut broken = sound.clone();
+            broken[at] ^= 1;
+            fs::write(&path, broken).unwrap();
+            assert_eq!(read(&path), None, "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Never twice, never wrong: the results of steps by what decides them. A cache that is slow, missing, full or damaged
+//! costs time, and never changes a result.
+//!
+//! `key` is what decides a result; `snapshot` reads files into it; `store` keeps contents, `action` says what a step
+//! made, `restore` puts it back; `index` and `steps` are what a checkout remembers, so that nothing is read twice.
+
+mod action;
+mod digest;
+mod entry;
+pub mod index;
+pub mod key;
+pub mod restore;
+mod sealed;
+mod side_by_side;
+pub mod snapshot;
+pub mod steps;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, FORMAT, Log, place};
+pub use digest::Digest;
+pub use entry::{Entry, Is, bytes};
+pub use key::Key;
+pub use store::{Lost, Store};
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use index::Index;
+use steps::{Remembered, Steps};
+
+use crate::files::Patterns;
+
+/// Where a cache is, and what it may do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The user's cache folder.
+    pub folder: PathBuf,
+    /// The pipeline's folder.
+    pub root: PathBuf,
+    /// A folder on the file system of the checkout for files of a moment; none where nothing is written.
+    pub scratch: Option<PathBuf>,
+    /// Whose results are believed and kept.
+    pub scope: Scope,
+    /// Whether results are only kept, not taken.
+    pub refresh: bool,
+}
+
+/// Whose results are believed, and where new ones are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Of runs for the repository's own changes.
+    Trusted,
+    /// Of runs for a stranger's change: it may take what trusted runs made; what it makes is taken by nobody else.
+    Stranger(String),
+}
+
+impl Scope {
+    const TRUSTED: &str = "trusted";
+
+    /// The scope of a change, which is named by who it is from.
+    #[must_use]
+    pub fn of(trusted: bool, from: &str) -> Self {
+        if trusted {
+            return Self::Trusted;
+        }
+        Self::Stranger(format!("stranger-{}", Digest::of(from.as_bytes()).short()))
+    }
+
+    /// Where new results are kept.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        match self {
+            Self::Trusted => Self::TRUSTED,
+            Self::Stranger(name) => name,
+        }
+    }
+
+    /// Whose results are believed, in this order.
+    #[must_use]
+    pub fn believed(&self) -> Vec<&str> {
+        match self {
+            Self::Trusted => vec![Self::TRUSTED],
+            Self::Stranger(name) => vec![Self::TRUSTED, name],
+        }
+    }
+}
+
+/// The cache as one run sees it.
+#[derive(Debug)]
+pub struct Cache {
+    store: Store,
+    settings: Settings,
+    index: Index,
+    steps: Steps,
+    /// The first thing that went wrong, not told yet, and whether something ever did.
+    trouble: Mutex<(Option<String>, bool)>,
+}
+
+/// What is kept of a step that ran.
+#[derive(Debug)]
+pub struct Made<'a> {
+    /// The step's full name.
+    pub step: &'a str,
+    /// The document of its key.
+    pub key: &'a [u8],
+    /// The patterns of everything that it makes.
+    pub products: &'a Patterns,
+    /// The patterns of each of its artifacts.
+    pub artifacts: Vec<(&'a str, Patterns)>,
+    /// Its outputs, by name.
+    pub values: std::collections::BTreeMap<String, String>,
+    /// The file with what it wrote, if it wrote something.
+    pub log: Option<&'a Path>,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Who made it.
+    pub origin: &'a str,
+}
+
+impl Cache {
+    /// Opens the cache; nothing is made before something is kept.
+    #[must_use]
+    pub fn open(settings: Settings) -> Self {
+        let checkout = settings.checkout();
+        Self {
+            store: Store::beneath(&settings.folder),
+            index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
+            steps: Steps::open(&checkout.join("steps")),
+            settings,
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// The content store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known of the files of the checkout.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What is remembered of the steps of the checkout.
+    #[must_use]
+    pub fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// The result that a step has under a key, if there is one.
+    #[must_use]
+    pub fn find(&self, step: &str, key: &Digest) -> Option<Arc<Action>> {
+        if self.settings.refresh {
+            return None;
+        }
+        if let Some(result) = self.steps.result(step, key) {
+            return Some(result);
+        }
+        let scopes = self.settings.scope.believed();
+        let found = scopes.iter().find_map(|scope| self.read(scope, key))?;
+        Some(Arc::new(found))
+    }
+
+    fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
+        let path = self.store.root().join(place(scope, key));
+        let mut bytes = Vec::new();
+        let opened = File::open(&path).and_then(|file| {
+            if !file.metadata()?.is_file() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            file.take(action::LONGEST).read_to_end(&mut bytes)
+        });
+        match opened {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+            Err(e) => {
+                self.failed("read", &e.to_string());
+                return None;
+            }
+            Ok(_) => {}
+        }
+        let action = Action::decode(&bytes, key);
+        if action.is_none() {
+            self.failed("used", "a record in it was damaged, and is removed");
+            let _ = fs::remove_file(&path);
+        }
+        action
+    }
+
+    /// Puts a result in place.
+    ///
+    /// # Errors
+    /// What is missing or damaged in the store, or cannot be put in place.
+    pub fn restore(
+        &self,
+        step: &str,
+        action: &Action,
+        products: &Patterns,
+        scratch: &Path,
+    ) -> Result<(), Lost> {
+        let place = restore::Place {
+            root: &self.settings.root,
+            scratch,
+            index: &self.index,
+        };
+        let others = |path: &str| self.steps.is_of_another(step, path);
+        restore::restore(&action.outputs, &self.store, &place, products, &others)
+    }
+
+    /// Says that a result is in use, so that it is not trimmed, and remembers it for this checkout.
+    pub fn used(&self, step: &str, action: &Arc<Action>) {
+        let today = today();
+        if self.steps.result(step, &action.key).is_none() {
+            let remembered = Remembered {
+                millis: action.millis,
+                result: Some(Arc::clone(action)),
+                used: 0,
+            };
+            self.steps.remember(step, remembered);
+        }
+        if !self.steps.first_use(step, today) {
+            return;
+        }
+        for scope in self.settings.scope.believed() {
+            // What was trimmed is not there to be told.
+            let _ = store::touch(&self.store.root().join(place(scope, &action.key)));
+        }
+        for (digest, _) in action.blobs().chain([(action.key, 0)]) {
+            let _ = store::touch(&self.store.blob(&digest));
+        }
+    }
+
+    /// Keeps what a step made. A cache that cannot be written is told of once; the step has its result all the same.
+    ///
+    /// # Errors
+    /// What forbids to keep the result and is the step's own doing.
+    pub fn keep(&self, made: Made<'_>) -> Result<Option<Arc<Action>>, String> {
+        let root = &self.settings.root;
+        let kept = snapshot::keep(root, made.products, &self.store, &self.index);
+        let outputs = match kept {
+            Ok(outputs) => outputs,
+            Err(why) => {
+                self.failed("written", &why);
+                return Ok(None);
+            }
+        };
+        if let Some(out) = outputs.iter().find(|e| !e.stays_inside()) {
+            return Err(format!("{} leads out of the pipeline's folder", out.path));
+        }
+        let of = |patterns: &Patterns| {
+            let paths = outputs.iter().map(|e| &e.path);
+            paths
+                .filter(|p| patterns.matches(Path::new(p)))
+                .cloned()
+                .collect()
+        };
+        let artifacts = made.artifacts.iter();
+        let artifacts = artifacts
+            .map(|(name, p)| ((*name).to_owned(), of(p)))
+            .collect();
+        let stored = || -> io::Result<Action> {
+            let log = made.log.map(|path| self.log(path)).transpose()?.flatten();
+            let action = Action {
+                format: FORMAT,
+                key: self.store.put(made.key)?,
+                outputs,
+                artifacts,
+                values: made.values,
+                log,
+                millis: made.millis,
+                origin: made.origin.to_owned(),
+            };
+            let at = place(self.settings.scope.own(), &action.key);
+            self.store.record(&at, &action.encode())?;
+            Ok(action)
+        };
+        match stored() {
+            Ok(action) => {
+                let action = Arc::new(action);
+                let remembered = Remembered {
+                    millis: made.millis,
+                    result: Some(Arc::clone(&action)),
+                    used: today(),
+                };
+                self.steps.remember(made.step, remembered);
+                Ok(Some(action))
+            }
+            Err(e) => {
+                self.failed("written", &e.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    fn log(&self, path: &Path) -> io::Result<Option<Log>> {
+        match File::open(path) {
+            Ok(mut file) => {
+                let (digest, size) = self.store.put_file(&mut file)?;
+                Ok(Some(Log { digest, size }))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Keeps the document of a key, so that a later run can say what changed since.
+    pub fn keep_key(&self, text: &[u8]) {
+        if let Err(e) = self.store.put(text) {
+            self.failed("written", &e.to_string());
+        }
+    }
+
+    /// A text that stands for a secret in a key: only this cache can make it.
+    ///
+    /// # Errors
+    /// When the cache has no salt and none can be made.
+    pub fn salted(&self, secret: &str) -> io::Result<String> {
+        let path = self.store.root().join("salt");
+        let salt = match fs::read(&path) {
+            Ok(salt) => salt,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => new_salt(&path)?,
+            Err(e) => return Err(e),
+        };
+        let salt: [u8; 32] = salt
+            .try_into()
+            .map_err(|_| io::Error::other(format!("{} is damaged; remove it", path.display())))?;
+        let hash = blake3::keyed_hash(&salt, secret.as_bytes());
+        Ok(format!("secret {}", &hash.to_hex()[..16]))
+    }
+
+    /// Writes down what was learnt.
+    pub fn close(&self) {
+        let checkout = self.settings.checkout();
+        let saved = store::private_folder(&checkout)
+            .and_then(|()| self.index.save(&checkout.join("files")))
+            .and_then(|()| self.steps.save(&checkout.join("steps")));
+        if let Err(e) = saved {
+            self.failed("written", &e.to_string());
+        }
+    }
+
+    /// Notes that the cache cannot be used as it should. Only the first time counts: one warning says it all.
+    pub fn failed(&self, verb: &str, why: &str) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if !trouble.1 {
+            *trouble = (
+                Some(format!(
+                    "the cache cannot be {verb}: {why}; the run goes on without it"
+                )),
+                true,
+            );
+        }
+    }
+
+    /// What has to be told, once.
+    pub fn trouble(&self) -> Option<String> {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.0.take()
+    }
+}
+
+impl Settings {
+    /// What a checkout remembers is kept with the user's cache, by the path of its folder, and for strangers apart.
+    fn checkout(&self) -> PathBuf {
+        let name = Digest::of(self.root.as_os_str().as_encoded_bytes()).hex();
+        let all = self.folder.join(store::LAYOUT).join("checkout");
+        all.join(&name[..16]).join(self.scope.own())
+    }
+}
+
+fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
+    let mut salt = vec![0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut salt)?;
+    store::private_folder(path.parent().unwrap_or(Path::new(".")))?;
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(mut file) => file.write_all(&salt).map(|()| salt),
+        // Another run was faster.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(e) => Err(e),
+    }
+}
+
+fn today() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |d| d.as_secs() / 86_400)
+}

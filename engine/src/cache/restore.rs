@@ -1,0 +1,223 @@
+//! Puts a kept result back in place: only what differs, each file in one step, nothing outside of the folder.
+//! Knows no step.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, CWD};
+
+use super::index::{Index, Seen};
+use super::side_by_side::side_by_side;
+use super::snapshot::entry_in_place;
+use super::store::{Lost, Store};
+use super::{Digest, Entry, Is};
+use crate::files::{self, Patterns, beneath_dir, open_dir};
+
+/// Where things go.
+pub struct Place<'a> {
+    /// The pipeline's folder.
+    pub root: &'a Path,
+    /// A folder on the same file system, for files that are not whole yet.
+    pub scratch: &'a Path,
+    /// What is known of files.
+    pub index: &'a Index,
+}
+
+/// Puts entries in place; what is there already stays untouched. Then removes what else the patterns match, unless
+/// `others` says that it belongs to somebody else.
+///
+/// # Errors
+/// What is not in the store any more, or could not be put in place. Some files may be in place then.
+pub fn restore(
+    entries: &[Entry],
+    store: &Store,
+    place: &Place<'_>,
+    patterns: &Patterns,
+    others: &dyn Fn(&str) -> bool,
+) -> Result<(), Lost> {
+    let there = side_by_side(entries, |entry| {
+        Ok::<_, Lost>(entry_in_place(place.root, entry, place.index))
+    })?;
+    let missing: Vec<&Entry> = entries
+        .iter()
+        .zip(there)
+        .filter_map(|(entry, there)| (!there).then_some(entry))
+        .collect();
+    // Before anything is touched: a result that is half there is none.
+    let gone = missing.iter().any(|entry| match &entry.is {
+        Is::File { digest, size, .. } => !store.has(digest, *size),
+        _ => false,
+    });
+    if gone {
+        return Err(Lost::Missing);
+    }
+    remove_stale(entries, place.root, patterns, others)?;
+    let root = open_dir(place.root)?;
+    let (folders, rest): (Vec<&Entry>, Vec<&Entry>) = missing
+        .into_iter()
+        .partition(|e| matches!(e.is, Is::Folder { .. }));
+    for folder in &folders {
+        make_way(place.root, folder)?;
+        beneath_dir(&root, Path::new(&folder.path))?;
+    }
+    side_by_side(&rest, |entry| put(entry, store, place, &root))?;
+    // From the inside out, and last of all: one may be closed for writing.
+    for folder in folders.iter().rev() {
+        if let Is::Folder { mode } = folder.is {
+            let full = place.root.join(&folder.path);
+            fs::set_permissions(full, Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is at the entry's path and is of another kind than a folder.
+fn make_way(root: &Path, folder: &Entry) -> io::Result<()> {
+    let full = root.join(&folder.path);
+    if fs::symlink_metadata(full).is_ok_and(|m| !m.is_dir()) {
+        files::remove(root, Path::new(&folder.path))?;
+    }
+    Ok(())
+}
+
+/// Removes what a run of the step would not have left.
+fn remove_stale(
+    entries: &[Entry],
+    root: &Path,
+    patterns: &Patterns,
+    others: &dyn Fn(&str) -> bool,
+) -> io::Result<()> {
+    let paths: BTreeSet<&str> = entries.iter().map(|e| e.path.as_str()).collect();
+    let is_kept = |path: &str| {
+        let folder = format!("{path}/");
+        let beneath = || paths.range(folder.as_str()..).next();
+        paths.contains(path) || beneath().is_some_and(|p| p.starts_with(&folder))
+    };
+    let found = patterns.look(root)?;
+    // Folders come before what is in them; they are empty only when that is gone.
+    for (path, meta) in found.iter().rev() {
+        let Some(text) = path.to_str() else { continue };
+        if is_kept(text) || others(text) {
+            continue;
+        }
+        if meta.is_dir() {
+            // Something of another step may be in it.
+            let _ = fs::remove_dir(root.join(path));
+        } else {
+            files::remove(root, path)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(entry: &Entry, store: &Store, place: &Place<'_>, root: &OwnedFd) -> Result<(), Lost> {
+    let path = Path::new(&entry.path);
+    let name = path
+        .file_name()
+        .ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+    let folder = beneath_dir(root, path.parent().unwrap_or(Path::new("")))?;
+    if fs::symlink_metadata(place.root.join(path)).is_ok_and(|m| m.is_dir()) {
+        files::remove(place.root, path)?;
+    }
+    match &entry.is {
+        Is::Folder { .. } => Ok(()),
+        Is::Link { to } => {
+            match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(e) => return Err(io::Error::from(e).into()),
+            }
+            Ok(rustix::fs::symlinkat(to.as_str(), &folder, name).map_err(io::Error::from)?)
+        }
+        Is::File { digest, mode, .. } => {
+            let (temp, file) = write(store, digest, *mode, place.scratch)?;
+            match rustix::fs::renameat(CWD, &temp, &folder, name) {
+                Ok(()) => learn(&entry.path, *digest, &file, place),
+                // A mount in the checkout: the same with a name of its own beside it.
+                Err(rustix::io::Errno::XDEV) => {
+                    fs::remove_file(&temp)?;
+                    let beside = place.root.join(path).with_file_name("");
+                    let (temp, file) = write(store, digest, *mode, &beside)?;
+                    rename_beside(&temp, &folder, name)?;
+                    learn(&entry.path, *digest, &file, place);
+                }
+                Err(e) => {
+                    let _ = fs::remove_file(&temp);
+                    return Err(io::Error::from(e).into());
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn rename_beside(temp: &Path, folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+    let renamed = rustix::fs::renameat(CWD, temp, folder, name);
+    if renamed.is_err() {
+        let _ = fs::remove_file(temp);
+    }
+    Ok(renamed?)
+}
+
+/// A file with this content in a folder, under a name of its own.
+fn write(
+    store: &Store,
+    digest: &Digest,
+    mode: u32,
+    scratch: &Path,
+) -> Result<(PathBuf, File), Lost> {
+    let named = tempfile::Builder::new()
+        .prefix("put-")
+        .tempfile_in(scratch)?;
+    let (mut file, path) = named.keep().map_err(|e| Lost::Io(e.error))?;
+    let written = if mode == 0o444 && linked(store, digest, &path)? {
+        file = File::open(&path)?;
+        Ok(())
+    } else {
+        fill(store, digest, &mut file)
+            .and_then(|()| Ok(file.set_permissions(Permissions::from_mode(mode))?))
+    };
+    match written {
+        Ok(()) => Ok((path, file)),
+        Err(e) => {
+            let _ = fs::remove_file(&path);
+            Err(e)
+        }
+    }
+}
+
+/// Makes `path` another name of the blob: nobody may write to either. False where the file system cannot.
+fn linked(store: &Store, digest: &Digest, path: &Path) -> Result<bool, Lost> {
+    store.verify(digest)?;
+    fs::remove_file(path)?;
+    if fs::hard_link(store.blob(digest), path).is_ok() {
+        return Ok(true);
+    }
+    File::create_new(path)?;
+    Ok(false)
+}
+
+/// Fills an empty file: shares the blocks of the blob where the file system can, copies otherwise.
+fn fill(store: &Store, digest: &Digest, file: &mut File) -> Result<(), Lost> {
+    #[cfg(target_os = "linux")]
+    if let Ok(blob) = File::open(store.blob(digest))
+        && rustix::fs::ioctl_ficlone(&*file, &blob).is_ok()
+    {
+        store.verify(digest)?;
+        return Ok(());
+    }
+    store.copy(digest, file)?;
+    Ok(())
+}
+
+/// What was put in place need not be read again.
+fn learn(path: &str, digest: Digest, file: &File, place: &Place<'_>) {
+    let now = SystemTime::now();
+    if let Ok(meta) = file.metadata() {
+        place.index.learn(path, Seen::of(&meta), digest, now);
+    }
+}

@@ -1,0 +1,230 @@
+//! Reads files of the checkout into what counts of them: inputs into the parts of a key, outputs into the store.
+//! Many files are read side by side. Changes nothing in the checkout.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+
+use super::index::{Index, Seen};
+use super::side_by_side::side_by_side;
+use super::store::{Store, fill};
+use super::{Digest, Entry, Is};
+use crate::files::Patterns;
+
+/// A file that is read sooner than a thread is found for it.
+const SHORT: u64 = 16 << 10;
+
+/// What counts of each input, by path: its content and whether it can be executed; of a link where it leads, and the
+/// content of the file there. `without` are the step's own products.
+///
+/// # Errors
+/// The file that cannot be read, and why.
+pub fn inputs(
+    root: &Path,
+    patterns: &Patterns,
+    without: &Patterns,
+    index: &Index,
+) -> Result<BTreeMap<String, String>, String> {
+    let found = look(root, patterns)?;
+    let wanted: Vec<(String, Metadata)> = found
+        .into_iter()
+        .filter(|(path, meta)| !meta.is_dir() && !without.matches(Path::new(path)))
+        .collect();
+    let parts = side_by_side(&wanted, |(path, meta)| {
+        input(root, path, meta, index).map_err(|e| format!("{path}: {e}"))
+    })?;
+    Ok(wanted
+        .into_iter()
+        .map(|(path, _)| path)
+        .zip(parts)
+        .collect())
+}
+
+fn look(root: &Path, patterns: &Patterns) -> Result<Vec<(String, Metadata)>, String> {
+    let found = patterns.look(root).map_err(|e| e.to_string())?;
+    let named = found.into_iter().map(|(path, meta)| match path.to_str() {
+        Some(text) => Ok((text.to_owned(), meta)),
+        None => Err(format!("{}: its name is not UTF-8", path.display())),
+    });
+    named.collect()
+}
+
+fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<String> {
+    if meta.is_file() {
+        let kind = if meta.permissions().mode() & 0o111 == 0 {
+            "file"
+        } else {
+            "executable"
+        };
+        return Ok(format!("{kind} {}", content(root, path, meta, index)?));
+    }
+    if meta.is_symlink() {
+        let to = fs::read_link(root.join(path))?;
+        // What a program reads through the link decides its result as well.
+        let behind = match fs::metadata(root.join(path)) {
+            Ok(meta) if meta.is_file() => content(root, path, &meta, index)?.hex(),
+            Ok(meta) if meta.is_dir() => "a folder".to_owned(),
+            Ok(_) => "no file".to_owned(),
+            Err(_) => "nothing".to_owned(),
+        };
+        return Ok(format!("link to {}: {behind}", to.display()));
+    }
+    let kind = meta.file_type();
+    Ok(match () {
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    }
+    .to_owned())
+}
+
+/// The content of a regular file, read only if the index does not know it.
+pub(super) fn content(
+    root: &Path,
+    path: &str,
+    meta: &Metadata,
+    index: &Index,
+) -> io::Result<Digest> {
+    if let Some(digest) = index.content(path, &Seen::of(meta)) {
+        return Ok(digest);
+    }
+    let began = SystemTime::now();
+    let mut file = open(&root.join(path))?;
+    let before = Seen::of(&file.metadata()?);
+    let digest = hash(&mut file)?;
+    if Seen::of(&file.metadata()?) == before {
+        index.learn(path, before, digest, began);
+    }
+    Ok(digest)
+}
+
+/// Whether a pattern names one file that is known or short, or none: then its content is there in no time.
+#[must_use]
+pub fn is_little(root: &Path, pattern: &str, index: &Index) -> bool {
+    if !Patterns::is_path(pattern) {
+        return false;
+    }
+    match fs::symlink_metadata(root.join(pattern)) {
+        Ok(meta) if meta.is_file() => {
+            meta.len() <= SHORT || index.content(pattern, &Seen::of(&meta)).is_some()
+        }
+        Ok(meta) => !meta.is_dir() && !meta.is_symlink(),
+        Err(_) => true,
+    }
+}
+
+fn hash(file: &mut File) -> io::Result<Digest> {
+    let mut piece = vec![0; 64 << 10];
+    let mut length = fill(file, &mut piece)?;
+    if length < piece.len() {
+        return Ok(Digest::of(&piece[..length]));
+    }
+    let mut hash = blake3::Hasher::new();
+    while length > 0 {
+        hash.update(&piece[..length]);
+        length = fill(file, &mut piece)?;
+    }
+    Ok(hash.finalize().into())
+}
+
+/// Opens a file to read; a pipe that took its place meanwhile is not waited for.
+fn open(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+}
+
+/// Keeps everything that matches in the store, and says what there is.
+///
+/// # Errors
+/// What cannot be kept, and why.
+pub fn keep(
+    root: &Path,
+    patterns: &Patterns,
+    store: &Store,
+    index: &Index,
+) -> Result<Vec<Entry>, String> {
+    let mut found = look(root, patterns)?;
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    side_by_side(&found, |(path, meta)| {
+        let is = keep_one(root, path, meta, store, index).map_err(|e| format!("{path}: {e}"))?;
+        Ok(Entry {
+            path: path.clone(),
+            is,
+        })
+    })
+}
+
+fn keep_one(
+    root: &Path,
+    path: &str,
+    meta: &Metadata,
+    store: &Store,
+    index: &Index,
+) -> io::Result<Is> {
+    let mode = meta.permissions().mode() & 0o777;
+    if meta.is_dir() {
+        return Ok(Is::Folder { mode });
+    }
+    if meta.is_symlink() {
+        let to = fs::read_link(root.join(path))?;
+        let to = to
+            .to_str()
+            .ok_or_else(|| io::Error::other("its target is not UTF-8"))?;
+        return Ok(Is::Link { to: to.to_owned() });
+    }
+    if !meta.is_file() {
+        return Err(io::Error::other(
+            "this is neither a file, a folder nor a link",
+        ));
+    }
+    let known = index.content(path, &Seen::of(meta));
+    if let Some(digest) = known.filter(|d| store.has(d, meta.len())) {
+        return Ok(Is::File {
+            digest,
+            size: meta.len(),
+            mode,
+        });
+    }
+    let began = SystemTime::now();
+    let mut file = open(&root.join(path))?;
+    let before = Seen::of(&file.metadata()?);
+    let (digest, size) = store.put_file(&mut file)?;
+    if Seen::of(&file.metadata()?) == before {
+        index.learn(path, before, digest, began);
+    }
+    Ok(Is::File { digest, size, mode })
+}
+
+/// Whether everything is in place as it was kept; reads only what the index does not know.
+#[must_use]
+pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index) -> bool {
+    entries
+        .iter()
+        .all(|entry| entry_in_place(root, entry, index))
+}
+
+/// Whether one entry is in place.
+pub(super) fn entry_in_place(root: &Path, entry: &Entry, index: &Index) -> bool {
+    let full: PathBuf = root.join(&entry.path);
+    let Ok(meta) = fs::symlink_metadata(&full) else {
+        return false;
+    };
+    let same_mode = |mode: u32| meta.permissions().mode() & 0o777 == mode;
+    match &entry.is {
+        Is::Folder { mode } => meta.is_dir() && same_mode(*mode),
+        Is::Link { to } => fs::read_link(&full).is_ok_and(|is| is == Path::new(to)),
+        Is::File { digest, size, mode } => {
+            meta.is_file()
+                && meta.len() == *size
+                && same_mode(*mode)
+                && content(root, &entry.path, &meta, index).is_ok_and(|is| is == *digest)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a checkout remembers of its steps: the last result of each, and how long it took. A copy of what the store and
+//! the journals know, in one file, so that a run in which nothing changed need not open a thousand.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::sealed;
+use super::store::private_folder;
+use super::{Action, Digest};
+
+/// What is remembered of one step.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Remembered {
+    /// How long it took when it last ran, in milliseconds.
+    pub millis: u64,
+    /// What it last made, if that can be kept.
+    pub result: Option<Arc<Action>>,
+    /// The day, since 1970, on which the store was last told that the result is in use.
+    pub used: u64,
+}
+
+/// All steps of a checkout, by full name.
+#[derive(Debug, Default)]
+pub struct Steps {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    steps: IndexMap<String, Remembered>,
+    changed: IndexMap<String, Remembered>,
+}
+
+impl Steps {
+    /// Reads what is remembered; nothing, where the file is missing or damaged.
+    #[must_use]
+    pub fn open(path: &Path) -> Self {
+        Self {
+            known: Mutex::new(Known {
+                steps: sealed::read(path).unwrap_or_default(),
+                changed: IndexMap::new(),
+            }),
+        }
+    }
+
+    /// What the checkout of these settings remembers.
+    #[must_use]
+    pub fn of(settings: &super::Settings) -> Self {
+        Self::open(&settings.checkout().join("steps"))
+    }
+
+    /// The last result of a step, if it was made under this key.
+    #[must_use]
+    pub fn result(&self, step: &str, key: &Digest) -> Option<Arc<Action>> {
+        let known = self.known();
+        let result = known.steps.get(step)?.result.as_ref()?;
+        (result.key == *key).then(|| Arc::clone(result))
+    }
+
+    /// How long a step took when it last ran, in milliseconds.
+    #[must_use]
+    pub fn millis(&self, step: &str) -> Option<u64> {
+        self.known().steps.get(step).map(|s| s.millis)
+    }
+
+    /// Whether the store has not been told today that the result of a step is in use. It is told once.
+    pub fn first_use(&self, step: &str, today: u64) -> bool {
+        let mut known = self.known();
+        let Some(remembered) = known.steps.get_mut(step) else {
+            return false;
+        };
+        if remembered.used == today {
+            return false;
+        }
+        remembered.used = today;
+        let now = remembered.clone();
+        known.changed.insert(step.to_owned(), now);
+        true
+    }
+
+    /// Remembers a result.
+    pub fn remember(&self, step: &str, remembered: Remembered) {
+        let mut known = self.known();
+        known.steps.insert(step.to_owned(), remembered.clone());
+        known.changed.insert(step.to_owned(), remembered);
+    }
+
+    /// Remembers how long a step took of which nothing is kept.
+    pub fn took(&self, step: &str, millis: u64) {
+        let known = self.known().steps.get(step).cloned().unwrap_or_default();
+        self.remember(step, Remembered { millis, ..known });
+    }
+
+    /// Whether a path was made by another step than this one.
+    #[must_use]
+    pub fn is_of_another(&self, step: &str, path: &str) -> bool {
+        let known = self.known();
+        let mut others = known.steps.iter().filter(|(name, _)| *name != step);
+        others.any(|(_, s)| {
+            s.result.as_ref().is_some_and(|r| {
+                let found = r.outputs.binary_search_by(|e| e.path.as_str().cmp(path));
+                found.is_ok()
+            })
+        })
+    }
+
+    /// Writes what has changed; what another run has written meanwhile stays.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let changed = std::mem::take(&mut self.known().changed);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        private_folder(folder)?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.lock()?;
+        let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
+        steps.extend(changed);
+        sealed::write(path, &steps)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,353 @@
+//! The content store of a user: blobs by their hash, and the records that name them. Several `pipe` at once may use it.
+//!
+//! A blob is written under another name and then renamed, so that a name never stands for half a content. Nothing is
+//! forced to the disk: a blob is verified whenever it is read, so that one which a crash or anything else has damaged
+//! is found, removed, and counts as missing. Knows neither steps nor keys.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+
+use super::Digest;
+
+/// The layout of the folder: another one would be another folder.
+pub const LAYOUT: &str = "v1";
+
+/// How much of a file is in memory at once.
+const PIECE: usize = 256 << 10;
+
+/// A store in a folder, which is made when something is written.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// Why a blob cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// There is none.
+    #[error("it is not in the cache")]
+    Missing,
+    /// Its content is not what its name says; it was removed.
+    #[error("it was damaged, and is removed")]
+    Damaged,
+    /// The store or the destination failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Store {
+    /// The store beneath a user's cache folder.
+    #[must_use]
+    pub fn beneath(cache: &Path) -> Self {
+        Self {
+            root: cache.join(LAYOUT),
+        }
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a blob is.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join("blob").join(&hex[..2]).join(&hex[2..])
+    }
+
+    /// Whether a blob is there, as far as its name says, with this length.
+    #[must_use]
+    pub fn has(&self, digest: &Digest, size: u64) -> bool {
+        fs::symlink_metadata(self.blob(digest)).is_ok_and(|m| m.is_file() && m.len() == size)
+    }
+
+    /// Keeps bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn put(&self, bytes: &[u8]) -> io::Result<Digest> {
+        let digest = Digest::of(bytes);
+        if !self.refresh(&digest, bytes.len() as u64) {
+            let (path, mut file) = self.fresh()?;
+            self.finish(&path, file.write_all(bytes), &digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Keeps the rest of a file: its content's name and length as they were read.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn put_file(&self, from: &mut impl Read) -> io::Result<(Digest, u64)> {
+        let mut piece = vec![0; PIECE];
+        let first = fill(from, &mut piece)?;
+        if first < PIECE {
+            return Ok((self.put(&piece[..first])?, first as u64));
+        }
+        let (path, mut file) = self.fresh()?;
+        let mut hash = blake3::Hasher::new();
+        let mut copy = || -> io::Result<u64> {
+            let (mut length, mut total) = (first, 0);
+            while length > 0 {
+                hash.update(&piece[..length]);
+                file.write_all(&piece[..length])?;
+                total += length as u64;
+                length = fill(from, &mut piece)?;
+            }
+            Ok(total)
+        };
+        let copied = copy();
+        let digest = Digest::from(hash.finalize());
+        let size = *copied.as_ref().unwrap_or(&0);
+        if copied.is_ok() && self.refresh(&digest, size) {
+            fs::remove_file(&path)?;
+            return Ok((digest, size));
+        }
+        self.finish(&path, copied.map(drop), &digest)?;
+        Ok((digest, size))
+    }
+
+    /// A blob as a whole, if it is at most `limit` bytes long.
+    ///
+    /// # Errors
+    /// When it is not there, not sound, or longer.
+    pub fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, Lost> {
+        let mut bytes = Vec::new();
+        if self.open(digest)?.metadata()?.len() > limit {
+            return Err(Lost::Io(io::Error::other("it is too large")));
+        }
+        self.copy(digest, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Copies a blob; what was written counts only if this returns without an error.
+    ///
+    /// # Errors
+    /// When it is not there or not sound, or `to` cannot be written.
+    pub fn copy(&self, digest: &Digest, to: &mut impl Write) -> Result<u64, Lost> {
+        let mut from = self.open(digest)?;
+        let mut hash = blake3::Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut total = 0;
+        loop {
+            let length = fill(&mut from, &mut piece)?;
+            if length == 0 {
+                break;
+            }
+            hash.update(&piece[..length]);
+            to.write_all(&piece[..length])?;
+            total += length as u64;
+        }
+        if Digest::from(hash.finalize()) == *digest {
+            return Ok(total);
+        }
+        self.drop_blob(digest);
+        Err(Lost::Damaged)
+    }
+
+    /// Whether a blob is sound; one that is not is removed.
+    ///
+    /// # Errors
+    /// When it is not there, not sound, or cannot be read.
+    pub fn verify(&self, digest: &Digest) -> Result<u64, Lost> {
+        self.copy(digest, &mut io::sink())
+    }
+
+    /// Removes a blob.
+    pub fn drop_blob(&self, digest: &Digest) {
+        // Whoever cannot remove it finds it damaged again, and does without it again.
+        let _ = fs::remove_file(self.blob(digest));
+    }
+
+    /// Writes a small record in one step, at a path beneath the store.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn record(&self, relative: &Path, bytes: &[u8]) -> io::Result<()> {
+        let (path, mut file) = self.fresh()?;
+        let to = self.root.join(relative);
+        self.rename(&path, file.write_all(bytes), &to)
+    }
+
+    /// A new file under a name that nobody else has.
+    fn fresh(&self) -> io::Result<(PathBuf, File)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let folder = self.root.join("tmp");
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("{}-{number}", std::process::id()));
+            let made = File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path);
+            match made {
+                Ok(file) => return Ok((path, file)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => private_folder(&folder)?,
+                // Of a process that was killed and had this number.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn finish(&self, path: &Path, written: io::Result<()>, digest: &Digest) -> io::Result<()> {
+        // Nobody may write to it, also not through a hard link.
+        let written =
+            written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o444)));
+        self.rename(path, written, &self.blob(digest))
+    }
+
+    fn rename(&self, from: &Path, written: io::Result<()>, to: &Path) -> io::Result<()> {
+        let renamed = written.and_then(|()| match fs::rename(from, to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                private_folder(to.parent().unwrap_or(&self.root))?;
+                fs::rename(from, to)
+            }
+            renamed => renamed,
+        });
+        if renamed.is_err() {
+            // Half a file under a name of its own does no harm; a trim takes it away.
+            let _ = fs::remove_file(from);
+        }
+        renamed
+    }
+
+    fn open(&self, digest: &Digest) -> Result<File, Lost> {
+        let opened = File::options()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(self.blob(digest));
+        match opened {
+            Ok(file) if file.metadata()?.is_file() => Ok(file),
+            Ok(_) => Err(Lost::Missing),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Lost::Missing),
+            Err(e) => Err(Lost::Io(e)),
+        }
+    }
+
+    /// Whether a blob is there already; then it counts as used now, so that nobody trims it meanwhile.
+    fn refresh(&self, digest: &Digest, size: u64) -> bool {
+        self.has(digest, size) && touch(&self.blob(digest)).is_ok()
+    }
+}
+
+/// Says of a file of the store that it was used now.
+///
+/// # Errors
+/// When it is not there, or not ours.
+pub(super) fn touch(path: &Path) -> io::Result<()> {
+    File::open(path)?.set_modified(SystemTime::now())
+}
+
+/// Makes folders that only their owner can enter.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Reads until the buffer is full or the source has ended.
+pub(super) fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match from.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::beneath(dir.path());
+        (dir, store)
+    }
+
+    fn files(store: &Store) -> usize {
+        let mut open = vec![store.root().to_path_buf()];
+        let mut count = 0;
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn what_is_put_is_got_and_kept_once() {
+        let (_dir, store) = store();
+        let large = vec![7; PIECE * 2 + 5];
+        let small = store.put(b"small").unwrap();
+        assert_eq!(store.put_file(&mut &b"small"[..]).unwrap(), (small, 5));
+        let (digest, size) = store.put_file(&mut large.as_slice()).unwrap();
+        assert_eq!(
+            store.put_file(&mut large.as_slice()).unwrap(),
+            (digest, size)
+        );
+        assert_eq!(size, large.len() as u64);
+        assert_eq!(store.get(&small, 5).unwrap(), b"small");
+        assert_eq!(store.get(&digest, size).unwrap(), large);
+        assert!(store.get(&digest, size - 1).is_err());
+        assert_eq!(files(&store), 2);
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found_and_the_blob_is_gone() {
+        let (_dir, store) = store();
+        let bytes: Vec<u8> = (0..100).collect();
+        for at in 0..bytes.len() {
+            let digest = store.put(&bytes).unwrap();
+            let path = store.blob(&digest);
+            let mut broken = bytes.clone();
+            broken[at] ^= 0x10;
+            fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+            fs::write(&path, broken).unwrap();
+            assert!(matches!(store.get(&digest, 1000), Err(Lost::Damaged)));
+            assert!(matches!(store.get(&digest, 1000), Err(Lost::Missing)));
+        }
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_written_is_an_error_and_leaves_no_file() {
+        let store = Store::beneath(Path::new("/dev/null"));
+        assert!(store.put(b"x").is_err());
+        assert!(matches!(store.get(&Digest::of(b"x"), 9), Err(Lost::Io(_))));
+    }
+
+    #[test]
+    fn a_link_or_a_folder_in_place_of_a_blob_is_none() {
+        let (dir, store) = store();
+        let digest = store.put(b"x").unwrap();
+        let path = store.blob(&digest);
+        let elsewhere = dir.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(store.get(&digest, 9).is_err());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(store.get(&digest, 9), Err(Lost::Missing)));
+    }
+}

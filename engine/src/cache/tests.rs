@@ -1,0 +1,1 @@
+//! Keeping and restoring as a whole, against a folder that changes.

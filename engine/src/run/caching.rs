@@ -1,0 +1,378 @@
+//! A step that need not run: its key, its result found and put in place, its log told again; and what is kept of a step
+//! that ran. Starts nothing but the commands of a `key`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dsl::model::KeyPart;
+use tokio::task::spawn_blocking;
+
+use super::capture::Capture;
+use super::outcome::Failure;
+use super::recipe::Recipe;
+use super::work::{self, Done, News, NotDone, Site, Work};
+use super::{results, tools};
+use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
+use crate::files::Patterns;
+
+/// A key with everything in it.
+#[derive(Debug)]
+pub struct Keyed {
+    /// Its hash, under which a result stands.
+    pub digest: Digest,
+    /// Its document.
+    pub text: Vec<u8>,
+    /// The document's content.
+    pub key: Key,
+}
+
+impl Keyed {
+    fn of(key: Key) -> Self {
+        let text = key.text();
+        Self {
+            digest: Digest::of(&text),
+            text,
+            key,
+        }
+    }
+}
+
+/// Log and files of this size are handled on the loop's own thread.
+const LITTLE: u64 = 64 << 10;
+
+/// The whole key of a recipe. `tools` is what the commands in its `key` printed.
+///
+/// # Errors
+/// What cannot be read.
+pub(super) fn keyed(
+    recipe: &Recipe,
+    root: &Path,
+    cache: &Cache,
+    tools: &BTreeMap<String, String>,
+) -> Result<Keyed, String> {
+    let index = cache.index();
+    let nothing = patterns(&[])?;
+    let mut key = recipe.key.clone();
+    let products = patterns(&recipe.products)?;
+    key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index)?;
+    for part in &recipe.parts {
+        let (name, value) = match part {
+            KeyPart::File(pattern) => {
+                let one = patterns(std::slice::from_ref(pattern))?;
+                let files = snapshot::inputs(root, &one, &nothing, index)?;
+                (format!("(file) {pattern}"), content(&files))
+            }
+            KeyPart::Run(command) => {
+                let printed = tools.get(command).cloned().unwrap_or_default();
+                (format!("(run) {command}"), printed)
+            }
+            // These are in the key already.
+            KeyPart::Os | KeyPart::Arch | KeyPart::Text(_) | KeyPart::Env(_) => continue,
+        };
+        key.parts.insert(name, value);
+    }
+    for (maker, made) in &recipe.makers {
+        let files = snapshot::inputs(root, &patterns(made)?, &nothing, index)?;
+        key.taken
+            .insert(format!("what {maker} made"), content(&files));
+    }
+    for take in &recipe.takes {
+        let digest = match take.known {
+            Some(known) => known,
+            None => artifact(&take.kept)?,
+        };
+        key.taken.insert(take.name.clone(), digest.hex());
+    }
+    Ok(Keyed::of(key))
+}
+
+/// One line for several files.
+fn content(files: &BTreeMap<String, String>) -> String {
+    match files.len() {
+        0 => "no file".to_owned(),
+        1 => files.values().cloned().collect(),
+        many => format!("{many} files {}", listing(files)),
+    }
+}
+
+fn listing(files: &BTreeMap<String, String>) -> Digest {
+    Digest::of(&serde_json::to_vec(files).unwrap_or_default())
+}
+
+/// The content of an artifact that a run keeps in a folder.
+fn artifact(kept: &Path) -> Result<Digest, String> {
+    let index = cache::index::Index::open(Path::new(""), None);
+    let all = patterns(&[".".to_owned()])?;
+    let files = snapshot::inputs(kept, &all, &patterns(&[])?, &index)?;
+    Ok(listing(&files))
+}
+
+/// The same of an artifact in a result.
+pub(super) fn artifact_of(action: &Action, name: &str) -> Option<Digest> {
+    let mut files = BTreeMap::new();
+    for path in action.artifacts.get(name)? {
+        let at = action.outputs.binary_search_by(|e| e.path.cmp(path)).ok()?;
+        let text = match &action.outputs[at].is {
+            cache::Is::File { digest, mode, .. } if mode & 0o111 == 0 => format!("file {digest}"),
+            cache::Is::File { digest, .. } => format!("executable {digest}"),
+            cache::Is::Folder { .. } => continue,
+            // What is behind a link is for whoever reads the folder.
+            cache::Is::Link { .. } => return None,
+        };
+        files.insert(path.clone(), text);
+    }
+    Some(listing(&files))
+}
+
+pub(super) fn patterns(list: &[String]) -> Result<Patterns, String> {
+    Patterns::new(list.iter().map(String::as_str)).map_err(|e| e.to_string())
+}
+
+/// Whether the answer can be had in no time: few files, named one by one, that are known or short.
+fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
+    let runs = recipe.parts.iter().any(|p| matches!(p, KeyPart::Run(_)));
+    let files = recipe.parts.iter().filter_map(|p| match p {
+        KeyPart::File(pattern) => Some(pattern),
+        _ => None,
+    });
+    let made = recipe.makers.values().flatten();
+    let mut all = recipe.inputs.iter().chain(files).chain(made);
+    !runs && recipe.takes.is_empty() && all.all(|p| snapshot::is_little(root, p, cache.index()))
+}
+
+/// The result of a step at once, where that costs next to nothing: nothing to put in place, a short log.
+pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, Vec<String>)> {
+    let recipe = work.recipe.as_deref()?;
+    if !work.artifacts.is_empty() || !is_little(recipe, &site.root, cache) {
+        return None;
+    }
+    let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
+    let action = cache.find(&work.name, &keyed.digest)?;
+    let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
+    if !is_short || !snapshot::is_in_place(&site.root, &action.outputs, cache.index()) {
+        return None;
+    }
+    let mut capture = Capture::new(site);
+    let mut lines = Vec::new();
+    if let Some(log) = action.log {
+        let bytes = cache.store().get(&log.digest, LITTLE).ok()?;
+        lines = capture.again(site, &bytes);
+    }
+    // A log that cannot be written says so in the run that made it.
+    let _ = capture.finish();
+    cache.used(&work.name, &action);
+    Some((hit(&action, keyed.digest), lines))
+}
+
+fn hit(action: &Arc<Action>, key: Digest) -> Done {
+    Done {
+        result: Ok(()),
+        attempts: 0,
+        outputs: action.values.clone(),
+        key: Some(key),
+        made: Some(Arc::clone(action)),
+        cached: true,
+    }
+}
+
+/// Runs a step, or gives the result that is there.
+pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
+    let Some(recipe) = work.recipe.clone() else {
+        return work::work(&work, site).await;
+    };
+    let printed = match tools::printed(&recipe, &work, site).await {
+        Ok(printed) => printed,
+        Err(not_done) => return Done::not_begun(not_done),
+    };
+    let keyed = match key_of(&recipe, site, cache, &printed).await {
+        Ok(keyed) => keyed,
+        Err(why) => {
+            warn(
+                site,
+                format!("the result of {} is not kept: {why}", work.name),
+            )
+            .await;
+            return work::work(&work, site).await;
+        }
+    };
+    match found(&work, site, cache, &recipe, keyed.digest).await {
+        Ok(Some(done)) => return done,
+        Ok(None) => {}
+        Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+    }
+    tell(site, cache).await;
+    nothing_matches(&work, site, &keyed).await;
+    let began = Instant::now();
+    let mut done = work::work(&work, site).await;
+    done.key = Some(keyed.digest);
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if done.result.is_ok() {
+        done.made = kept(&work, site, cache, &recipe, &printed, keyed, &done, millis).await;
+    } else {
+        let cache = Arc::clone(cache);
+        // Only so that the next run can say what has changed.
+        let _ = spawn_blocking(move || cache.keep_key(&keyed.text)).await;
+    }
+    tell(site, cache).await;
+    done
+}
+
+async fn key_of(
+    recipe: &Arc<Recipe>,
+    site: &Site,
+    cache: &Arc<Cache>,
+    printed: &BTreeMap<String, String>,
+) -> Result<Keyed, String> {
+    if is_little(recipe, &site.root, cache) {
+        return keyed(recipe, &site.root, cache, printed);
+    }
+    let (recipe, root) = (Arc::clone(recipe), site.root.clone());
+    let (cache, printed) = (Arc::clone(cache), printed.clone());
+    let computed = spawn_blocking(move || keyed(&recipe, &root, &cache, &printed)).await;
+    computed.unwrap_or_else(|e| Err(format!("pipe has a bug, please report it: {e}")))
+}
+
+/// Finds a result and puts it in place. What cannot be put in place counts as not found.
+async fn found(
+    work: &Work,
+    site: &Site,
+    cache: &Arc<Cache>,
+    recipe: &Arc<Recipe>,
+    key: Digest,
+) -> Result<Option<Done>, Failure> {
+    let step = Arc::clone(&work.name);
+    let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
+    let scratch = site.scratch.clone();
+    let search = move || -> Option<Arc<Action>> {
+        let action = own.find(&step, &key)?;
+        let products = patterns(&recipe.products).ok()?;
+        match own.restore(&step, &action, &products, &scratch) {
+            Ok(()) => Some(action),
+            Err(cache::Lost::Missing) => None,
+            Err(lost) => {
+                own.failed("used", &lost.to_string());
+                None
+            }
+        }
+    };
+    let Ok(Some(action)) = spawn_blocking(search).await else {
+        return Ok(None);
+    };
+    for (name, patterns) in &work.artifacts {
+        results::keep(name, patterns, site)?;
+    }
+    let mut capture = Capture::new(site);
+    if let Some(log) = action.log {
+        let blob = cache.store().blob(&log.digest);
+        let sound = {
+            let cache = Arc::clone(cache);
+            spawn_blocking(move || cache.store().verify(&log.digest)).await
+        };
+        if !matches!(sound, Ok(Ok(_))) || capture.replay(site, &blob).await.is_err() {
+            return Ok(None);
+        }
+    }
+    if let Some(text) = capture.finish() {
+        warn(site, text).await;
+    }
+    cache.used(&work.name, &action);
+    Ok(Some(hit(&action, key)))
+}
+
+/// Keeps what a step made, unless its inputs are not any more what they were when it began.
+#[expect(clippy::too_many_arguments, reason = "all of it is part of the record")]
+async fn kept(
+    work: &Work,
+    site: &Site,
+    cache: &Arc<Cache>,
+    recipe: &Arc<Recipe>,
+    printed: &BTreeMap<String, String>,
+    before: Keyed,
+    done: &Done,
+    millis: u64,
+) -> Option<Arc<Action>> {
+    let secret = |value: &String| site.masker.mask_str(value) != value.as_str();
+    if done.outputs.values().any(secret) {
+        let text = format!(
+            "the result of {} is not kept: one of its outputs has a secret in it",
+            work.name
+        );
+        warn(site, text).await;
+        return None;
+    }
+    let (step, own, recipe) = (
+        Arc::clone(&work.name),
+        Arc::clone(cache),
+        Arc::clone(recipe),
+    );
+    let (root, log, printed) = (site.root.clone(), site.log.clone(), printed.clone());
+    let (artifacts, values) = (work.artifacts.clone(), done.outputs.clone());
+    let origin = site.origin.clone();
+    let keep = move || -> Result<Option<Arc<Action>>, String> {
+        let after = keyed(&recipe, &root, &own, &printed)?;
+        if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
+            own.keep_key(&before.text);
+            return Err(format!(
+                "{} {} changed while it ran",
+                change.kind, change.name
+            ));
+        }
+        let artifacts: Result<Vec<_>, String> = artifacts
+            .iter()
+            .map(|(name, paths)| Ok((name.as_str(), patterns(paths)?)))
+            .collect();
+        own.keep(Made {
+            step: &step,
+            key: &before.text,
+            products: &patterns(&recipe.products)?,
+            artifacts: artifacts?,
+            values,
+            log: log.as_deref(),
+            millis,
+            origin: &origin,
+        })
+    };
+    match spawn_blocking(keep).await {
+        Ok(Ok(action)) => action,
+        Ok(Err(why)) => {
+            warn(
+                site,
+                format!("the result of {} is not kept: {why}", work.name),
+            )
+            .await;
+            None
+        }
+        Err(e) => {
+            warn(site, format!("pipe has a bug, please report it: {e}")).await;
+            None
+        }
+    }
+}
+
+/// A pattern for inputs that no file matches is often a mistake.
+async fn nothing_matches(work: &Work, site: &Site, keyed: &Keyed) {
+    if keyed.key.inputs.is_empty()
+        && let Some(recipe) = &work.recipe
+        && !recipe.inputs.is_empty()
+    {
+        let text = format!(
+            "no file matches the inputs of {}: {}",
+            work.name,
+            recipe.inputs.join(" ")
+        );
+        warn(site, text).await;
+    }
+}
+
+/// Tells what is wrong with the cache, if that was not told yet.
+async fn tell(site: &Site, cache: &Cache) {
+    if let Some(text) = cache.trouble() {
+        warn(site, text).await;
+    }
+}
+
+async fn warn(site: &Site, text: String) {
+    let _ = site.news.send(News::Warning { text }).await;
+}

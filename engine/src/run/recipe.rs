@@ -1,0 +1,213 @@
+//! What decides the result of a step, as far as it is known before a file is read. Reads nothing, starts nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dsl::model::{Command, Job, KeyPart, Shell, Step, StepKind};
+use petgraph::Direction;
+use petgraph::visit::EdgeRef;
+
+use super::environment::Environment;
+use crate::cache::{Digest, Key, key};
+use crate::plan::{Edge, Plan, PlannedStep, Vertex, VertexId};
+
+/// What decides a result, and what the result is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    /// The key, still without what has to be read.
+    pub(super) key: Key,
+    /// Patterns of the inputs.
+    pub(super) inputs: Vec<String>,
+    /// The parts of its `key` that have to be read or run.
+    pub(super) parts: Vec<KeyPart>,
+    /// Patterns of everything that it makes: outputs and the files of artifacts.
+    pub(super) products: Vec<String>,
+    /// What the steps that it needs make, by step.
+    pub(super) makers: BTreeMap<String, Vec<String>>,
+    /// Artifacts that it takes.
+    pub(super) takes: Vec<Take>,
+}
+
+/// An artifact that a step takes.
+#[derive(Debug, Clone)]
+pub(super) struct Take {
+    /// Its name and whose it is.
+    pub(super) name: String,
+    /// Where it is kept in this run.
+    pub(super) kept: PathBuf,
+    /// Its content, where the run knows it.
+    pub(super) known: Option<Digest>,
+}
+
+/// Whether the result of a step can be kept: its author says what decides it, and it has no effect elsewhere.
+pub(super) fn is_cacheable(step: &Step) -> bool {
+    let StepKind::Job(job) = &step.kind else {
+        return false;
+    };
+    // What has an undo has an effect elsewhere, and that may have been undone since.
+    let pure = step.rollback.is_none() && job.container.is_none() && job.services.is_empty();
+    pure && !(job.inputs.is_empty() && job.key.is_empty())
+}
+
+/// The recipe of a cacheable step. `env` are the variables that count.
+pub(super) fn recipe(
+    plan: &Plan,
+    vertex: u32,
+    planned: &PlannedStep,
+    env: BTreeMap<String, String>,
+    takes: Vec<Take>,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Option<Recipe> {
+    let step = plan.definition(planned);
+    let job = step.job().filter(|_| is_cacheable(step))?;
+    let shell = job.shell.as_ref().or(plan.pipeline.shell.as_ref());
+    let key = Key {
+        version: key::VERSION,
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        step: planned.name.clone(),
+        commands: commands(job, step),
+        setting: setting(job, shell),
+        env,
+        parts: known_parts(job, secret),
+        inputs: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        makes: makes(job),
+    };
+    Some(Recipe {
+        key,
+        inputs: job.inputs.iter().map(|p| p.value.clone()).collect(),
+        parts: job
+            .key
+            .iter()
+            .map(|p| p.value.clone())
+            .filter(|p| matches!(p, KeyPart::File(_) | KeyPart::Run(_)))
+            .collect(),
+        products: products(job),
+        makers: makers(plan, vertex),
+        takes,
+    })
+}
+
+/// The parts of a `key` that are known already.
+fn known_parts(job: &Job, secret: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let named = job.key.iter().filter_map(|part| match &part.value {
+        KeyPart::Os => Some(("os".to_owned(), std::env::consts::OS.to_owned())),
+        KeyPart::Arch => Some(("arch".to_owned(), std::env::consts::ARCH.to_owned())),
+        KeyPart::Text(text) => Some(("text".to_owned(), text.clone())),
+        KeyPart::Env(name) => {
+            let value = std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+            let value = value.map_or("not set".to_owned(), |v| {
+                secret(&v).unwrap_or_else(|| format!("{v:?}"))
+            });
+            Some((format!("(env) {name}"), value))
+        }
+        KeyPart::File(_) | KeyPart::Run(_) => None,
+    });
+    let mut parts = BTreeMap::new();
+    for (name, value) in named {
+        // Two texts are two parts.
+        let known = parts.entry(name).or_insert_with(String::new);
+        known.push_str(&value);
+        known.push('\n');
+    }
+    for value in parts.values_mut() {
+        value.pop();
+    }
+    parts
+}
+
+/// Patterns of everything that a job makes.
+fn products(job: &Job) -> Vec<String> {
+    let artifacts = job.artifacts.iter().flat_map(|a| &a.paths);
+    let all = job.outputs.iter().chain(artifacts);
+    all.map(|p| p.value.clone()).collect()
+}
+
+fn commands(job: &Job, step: &Step) -> BTreeMap<String, String> {
+    let numbered = |prefix: &'static str| {
+        move |(at, command): (usize, &Command)| {
+            let text = match command {
+                Command::Shell(text) => text.value.clone(),
+                // No shell text looks like this by chance.
+                Command::Exec(words) => {
+                    let words: Vec<&str> = words.iter().map(|w| w.value.as_str()).collect();
+                    format!("exec {}", serde_json::Value::from(words))
+                }
+            };
+            (format!("{prefix}{:02}", at + 1), text)
+        }
+    };
+    let run = job.run.iter().enumerate().map(numbered(""));
+    let always = step.always.iter().enumerate().map(numbered("always "));
+    run.chain(always).collect()
+}
+
+fn setting(job: &Job, shell: Option<&Shell>) -> BTreeMap<String, String> {
+    let mut setting = BTreeMap::new();
+    if let Some(shell) = shell {
+        let words = [&shell.program.value].into_iter().chain(&shell.args);
+        let words: Vec<&str> = words.map(String::as_str).collect();
+        setting.insert("shell".into(), serde_json::Value::from(words).to_string());
+    }
+    if let Some(workdir) = &job.workdir {
+        setting.insert("workdir".into(), workdir.value.clone());
+    }
+    setting
+}
+
+fn makes(job: &Job) -> BTreeMap<String, String> {
+    let list = |paths: &[dsl::source::Spanned<String>]| {
+        let paths: Vec<&str> = paths.iter().map(|p| p.value.as_str()).collect();
+        serde_json::Value::from(paths).to_string()
+    };
+    let mut makes = BTreeMap::new();
+    if !job.outputs.is_empty() {
+        makes.insert("outputs".into(), list(&job.outputs));
+    }
+    for artifact in &job.artifacts {
+        let name = format!("artifact {}", artifact.name.value);
+        makes.insert(name, list(&artifact.paths));
+    }
+    makes
+}
+
+/// What the steps make that a step needs, or of which it uses an output.
+fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, Vec<String>> {
+    let mut makers = BTreeMap::new();
+    let own = VertexId::new(vertex as usize);
+    for edge in plan.graph.edges_directed(own, Direction::Incoming) {
+        if !matches!(edge.weight(), Edge::Needs | Edge::Reference) {
+            continue;
+        }
+        let maker = match &plan.graph[edge.source()] {
+            Vertex::Step(step) => step.id,
+            Vertex::Legs(id) => *id,
+            Vertex::Begin(_) | Vertex::End(_) => continue,
+        };
+        if let Some(job) = plan.pipeline.step(maker).job() {
+            let products = products(job);
+            if !products.is_empty() {
+                makers.insert(plan.pipeline.full_name(maker), products);
+            }
+        }
+    }
+    makers
+}
+
+/// Which variables decide a result: what the file declares, what it lets through, and of the short list what chooses a
+/// tool or a language. `secret` gives what stands for a value that must not be written down.
+pub(super) fn variables(
+    env: &Environment,
+    declared: &[String],
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let counts = |name: &str| declared.iter().any(|d| d == name) || Environment::decides(name);
+    let vars = env.vars().into_iter();
+    let named = vars.filter_map(|(name, value)| {
+        let name = name.to_str().filter(|n| counts(n))?.to_owned();
+        let value = value.to_string_lossy().into_owned();
+        let value = secret(&value).unwrap_or(value);
+        Some((name, value))
+    });
+    named.collect()
+}

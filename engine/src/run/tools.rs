@@ -1,0 +1,121 @@
+//! What the commands in a `key` print: the versions of tools, for example. Each is run once in a run.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use dsl::model::{Command, KeyPart};
+use dsl::source::{Span, Spanned};
+use tokio::sync::mpsc;
+
+use super::outcome::Failure;
+use super::recipe::Recipe;
+use super::work::{NotDone, Site, Work, spec};
+use crate::cache::Digest;
+use crate::process::{self, Exit, Stop, Stream};
+
+/// How long such a command may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How much it may print.
+const MOST: usize = 64 << 10;
+
+/// What was printed in this run, by command, environment and folder.
+#[derive(Debug, Default)]
+pub(super) struct Printed(Mutex<BTreeMap<Digest, String>>);
+
+/// What every command of a recipe's `key` prints.
+///
+/// # Errors
+/// A command that fails, or a run that is cancelled.
+pub(super) async fn printed(
+    recipe: &Recipe,
+    work: &Work,
+    site: &Site,
+) -> Result<BTreeMap<String, String>, NotDone> {
+    let mut all = BTreeMap::new();
+    for part in &recipe.parts {
+        let KeyPart::Run(text) = part else { continue };
+        let same =
+            Digest::of(format!("{text}\0{:?}", (&recipe.key.env, &recipe.key.setting)).as_bytes());
+        let known = {
+            let printed = site
+                .printed
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            printed.get(&same).cloned()
+        };
+        let value = match known {
+            Some(value) => value,
+            None => {
+                let value = site
+                    .masker
+                    .mask_str(&run(text, work, site).await?)
+                    .into_owned();
+                let mut printed = site
+                    .printed
+                    .0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                printed.insert(same, value.clone());
+                value
+            }
+        };
+        all.insert(text.clone(), value);
+    }
+    Ok(all)
+}
+
+async fn run(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
+    let command = Command::Shell(Spanned {
+        value: text.to_owned(),
+        span: Span::default(),
+    });
+    let failed = |what: String| {
+        let failure = Failure::new(format!("its key cannot be made: {what}"));
+        NotDone::NotBegun(Failure {
+            command: Some(text.to_owned()),
+            ..failure.help("mend the command, or take it out of `key`")
+        })
+    };
+    let spec = spec(work, &command, site, 1, None).map_err(NotDone::NotBegun)?;
+    let (output, mut chunks) = mpsc::channel::<process::Chunk>(4);
+    let collect = async {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        while let Some(chunk) = chunks.recv().await {
+            let into = match chunk.stream {
+                Stream::Stdout => &mut out,
+                Stream::Stderr => &mut err,
+            };
+            let room = MOST.saturating_sub(into.len());
+            into.extend(chunk.bytes.iter().take(room));
+        }
+        (out, err)
+    };
+    let running = process::run(
+        &spec,
+        Some(PATIENCE),
+        site.grace,
+        &site.cancel,
+        &site.kill,
+        output,
+    );
+    let (ended, (out, err)) = tokio::join!(running, collect);
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match (ended.stopped, ended.exit) {
+        (Some(Stop::TimedOut), _) => Err(failed(format!("`{text}` took longer than a minute"))),
+        (Some(_), _) => Err(NotDone::Cancelled),
+        (None, Exit::Code(0)) => Ok(lossy(&out)),
+        (None, exit) => {
+            let why = lossy(&err);
+            let last = why.lines().last().unwrap_or_default();
+            let how = match exit {
+                Exit::Code(code) => format!("exit {code}"),
+                Exit::Signal(signal) => format!("signal {signal}"),
+                Exit::NotStarted(why) => why.to_string(),
+            };
+            let sep = if last.is_empty() { "" } else { ": " };
+            Err(failed(format!("`{text}`: {how}{sep}{last}")))
+        }
+    }
+}
