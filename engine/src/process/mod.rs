@@ -16,7 +16,7 @@ mod sweep;
 mod watch;
 
 pub use start::StartError;
-pub use sweep::{become_subreaper, kill_descendants};
+pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};
 
 use group::Leader;
 use pump::Pump;

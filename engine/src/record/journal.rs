@@ -296,6 +296,7 @@ mod tests {
             outcome,
             elapsed: 7,
             attempts: 1,
+            key: None,
             outputs: std::collections::BTreeMap::new(),
         };
         let outcome = RunOutcome::Failed;

@@ -18,6 +18,7 @@ use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
+use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
@@ -139,6 +140,7 @@ struct Dispatch<'a> {
     printed: Arc<tools::Printed>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
+    spares: Spares,
     tasks: JoinSet<()>,
     news: mpsc::Sender<News>,
     masker: Arc<Masker>,
@@ -186,6 +188,7 @@ impl<'a> Dispatch<'a> {
             at_once: VecDeque::new(),
             printed: Arc::default(),
             undo_began: BTreeMap::new(),
+            spares: Spares::default(),
             tasks: JoinSet::new(),
             news,
             kill: CancellationToken::new(),

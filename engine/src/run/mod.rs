@@ -13,6 +13,7 @@ mod results;
 pub mod schedule;
 pub mod secrets;
 mod signals;
+mod spare;
 mod tools;
 mod work;
 

@@ -126,6 +126,7 @@ impl Dispatch<'_> {
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
+            spares: self.spares.clone(),
             masker: Arc::clone(&self.masker),
             outer: self.options.outer,
             grace: self.options.grace,
