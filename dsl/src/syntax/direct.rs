@@ -48,6 +48,10 @@ impl<'a> Direct<'a> {
                 let value = self.value(first)?;
                 props.push(Prop { name, value });
             } else {
+                // Most nodes have one.
+                if args.is_empty() {
+                    args.reserve_exact(1);
+                }
                 args.push(self.value(token)?);
             }
         }
