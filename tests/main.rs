@@ -14,6 +14,7 @@
 mod started;
 mod support;
 
+mod cache;
 mod commands;
 mod docs;
 mod examples;
@@ -23,6 +24,7 @@ mod inputs;
 mod output;
 mod processes;
 mod refs;
+mod resume;
 mod runs;
 mod secrets;
 mod signals;

@@ -139,6 +139,17 @@ pub const FIXED_VARIABLES: &[&str] = &[
     "PIPE_DEPTH",
 ];
 
+/// Those of them that say which run it is. A job whose result is kept does not get them: they would make its result
+/// another one, behind the back of its key.
+pub const RUN_VARIABLES: &[&str] = &[
+    "PIPE_RUN_ID",
+    "PIPE_EVENT",
+    "PIPE_SHA",
+    "PIPE_BRANCH",
+    "PIPE_TAG",
+    "PIPE_TRUSTED",
+];
+
 /// The name of an environment variable.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod action;
 mod digest;
 mod entry;
 pub mod index;
+pub mod kept;
 pub mod key;
 pub mod restore;
 mod sealed;
@@ -17,6 +18,7 @@ pub mod steps;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trim;
 
 pub use action::{Action, FORMAT, Log, place};
 pub use digest::Digest;
@@ -25,14 +27,14 @@ pub use key::Key;
 pub use store::{Lost, Store};
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use index::Index;
-use steps::{Remembered, Steps};
+use steps::Steps;
 
 use crate::files::Patterns;
 
@@ -98,6 +100,8 @@ pub struct Cache {
     settings: Settings,
     index: Index,
     steps: Steps,
+    /// Whether something was kept.
+    kept: AtomicBool,
     /// The first thing that went wrong, not told yet, and whether something ever did.
     trouble: Mutex<(Option<String>, bool)>,
 }
@@ -133,6 +137,7 @@ impl Cache {
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
             steps: Steps::open(&checkout.join("steps")),
             settings,
+            kept: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -141,6 +146,12 @@ impl Cache {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The pipeline's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.settings.root
     }
 
     /// What is known of the files of the checkout.
@@ -171,21 +182,14 @@ impl Cache {
 
     fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
         let path = self.store.root().join(place(scope, key));
-        let mut bytes = Vec::new();
-        let opened = File::open(&path).and_then(|file| {
-            if !file.metadata()?.is_file() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            file.take(action::LONGEST).read_to_end(&mut bytes)
-        });
-        match opened {
+        let bytes = match store::read_file(&path, action::LONGEST) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
                 self.failed("read", &e.to_string());
                 return None;
             }
-            Ok(_) => {}
-        }
+        };
         let action = Action::decode(&bytes, key);
         if action.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
@@ -218,12 +222,7 @@ impl Cache {
     pub fn used(&self, step: &str, action: &Arc<Action>) {
         let today = today();
         if self.steps.result(step, &action.key).is_none() {
-            let remembered = Remembered {
-                millis: action.millis,
-                result: Some(Arc::clone(action)),
-                used: 0,
-            };
-            self.steps.remember(step, remembered);
+            self.steps.has(step, Arc::clone(action), 0);
         }
         if !self.steps.first_use(step, today) {
             return;
@@ -284,12 +283,8 @@ impl Cache {
         match stored() {
             Ok(action) => {
                 let action = Arc::new(action);
-                let remembered = Remembered {
-                    millis: made.millis,
-                    result: Some(Arc::clone(&action)),
-                    used: today(),
-                };
-                self.steps.remember(made.step, remembered);
+                self.kept.store(true, Ordering::Relaxed);
+                self.steps.has(made.step, Arc::clone(&action), today());
                 Ok(Some(action))
             }
             Err(e) => {
@@ -310,6 +305,18 @@ impl Cache {
         }
     }
 
+    /// The key under which a step last ran, or did not have to, if its document is still there.
+    #[must_use]
+    pub fn last_key(&self, step: &str) -> Option<Key> {
+        self.key(&self.steps.last(step)?)
+    }
+
+    /// The document of a key, if it is there.
+    #[must_use]
+    pub fn key(&self, digest: &Digest) -> Option<Key> {
+        Key::read(&self.store.get(digest, action::LONGEST).ok()?)
+    }
+
     /// Keeps the document of a key, so that a later run can say what changed since.
     pub fn keep_key(&self, text: &[u8]) {
         if let Err(e) = self.store.put(text) {
@@ -322,15 +329,7 @@ impl Cache {
     /// # Errors
     /// When the cache has no salt and none can be made.
     pub fn salted(&self, secret: &str) -> io::Result<String> {
-        let path = self.store.root().join("salt");
-        let salt = match fs::read(&path) {
-            Ok(salt) => salt,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => new_salt(&path)?,
-            Err(e) => return Err(e),
-        };
-        let salt: [u8; 32] = salt
-            .try_into()
-            .map_err(|_| io::Error::other(format!("{} is damaged; remove it", path.display())))?;
+        let salt = self.store.salt()?;
         let hash = blake3::keyed_hash(&salt, secret.as_bytes());
         Ok(format!("secret {}", &hash.to_hex()[..16]))
     }
@@ -341,8 +340,15 @@ impl Cache {
         let saved = store::private_folder(&checkout)
             .and_then(|()| self.index.save(&checkout.join("files")))
             .and_then(|()| self.steps.save(&checkout.join("steps")));
+        if !self.kept.load(Ordering::Relaxed) {
+            // What is remembered only saves time.
+            return;
+        }
         if let Err(e) = saved {
             self.failed("written", &e.to_string());
+        } else {
+            // Who cannot trim now does so another day.
+            let _ = trim::trim_daily(&self.store);
         }
     }
 
@@ -372,23 +378,6 @@ impl Settings {
         let name = Digest::of(self.root.as_os_str().as_encoded_bytes()).hex();
         let all = self.folder.join(store::LAYOUT).join("checkout");
         all.join(&name[..16]).join(self.scope.own())
-    }
-}
-
-fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
-    let mut salt = vec![0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut salt)?;
-    store::private_folder(path.parent().unwrap_or(Path::new(".")))?;
-    let made = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Ok(mut file) => file.write_all(&salt).map(|()| salt),
-        // Another run was faster.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
-        Err(e) => Err(e),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a checkout remembers of its steps: the last result of each, and how long it took. A copy of what the store and
 //! the journals know, in one file, so that a run in which nothing changed need not open a thousand.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::sealed;
@@ -20,6 +22,8 @@ pub struct Remembered {
     pub millis: u64,
     /// What it last made, if that can be kept.
     pub result: Option<Arc<Action>>,
+    /// Under which key it last ran, or did not have to.
+    pub last: Option<Digest>,
     /// The day, since 1970, on which the store was last told that the result is in use.
     pub used: u64,
 }
@@ -68,6 +72,32 @@ impl Steps {
         self.known().steps.get(step).map(|s| s.millis)
     }
 
+    /// Under which key a step last ran, or did not have to.
+    #[must_use]
+    pub fn last(&self, step: &str) -> Option<Digest> {
+        self.known().steps.get(step)?.last
+    }
+
+    /// Notes under which key a step ran, or did not have to.
+    pub fn saw(&self, step: &str, key: Digest) {
+        let known = self.known().steps.get(step).cloned().unwrap_or_default();
+        if known.last != Some(key) {
+            let last = Some(key);
+            self.remember(step, Remembered { last, ..known });
+        }
+    }
+
+    /// Notes the result that a step has now.
+    pub fn has(&self, step: &str, result: Arc<Action>, used: u64) {
+        let remembered = Remembered {
+            millis: result.millis,
+            last: Some(result.key),
+            result: Some(result),
+            used,
+        };
+        self.remember(step, remembered);
+    }
+
     /// Whether the store has not been told today that the result of a step is in use. It is told once.
     pub fn first_use(&self, step: &str, today: u64) -> bool {
         let mut known = self.known();
@@ -83,8 +113,7 @@ impl Steps {
         true
     }
 
-    /// Remembers a result.
-    pub fn remember(&self, step: &str, remembered: Remembered) {
+    fn remember(&self, step: &str, remembered: Remembered) {
         let mut known = self.known();
         known.steps.insert(step.to_owned(), remembered.clone());
         known.changed.insert(step.to_owned(), remembered);
@@ -120,7 +149,7 @@ impl Steps {
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
-        let lock = File::create(folder.join("lock"))?;
+        let lock = lock_file(&folder.join("lock"))?;
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);
@@ -130,4 +159,24 @@ impl Steps {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a file to lock it. Whatever else has its name goes.
+fn lock_file(path: &Path) -> io::Result<File> {
+    let open = || {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)
+    };
+    open().or_else(|_| {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
+            Ok(_) => fs::remove_file(path)?,
+            Err(e) => return Err(e),
+        }
+        open()
+    })
 }

@@ -296,6 +296,7 @@ mod tests {
             outcome,
             elapsed: 7,
             attempts: 1,
+            in_run: None,
             key: None,
             outputs: std::collections::BTreeMap::new(),
         };

@@ -13,7 +13,7 @@ use super::capture::Capture;
 use super::outcome::Failure;
 use super::recipe::Recipe;
 use super::work::{self, Done, News, NotDone, Site, Work};
-use super::{results, tools};
+use super::{directories, results, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
 use crate::files::Patterns;
 
@@ -59,11 +59,7 @@ pub(super) fn keyed(
     key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index)?;
     for part in &recipe.parts {
         let (name, value) = match part {
-            KeyPart::File(pattern) => {
-                let one = patterns(std::slice::from_ref(pattern))?;
-                let files = snapshot::inputs(root, &one, &nothing, index)?;
-                (format!("(file) {pattern}"), content(&files))
-            }
+            KeyPart::File(pattern) => file_part(pattern, root, cache)?,
             KeyPart::Run(command) => {
                 let printed = tools.get(command).cloned().unwrap_or_default();
                 (format!("(run) {command}"), printed)
@@ -73,7 +69,7 @@ pub(super) fn keyed(
         };
         key.parts.insert(name, value);
     }
-    for (maker, made) in &recipe.makers {
+    for (maker, (_, made)) in &recipe.makers {
         let files = snapshot::inputs(root, &patterns(made)?, &nothing, index)?;
         key.taken
             .insert(format!("what {maker} made"), content(&files));
@@ -86,6 +82,20 @@ pub(super) fn keyed(
         key.taken.insert(take.name.clone(), digest.hex());
     }
     Ok(Keyed::of(key))
+}
+
+/// The name and the value of a part that is the content of files.
+///
+/// # Errors
+/// What cannot be read.
+pub(super) fn file_part(
+    pattern: &str,
+    root: &Path,
+    cache: &Cache,
+) -> Result<(String, String), String> {
+    let (one, nothing) = (patterns(&[pattern.to_owned()])?, patterns(&[])?);
+    let files = snapshot::inputs(root, &one, &nothing, cache.index())?;
+    Ok((format!("(file) {pattern}"), content(&files)))
 }
 
 /// One line for several files.
@@ -137,7 +147,7 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
         KeyPart::File(pattern) => Some(pattern),
         _ => None,
     });
-    let made = recipe.makers.values().flatten();
+    let made = recipe.makers.values().flat_map(|(_, made)| made);
     let mut all = recipe.inputs.iter().chain(files).chain(made);
     !runs && recipe.takes.is_empty() && all.all(|p| snapshot::is_little(root, p, cache.index()))
 }
@@ -151,7 +161,11 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
     let action = cache.find(&work.name, &keyed.digest)?;
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
-    if !is_short || !snapshot::is_in_place(&site.root, &action.outputs, cache.index()) {
+    // What a run would not have left is removed where there is time for it.
+    if !is_short
+        || !snapshot::is_in_place(&site.root, &action.outputs, cache.index())
+        || !snapshot::is_all(&site.root, &recipe.products, &action.outputs)
+    {
         return None;
     }
     let mut capture = Capture::new(site);
@@ -168,19 +182,18 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
     Done {
-        result: Ok(()),
-        attempts: 0,
         outputs: action.values.clone(),
         key: Some(key),
         made: Some(Arc::clone(action)),
         cached: true,
+        ..Done::new(Ok(()), 0)
     }
 }
 
 /// Runs a step, or gives the result that is there.
 pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
     let Some(recipe) = work.recipe.clone() else {
-        return work::work(&work, site).await;
+        return worked(&work, site, cache).await;
     };
     let printed = match tools::printed(&recipe, &work, site).await {
         Ok(printed) => printed,
@@ -205,7 +218,7 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
     tell(site, cache).await;
     nothing_matches(&work, site, &keyed).await;
     let began = Instant::now();
-    let mut done = work::work(&work, site).await;
+    let mut done = worked(&work, site, cache).await;
     done.key = Some(keyed.digest);
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if done.result.is_ok() {
@@ -216,6 +229,19 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
         let _ = spawn_blocking(move || cache.keep_key(&keyed.text)).await;
     }
     tell(site, cache).await;
+    done
+}
+
+/// Runs a step, with its kept directories.
+async fn worked(work: &Work, site: &Site, cache: &Arc<Cache>) -> Done {
+    let directories = match directories::bring(work, site, cache).await {
+        Ok(directories) => directories,
+        Err(not_done) => return Done::not_begun(not_done),
+    };
+    let done = work::work(work, site).await;
+    if done.result.is_ok() {
+        directories::keep(site, cache, directories).await;
+    }
     done
 }
 
@@ -373,6 +399,6 @@ async fn tell(site: &Site, cache: &Cache) {
     }
 }
 
-async fn warn(site: &Site, text: String) {
+pub(super) async fn warn(site: &Site, text: String) {
     let _ = site.news.send(News::Warning { text }).await;
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::resume::Resumed;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
@@ -59,6 +60,8 @@ pub struct Options {
     pub cache: Option<Arc<Cache>>,
     /// Steps that run whatever the cache has, by name or stage; their results are not kept either.
     pub uncached: Vec<String>,
+    /// What an earlier run has done that this one continues.
+    pub resumed: Option<Resumed>,
     /// Cancels the run from outside, with the reason.
     pub cancel: CancellationToken,
 }
@@ -66,6 +69,27 @@ pub struct Options {
 impl Options {
     /// The usual grace.
     pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// For a folder, with nothing special.
+    #[must_use]
+    pub fn of(root: PathBuf) -> Self {
+        Self {
+            scratch: root.clone(),
+            root,
+            jobs: 1,
+            fail_fast: false,
+            depth: 0,
+            grace: Self::GRACE,
+            secrets: Secrets::default(),
+            masker: Arc::new(Masker::new(&[] as &[(&str, &[u8])]).0),
+            outer: OuterCi::None,
+            record: None,
+            cache: None,
+            uncached: Vec::new(),
+            resumed: None,
+            cancel: CancellationToken::new(),
+        }
+    }
 
     /// Whether somebody wants a step to run in any case.
     pub(super) fn is_uncached(&self, plan: &Plan, step: &PlannedStep) -> bool {
@@ -118,6 +142,7 @@ struct Begun {
     failure: Option<Failure>,
     outputs: BTreeMap<String, String>,
     key: Option<Digest>,
+    in_run: Option<u64>,
     cancel: CancellationToken,
 }
 
@@ -135,6 +160,9 @@ struct Dispatch<'a> {
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
     /// The results that steps of this run have, as they are kept.
     made: BTreeMap<u32, Arc<Action>>,
+    /// Steps of an earlier run that are undone before this one begins, and whether it has not begun.
+    owed: VecDeque<u32>,
+    owes: bool,
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
@@ -185,6 +213,8 @@ impl<'a> Dispatch<'a> {
             begun: BTreeMap::new(),
             outputs: BTreeMap::new(),
             made: BTreeMap::new(),
+            owed: VecDeque::new(),
+            owes: true,
             at_once: VecDeque::new(),
             printed: Arc::default(),
             undo_began: BTreeMap::new(),
@@ -213,6 +243,7 @@ impl<'a> Dispatch<'a> {
                 .clone()
                 .or_else(|| context.git.branch.clone()),
             sha: context.git.sha.clone(),
+            continues: self.options.resumed.as_ref().map(|r| r.run),
             steps: self
                 .plan
                 .steps()
@@ -236,8 +267,8 @@ impl<'a> Dispatch<'a> {
         };
         let orphaned = guardian::orphaned();
         let outside = self.options.cancel.clone();
-        let commands = self.core.start();
-        self.obey(commands);
+        self.owed = self.take_over();
+        self.next_owed();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
@@ -291,8 +322,10 @@ impl<'a> Dispatch<'a> {
         if self.cancelled_by.is_some() {
             self.emit(&Event::Killing);
             self.kill.cancel();
-            let commands = self.core.on_event(schedule::Event::Kill);
-            self.obey(commands);
+            if !self.owes {
+                let commands = self.core.on_event(schedule::Event::Kill);
+                self.obey(commands);
+            }
             return false;
         }
         self.cancelled_by = Some(number);
@@ -306,8 +339,10 @@ impl<'a> Dispatch<'a> {
             why: why.to_owned(),
             running,
         });
-        let commands = self.core.on_event(schedule::Event::Cancel);
-        self.obey(commands);
+        if !self.owes {
+            let commands = self.core.on_event(schedule::Event::Cancel);
+            self.obey(commands);
+        }
         false
     }
 
@@ -364,6 +399,7 @@ impl<'a> Dispatch<'a> {
             key,
             made,
             cached,
+            in_run,
         } = done;
         let result = match result {
             Ok(()) => StepResult::Passed { cached },
@@ -380,6 +416,7 @@ impl<'a> Dispatch<'a> {
         if let Some(begun) = self.begun.get_mut(&vertex) {
             begun.attempts = attempts;
             begun.key = key;
+            begun.in_run = in_run;
             let mask = |v: String| self.masker.mask_str(&v).into_owned();
             begun.outputs = outputs
                 .iter()
@@ -402,6 +439,19 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Begins what an earlier run has left to be undone, one after the other; then the run itself.
+    fn next_owed(&mut self) {
+        match self.owed.pop_front() {
+            _ if self.undo_lost || self.cancelled_by.is_some() => self.finished = true,
+            Some(vertex) => self.undo(vertex),
+            None => {
+                self.owes = false;
+                let commands = self.core.start();
+                self.obey(commands);
+            }
+        }
+    }
+
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
             Ok(()) => UndoOutcome::RolledBack,
@@ -416,6 +466,11 @@ impl<'a> Dispatch<'a> {
         };
         let ok = outcome == UndoOutcome::RolledBack;
         self.end_undo(vertex, outcome);
+        if self.owes {
+            self.undone = false;
+            self.next_owed();
+            return;
+        }
         let v = schedule::VertexId(vertex);
         let commands = self.core.on_event(schedule::Event::UndoFinished { v, ok });
         self.obey(commands);
@@ -476,26 +531,31 @@ impl<'a> Dispatch<'a> {
             _ => Outcome::Cancelled,
         };
         self.failed |= matches!(outcome, Outcome::Failed { .. });
-        let (elapsed, attempts, key, outputs) = match begun {
+        let (elapsed, attempts, key, in_run, outputs) = match begun {
             Some(b) => (
                 millis(b.at.elapsed()),
                 b.attempts,
                 b.key,
+                b.in_run,
                 std::mem::take(&mut b.outputs),
             ),
-            None => (0, 0, None, BTreeMap::new()),
+            None => (0, 0, None, None, BTreeMap::new()),
         };
         let step = self.name(vertex as usize);
-        if let (Outcome::Passed, None, Some(cache)) =
-            (&outcome, self.made.get(&vertex), &self.options.cache)
-        {
-            cache.steps().took(&step, elapsed);
+        if let Some(cache) = &self.options.cache {
+            if outcome == Outcome::Passed && !self.made.contains_key(&vertex) && in_run.is_none() {
+                cache.steps().took(&step, elapsed);
+            }
+            if let Some(key) = key {
+                cache.steps().saw(&step, key);
+            }
         }
         self.emit(&Event::StepEnded {
             step,
             outcome,
             elapsed,
             attempts,
+            in_run,
             key,
             outputs,
         });

@@ -3,13 +3,16 @@
 mod caching;
 mod capture;
 pub mod concurrency;
+mod directories;
 mod dispatch;
 pub mod environment;
 pub mod event;
+pub mod forecast;
 pub mod outcome;
 mod prepare;
 mod recipe;
 mod results;
+pub mod resume;
 pub mod schedule;
 pub mod secrets;
 mod signals;
@@ -17,5 +20,7 @@ mod spare;
 mod tools;
 mod work;
 
+pub use caching::Keyed;
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
+pub use recipe::is_cacheable;
 pub use signals::asked_to_end;

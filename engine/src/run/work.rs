@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
+use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::recipe::Recipe;
@@ -41,8 +42,8 @@ pub(super) struct Work {
     pub(super) outputs: Vec<String>,
     /// Artifacts to keep: the name and the patterns.
     pub(super) artifacts: Vec<(String, Vec<String>)>,
-    /// Directories that stay from run to run, absolute.
-    pub(super) kept: Vec<PathBuf>,
+    /// Directories that stay from run to run.
+    pub(super) kept: Vec<Directory>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
     /// What decides its result, where that can be kept.
@@ -116,6 +117,8 @@ pub(super) struct Done {
     pub(super) made: Option<Arc<Action>>,
     /// Whether the result was there already.
     pub(super) cached: bool,
+    /// The earlier run that did it, where this one continues that.
+    pub(super) in_run: Option<u64>,
 }
 
 impl Done {
@@ -128,6 +131,7 @@ impl Done {
             key: None,
             made: None,
             cached: false,
+            in_run: None,
         }
     }
 
@@ -247,9 +251,9 @@ fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> 
 
 fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
     for kept in &work.kept {
-        std::fs::create_dir_all(kept).map_err(|e| {
-            Failure::new(format!("its cache {} cannot be made: {e}", kept.display()))
-        })?;
+        let path = kept.path.display();
+        std::fs::create_dir_all(&kept.path)
+            .map_err(|e| Failure::new(format!("its cache {path} cannot be made: {e}")))?;
     }
     let mut takes = work.takes.iter();
     takes.try_for_each(|(kept, into)| results::place(kept, site, into))
