@@ -330,7 +330,7 @@ fn sound(project: &Project, what: &str) {
 }
 
 /// Runs shell text as root of a mount namespace of its own; `None` where that is not possible.
-fn in_namespace(project: &Project, text: &str) -> Option<Output> {
+pub fn in_namespace(project: &Project, text: &str) -> Option<Output> {
     let mut probe = Command::new("unshare");
     prepared(project, probe.args(["-rm", "true"]));
     let alone: &[&str] = match probe.stderr(Stdio::null()).status() {

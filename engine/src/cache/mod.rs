@@ -107,7 +107,6 @@ pub struct Cache {
 }
 
 /// What is kept of a step that ran.
-#[derive(Debug)]
 pub struct Made<'a> {
     /// The step's full name.
     pub step: &'a str,
@@ -117,6 +116,8 @@ pub struct Made<'a> {
     pub products: &'a Patterns,
     /// The patterns of each of its artifacts.
     pub artifacts: Vec<(&'a str, Patterns)>,
+    /// What there is to say against keeping these paths: another step may have made one of them.
+    pub contested: &'a (dyn Fn(&[&str]) -> Option<String> + 'a),
     /// Its outputs, by name.
     pub values: std::collections::BTreeMap<String, String>,
     /// The file with what it wrote, if it wrote something.
@@ -198,7 +199,7 @@ impl Cache {
         action
     }
 
-    /// Puts a result in place.
+    /// Puts a result in place. What steps that run now may have made stays: `others` says so of a path.
     ///
     /// # Errors
     /// What is missing or damaged in the store, or cannot be put in place.
@@ -208,13 +209,14 @@ impl Cache {
         action: &Action,
         products: &Patterns,
         scratch: &Path,
+        others: &dyn Fn(&str) -> bool,
     ) -> Result<(), Lost> {
         let place = restore::Place {
             root: &self.settings.root,
             scratch,
             index: &self.index,
         };
-        let others = |path: &str| self.steps.is_of_another(step, path);
+        let others = |path: &str| others(path) || self.steps.is_of_another(step, path);
         restore::restore(&action.outputs, &self.store, &place, products, &others)
     }
 
@@ -252,6 +254,10 @@ impl Cache {
         };
         if let Some(out) = outputs.iter().find(|e| !e.stays_inside()) {
             return Err(format!("{} leads out of the pipeline's folder", out.path));
+        }
+        let paths: Vec<&str> = outputs.iter().map(|e| e.path.as_str()).collect();
+        if let Some(why) = (made.contested)(&paths) {
+            return Err(why);
         }
         let of = |patterns: &Patterns| {
             let paths = outputs.iter().map(|e| &e.path);

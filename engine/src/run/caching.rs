@@ -160,6 +160,9 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     }
     let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
     let action = cache.find(&work.name, &keyed.digest)?;
+    if contested(site, &action).is_some() {
+        return None;
+    }
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
     // What a run would not have left is removed where there is time for it.
     if !is_short
@@ -178,6 +181,15 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     let _ = capture.finish();
     cache.used(&work.name, &action);
     Some((hit(&action, keyed.digest), lines))
+}
+
+/// Which file of a result may be of another step of this run as well, and of which: that one may be making it now.
+fn contested<'a>(site: &'a Site, action: &'a Action) -> Option<(&'a str, &'a str)> {
+    site.rivals.contested(site.vertex, &paths(action))
+}
+
+fn paths(action: &Action) -> Vec<&str> {
+    action.outputs.iter().map(|e| e.path.as_str()).collect()
 }
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
@@ -270,11 +282,15 @@ async fn found(
 ) -> Result<Option<Done>, Failure> {
     let step = Arc::clone(&work.name);
     let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
-    let scratch = site.scratch.clone();
+    let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
     let search = move || -> Option<Arc<Action>> {
         let action = own.find(&step, &key)?;
+        if rivals.contested(vertex, &paths(&action)).is_some() {
+            return None;
+        }
         let products = patterns(&recipe.products).ok()?;
-        match own.restore(&step, &action, &products, &scratch) {
+        let others = |path: &str| rivals.contested(vertex, &[path]).is_some();
+        match own.restore(&step, &action, &products, &scratch, &others) {
             Ok(()) => Some(action),
             Err(cache::Lost::Missing) => None,
             Err(lost) => {
@@ -336,6 +352,7 @@ async fn kept(
     let (root, log, printed) = (site.root.clone(), site.log.clone(), printed.clone());
     let (artifacts, values) = (work.artifacts.clone(), done.outputs.clone());
     let origin = site.origin.clone();
+    let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
     let keep = move || -> Result<Option<Arc<Action>>, String> {
         let after = keyed(&recipe, &root, &own, &printed)?;
         if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
@@ -354,6 +371,12 @@ async fn kept(
             key: &before.text,
             products: &patterns(&recipe.products)?,
             artifacts: artifacts?,
+            contested: &|paths| {
+                let (path, other) = rivals.contested(vertex, paths)?;
+                Some(format!(
+                    "{path} may as well be of {other}, which runs beside it and has the same outputs"
+                ))
+            },
             values,
             log: log.as_deref(),
             millis,

@@ -13,6 +13,7 @@ mod prepare;
 mod recipe;
 mod results;
 pub mod resume;
+mod rivals;
 pub mod schedule;
 pub mod secrets;
 mod signals;

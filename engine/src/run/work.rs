@@ -17,6 +17,7 @@ use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::recipe::Recipe;
+use super::rivals::Rivals;
 use super::spare::{Spare, Spares};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
@@ -75,6 +76,8 @@ pub(super) struct Site {
     pub(super) vertex: u32,
     /// What the commands of keys printed in this run.
     pub(super) printed: Arc<tools::Printed>,
+    /// Which steps of this run may make the same files.
+    pub(super) rivals: Arc<Rivals>,
     /// Who makes the results of this run, for a person.
     pub(super) origin: Arc<str>,
 }

@@ -180,6 +180,7 @@ impl Dispatch<'_> {
             news: self.news.clone(),
             vertex,
             printed: Arc::clone(&self.printed),
+            rivals: Arc::clone(&self.rivals),
             origin: Arc::clone(&self.origin),
         }
     }
