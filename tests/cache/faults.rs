@@ -143,7 +143,7 @@ fn a_store_that_is_read_only_gives_and_does_not_take() {
 
 #[test]
 fn a_store_that_is_full_is_told_once_and_holds_nothing_half() {
-    let mut app = join();
+    let app = join();
     app.define(
         "echo made",
         "echo made; head -c 3000000 /dev/urandom > out/large",
