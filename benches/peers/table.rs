@@ -23,6 +23,8 @@ struct Row {
 /// All that was measured of one subject.
 pub struct Table {
     title: String,
+    /// How busy the machine was before.
+    load: String,
     sections: Vec<Section>,
 }
 
@@ -34,8 +36,10 @@ impl Table {
             base,
             rows: Vec::new(),
         };
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
             title,
+            load: load.split(' ').next().unwrap_or_default().to_owned(),
             sections: sections.iter().map(section).collect(),
         }
     }
@@ -67,8 +71,11 @@ impl Table {
     }
 
     /// For people.
-    pub fn print(&self, times: usize) {
-        println!("\n## {} ({times} times)\n", self.title);
+    pub fn print(&self, rounds: usize) {
+        println!(
+            "\n## {}; rounds: {rounds}; load before: {}\n",
+            self.title, self.load
+        );
         for section in self.sections.iter().filter(|s| !s.rows.is_empty()) {
             section.print();
         }
