@@ -90,8 +90,8 @@ impl Section {
 
     fn print(&self) {
         println!(
-            "{:<26} {:>12} {:>8} {:>9}",
-            self.name, "median ms", "ratio", "peak MB"
+            "{:<26} {:>12} {:>12} {:>8} {:>9}",
+            self.name, "median ms", "least ms", "ratio", "peak MB"
         );
         let base = self.median(self.base);
         for row in &self.rows {
@@ -105,10 +105,12 @@ impl Section {
             };
             let star = if row.name == self.base { " *" } else { "" };
             let name = format!("  {}{star}", row.name);
-            let time = time.as_secs_f64() * 1000.0;
+            let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+            let least = row.times.iter().min().copied().unwrap_or_default();
+            let (time, least) = (milliseconds(time), milliseconds(least));
             let notes: Vec<_> = row.notes.iter().map(|n| format!("  ! {n}")).collect();
             println!(
-                "{name:<26} {time:>12.1} {ratio:>8} {peak:>9}{}",
+                "{name:<26} {time:>12.1} {least:>12.1} {ratio:>8} {peak:>9}{}",
                 notes.concat()
             );
         }
