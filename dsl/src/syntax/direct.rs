@@ -10,6 +10,7 @@ use super::tree::{Block, Node, Prop, Value};
 use crate::source::{SourceId, Span, Spanned};
 
 /// Reads the nodes of one text, in the order in which they stand there.
+#[derive(Clone)]
 pub(super) struct Direct<'a> {
     source: SourceId,
     text: &'a str,

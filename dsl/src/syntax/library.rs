@@ -23,6 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const STACK: usize = 16 * 1024 * 1024;
 
 /// What the library did not take, and why.
+#[derive(Default)]
 pub(super) struct Fault {
     pub(super) range: Range<usize>,
     pub(super) message: String,
