@@ -25,6 +25,7 @@ pub(super) fn check(token: &Token, role: Role, findings: &mut Findings) -> bool 
     let text = &findings.text()[token.range()];
     match token.kind {
         Kind::Word if is_usual(text) => return true,
+        Kind::Text if !text.as_bytes().contains(&b'\\') => return true,
         Kind::Word => word(token, text, role, findings),
         Kind::Number => number(token, text, findings),
         Kind::Text => escapes(token, text, findings),
