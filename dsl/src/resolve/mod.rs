@@ -119,6 +119,9 @@ impl<'a> Index<'a> {
     }
 }
 
+/// The values that legs must have, as written.
+type Legs<'a> = Vec<(&'a str, &'a str)>;
+
 enum Lookup {
     Found(WaitTarget),
     Ambiguous(Vec<StepId>),
@@ -153,7 +156,7 @@ impl Resolver<'_> {
 
     fn waits(&mut self, stage: StageId, step: Option<StepId>, raw: &[RawWait]) -> Vec<Wait> {
         let mut edges: Vec<Wait> = Vec::new();
-        let mut seen: IndexMap<(WaitTarget, WaitKind, Vec<(&str, &str)>), Span> = IndexMap::new();
+        let mut seen: IndexMap<(WaitTarget, WaitKind, Legs<'_>), Span> = IndexMap::new();
         for wait in raw {
             let Some(target) = self.target(stage, step, wait) else {
                 continue;

@@ -45,8 +45,8 @@ pub(super) fn sound_nodes<'s>(scan: &'s Scan, findings: &Findings) -> Vec<&'s It
     faults.sort_unstable();
     let mut sound = true;
     let nodes = scan.outline.nodes.iter().filter(|node| {
-        if node.depth == 0 {
-            let next = faults.partition_point(|&at| at < node.header.start);
+        if node.depth() == 0 {
+            let next = faults.partition_point(|&at| at < node.header().start);
             sound = faults.get(next).is_none_or(|&at| at >= node.end());
         }
         sound
@@ -64,7 +64,7 @@ fn read(
     let mut direct = Direct::new(source.id, &source.text, &scan.tokens);
     let mut nodes: Vec<Option<Node>> = Vec::new();
     let mut left: Vec<Partly<'_>> = Vec::new();
-    for group in items.chunk_by(|_, next| next.depth > 0) {
+    for group in items.chunk_by(|_, next| next.depth() > 0) {
         let begin = direct.clone();
         let whole = assemble(group, |item| direct.node(item).ok_or(()));
         if whole.is_err() {
@@ -119,8 +119,8 @@ fn read_rest(
 fn assemble<E>(group: &[&Item], mut read: impl FnMut(&Item) -> Result<Node, E>) -> Result<Node, E> {
     let mut open: Vec<(usize, Node)> = Vec::new();
     for item in group {
-        close(&mut open, item.depth);
-        open.push((item.depth, read(item)?));
+        close(&mut open, item.depth());
+        open.push((item.depth(), read(item)?));
     }
     close(&mut open, 0);
     let (_, first) = open.pop().expect("a group has a first node");
@@ -140,11 +140,7 @@ fn close(open: &mut Vec<(usize, Node)>, depth: usize) {
 }
 
 fn token(range: Range<usize>) -> Token {
-    Token {
-        kind: Kind::Word,
-        start: range.start,
-        end: range.end,
-    }
+    Token::new(Kind::Word, range.start, range.end)
 }
 
 fn report(fault: &Fault, findings: &mut Findings) {

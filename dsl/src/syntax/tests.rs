@@ -42,7 +42,7 @@ impl Count {
         self.left.set(self.left.get() + items.len() - read);
         let theirs = library::read(source, &scan, items.clone())?;
         for (item, both) in items.iter().zip(ours.iter().zip(&theirs)) {
-            let written = &text[item.header.clone()];
+            let written = &text[item.header()];
             match both {
                 (None, _) => {}
                 (Some(ours), Ok(theirs)) => same(written, ours, theirs)?,
@@ -57,7 +57,7 @@ impl Count {
         // Nodes that are read either way stand where the outline says.
         let whole = items
             .iter()
-            .map(|i| i.depth)
+            .map(Item::depth)
             .zip(theirs.into_iter().flatten());
         let mut parsed = Vec::new();
         flatten(0, parse(source).0, &mut parsed);
