@@ -178,7 +178,7 @@ impl Group {
                 tell("the store is gone");
             }
             1..=5 => {
-                for _ in 0..=self.random.below(3) {
+                for _ in 0..=self.random.below(16) {
                     if let Some(what) = self.store.damage(&mut self.random) {
                         tell(&what);
                         self.counts.damages += 1;

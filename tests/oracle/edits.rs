@@ -11,7 +11,7 @@ use crate::support::tree::{rewrite, set_mode, set_modified};
 pub fn edit(lane: &mut Lane, roots: &[PathBuf], made: &[String]) {
     let folders: Vec<PathBuf> = roots.iter().map(|r| r.join(lane.folder())).collect();
     let before = lane.state.clone();
-    let told = match lane.random.below(20) {
+    let told = match lane.random.below(22) {
         0..=2 => content(lane),
         3 | 4 => return behind_the_back(lane, &folders),
         5 => mode(lane),
@@ -22,8 +22,8 @@ pub fn edit(lane: &mut Lane, roots: &[PathBuf], made: &[String]) {
         10 => return touch(lane, &folders),
         11 => value(lane),
         12 => definition(lane),
-        13 | 14 => back(lane),
-        15 => unrelated(lane),
+        13..=16 => back(lane),
+        17 => unrelated(lane),
         _ => return outputs(lane, &folders, made),
     };
     for folder in &folders {

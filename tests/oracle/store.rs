@@ -34,7 +34,7 @@ impl Store {
     /// Damages one file; says what was done.
     pub fn damage(&mut self, random: &mut Random) -> Option<String> {
         // Of each kind as often, however many there are.
-        let kind = random.of(&["blob", "blob", "action", "checkout"]);
+        let kind = random.of(&["blob", "blob", "blob", "blob", "action", "checkout"]);
         let all = files(&self.root.join(kind));
         if all.is_empty() {
             return None;
