@@ -14,6 +14,7 @@
 mod started;
 mod support;
 
+mod cache;
 mod commands;
 mod docs;
 mod examples;

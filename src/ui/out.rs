@@ -16,6 +16,8 @@ use crate::args::Color;
 
 /// How much is written at once: so much fits into a pipe that has room.
 const AT_ONCE: usize = 4096;
+/// How much text is gathered at most before it is written.
+const GATHERED: usize = 64 * 1024;
 /// How long one look for room takes.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
@@ -139,6 +141,46 @@ impl Out {
     fn problem(&self, word: &str, text: &str) {
         let clean: String = text.chars().flat_map(visible).collect();
         self.report(&format!("{word}: {clean}\n"));
+    }
+}
+
+/// Text on its way to standard output, gathered so that many lines are one write.
+pub struct Gathered {
+    out: Out,
+    text: String,
+}
+
+impl Gathered {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(out: &Out) -> Self {
+        Self {
+            out: out.clone(),
+            text: String::new(),
+        }
+    }
+
+    /// Takes a line.
+    pub fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        if self.text.len() >= GATHERED {
+            self.flush();
+        }
+    }
+
+    /// Writes what is there.
+    pub fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.out.text(&self.text);
+            self.text.clear();
+        }
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

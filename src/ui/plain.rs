@@ -4,14 +4,14 @@ use engine::run::event::{Event, Subscriber};
 
 use super::Reporting;
 use super::ending::Ending;
-use super::out::Out;
+use super::out::{Gathered, Out};
 use super::words::{DIM, pad, paint};
 
 /// The view for logs, files and pipes.
 pub struct Plain {
     ending: Ending,
     width: usize,
-    out: Out,
+    out: Gathered,
 }
 
 impl Plain {
@@ -21,7 +21,7 @@ impl Plain {
         Self {
             width: ending.label_width(),
             ending,
-            out: out.clone(),
+            out: Gathered::new(out),
         }
     }
 }
@@ -36,11 +36,9 @@ impl Subscriber for Plain {
                     DIM,
                     &format!("{} |", pad(self.ending.label(step), self.width)),
                 );
-                let text: String = lines
-                    .iter()
-                    .map(|line| format!("{prefix} {line}\n"))
-                    .collect();
-                self.out.text(&text);
+                for line in lines {
+                    self.out.line(&format!("{prefix} {line}"));
+                }
             }
             Event::RunEnded { .. } => self
                 .ending
@@ -53,5 +51,9 @@ impl Subscriber for Plain {
                 }
             }
         }
+    }
+
+    fn flush(&mut self) {
+        self.out.flush();
     }
 }

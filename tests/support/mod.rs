@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod tree;
+
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

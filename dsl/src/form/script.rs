@@ -119,6 +119,10 @@ impl Reader<'_> {
 pub(super) fn glob(text: &str) -> Result<(), String> {
     let pattern = text.strip_prefix('!').unwrap_or(text);
     units::relative_path(pattern)?;
+    // Nothing else in a pattern can be wrong.
+    if !pattern.contains(['[', '{', '}', '\\']) {
+        return Ok(());
+    }
     match globset::GlobBuilder::new(pattern)
         .literal_separator(true)
         .build()

@@ -69,7 +69,10 @@ impl<'a> Findings<'a> {
 
     /// Of the findings from `before` on, forgets those whose code was found since `from` already.
     pub(super) fn drop_repeated(&mut self, from: usize, before: usize) {
-        let mut new = self.list.split_off(before.min(self.list.len()));
+        if before >= self.list.len() {
+            return;
+        }
+        let mut new = self.list.split_off(before);
         new.retain(|d| !self.has_since(from, d.code));
         self.list.append(&mut new);
     }

@@ -24,6 +24,7 @@ pub(super) fn check(token: &Token, role: Role, findings: &mut Findings) -> bool 
     let before = findings.len();
     let text = &findings.text()[token.start..token.end];
     match token.kind {
+        Kind::Word if is_usual(text) => return true,
         Kind::Word => word(token, text, role, findings),
         Kind::Number => number(token, text, findings),
         Kind::Text => escapes(token, text, findings),
@@ -42,6 +43,17 @@ pub(super) fn check(token: &Token, role: Role, findings: &mut Findings) -> bool 
     errors.count() == 0 && !matches!(token.kind, Kind::Bad(_))
 }
 
+/// Whether nothing can be wrong with a word: a quick answer for most.
+fn is_usual(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    let letter = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    letter && !is_keyword(text) && text.bytes().all(plain)
+}
+
+fn is_keyword(text: &str) -> bool {
+    matches!(text, "true" | "false" | "null" | "inf" | "-inf" | "nan")
+}
+
 fn word(token: &Token, text: &str, role: Role, findings: &mut Findings) {
     if text.contains(',') {
         findings.add(&codes::COMMA, token, comma(text));
@@ -56,7 +68,7 @@ fn word(token: &Token, text: &str, role: Role, findings: &mut Findings) {
             "write all items behind the name, with spaces between: `needs lint test`",
         );
         findings.add(&codes::DASH_ITEM, token, what);
-    } else if matches!(text, "true" | "false" | "null" | "inf" | "-inf" | "nan") {
+    } else if is_keyword(text) {
         let what = wording(
             format!("`{text}` needs a `#`"),
             "neither a value nor a text",

@@ -27,8 +27,7 @@ pub use key::Key;
 pub use store::{Lost, Store};
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -183,21 +182,14 @@ impl Cache {
 
     fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
         let path = self.store.root().join(place(scope, key));
-        let mut bytes = Vec::new();
-        let opened = File::open(&path).and_then(|file| {
-            if !file.metadata()?.is_file() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            file.take(action::LONGEST).read_to_end(&mut bytes)
-        });
-        match opened {
+        let bytes = match store::read_file(&path, action::LONGEST) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
                 self.failed("read", &e.to_string());
                 return None;
             }
-            Ok(_) => {}
-        }
+        };
         let action = Action::decode(&bytes, key);
         if action.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
@@ -337,15 +329,7 @@ impl Cache {
     /// # Errors
     /// When the cache has no salt and none can be made.
     pub fn salted(&self, secret: &str) -> io::Result<String> {
-        let path = self.store.root().join("salt");
-        let salt = match fs::read(&path) {
-            Ok(salt) => salt,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => new_salt(&path)?,
-            Err(e) => return Err(e),
-        };
-        let salt: [u8; 32] = salt
-            .try_into()
-            .map_err(|_| io::Error::other(format!("{} is damaged; remove it", path.display())))?;
+        let salt = self.store.salt()?;
         let hash = blake3::keyed_hash(&salt, secret.as_bytes());
         Ok(format!("secret {}", &hash.to_hex()[..16]))
     }
@@ -394,23 +378,6 @@ impl Settings {
         let name = Digest::of(self.root.as_os_str().as_encoded_bytes()).hex();
         let all = self.folder.join(store::LAYOUT).join("checkout");
         all.join(&name[..16]).join(self.scope.own())
-    }
-}
-
-fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
-    let mut salt = vec![0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut salt)?;
-    store::private_folder(path.parent().unwrap_or(Path::new(".")))?;
-    let made = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Ok(mut file) => file.write_all(&salt).map(|()| salt),
-        // Another run was faster.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
-        Err(e) => Err(e),
     }
 }
 

@@ -7,14 +7,17 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Digest;
+use super::{Digest, store};
 
 /// Changes with anything that is written this way: a file of another version is like none.
 const MARK: &[u8; 8] = b"pipe-c01";
 
+/// The longest file that is read.
+const LONGEST: u64 = 1 << 30;
+
 /// Reads a file; `None` if it is missing, damaged or of another version.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let bytes = fs::read(path).ok()?;
+    let bytes = store::read_file(path, LONGEST).ok()?;
     let rest = bytes.strip_prefix(MARK)?;
     let (sum, content) = rest.split_at_checked(32)?;
     if Digest::of(content).as_bytes() != sum {
@@ -36,6 +39,8 @@ pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
         .prefix("new-")
         .tempfile_in(folder)?;
     io::Write::write_all(&mut file, &bytes)?;
-    file.persist(path)?;
-    Ok(())
+    let temporary = file.into_temp_path();
+    store::take_place(&temporary, path)?;
+    // It has another name now, which stays.
+    Ok(temporary.keep().map(drop)?)
 }

@@ -161,7 +161,11 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
     let action = cache.find(&work.name, &keyed.digest)?;
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
-    if !is_short || !snapshot::is_in_place(&site.root, &action.outputs, cache.index()) {
+    // What a run would not have left is removed where there is time for it.
+    if !is_short
+        || !snapshot::is_in_place(&site.root, &action.outputs, cache.index())
+        || !snapshot::is_all(&site.root, &recipe.products, &action.outputs)
+    {
         return None;
     }
     let mut capture = Capture::new(site);

@@ -19,6 +19,7 @@ use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::resume::Resumed;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
+use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
@@ -130,7 +131,7 @@ pub async fn run(
         outcome,
         elapsed: dispatch.now(),
     });
-    dispatch.sync();
+    dispatch.end();
     outcome
 }
 
@@ -167,6 +168,7 @@ struct Dispatch<'a> {
     printed: Arc<tools::Printed>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
+    spares: Spares,
     tasks: JoinSet<()>,
     news: mpsc::Sender<News>,
     masker: Arc<Masker>,
@@ -216,6 +218,7 @@ impl<'a> Dispatch<'a> {
             at_once: VecDeque::new(),
             printed: Arc::default(),
             undo_began: BTreeMap::new(),
+            spares: Spares::default(),
             tasks: JoinSet::new(),
             news,
             kill: CancellationToken::new(),
@@ -269,6 +272,7 @@ impl<'a> Dispatch<'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
+            self.flush();
             tokio::select! {
                 biased;
                 (number, name) = signals.next() => {
@@ -611,7 +615,22 @@ impl<'a> Dispatch<'a> {
     }
 
     fn sync(&mut self) {
-        if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
+        self.record(Journal::sync);
+    }
+
+    /// Before anything is waited for: whoever waits outside for what happened finds it.
+    fn flush(&mut self) {
+        self.record(Journal::flush);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn end(&mut self) {
+        self.record(Journal::end);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Journal) -> std::io::Result<()>) {
+        if let Some(e) = self.journal.as_mut().and_then(|j| write(j).err()) {
             self.journal = None;
             self.warn(&format!("the run is no longer recorded: {e}"));
         }

@@ -16,6 +16,7 @@ pub mod resume;
 pub mod schedule;
 pub mod secrets;
 mod signals;
+mod spare;
 mod tools;
 mod work;
 

@@ -160,7 +160,11 @@ pub(super) fn work(
             .iter()
             .map(|a| (a.name.value.clone(), texts(&a.paths)))
             .collect(),
-        kept: job.caches.iter().map(|c| directory(c, options)).collect(),
+        kept: job
+            .caches
+            .iter()
+            .map(|c| directory(plan, c, options))
+            .collect(),
         takes,
         recipe: recipe.map(Arc::new),
         env,

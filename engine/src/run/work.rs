@@ -17,6 +17,7 @@ use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::recipe::Recipe;
+use super::spare::Spares;
 use super::{results, tools};
 use crate::cache::{Action, Digest};
 use crate::output::{Masker, OuterCi};
@@ -60,6 +61,8 @@ pub(super) struct Site {
     pub(super) log: Option<PathBuf>,
     /// A folder for files that live as long as the run.
     pub(super) scratch: PathBuf,
+    /// Files in it that can be used again.
+    pub(super) spares: Spares,
     pub(super) masker: Arc<Masker>,
     pub(super) outer: OuterCi,
     pub(super) grace: Duration,
@@ -282,7 +285,7 @@ async fn tried(
     let outputs = site
         .scratch
         .join(format!("output-{}-{attempt}", site.vertex));
-    results::fresh(&outputs).map_err(|e| {
+    let outputs = site.spares.file(outputs).map_err(|e| {
         let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
         NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
@@ -294,17 +297,18 @@ async fn tried(
         &site.cancel,
         deadline,
         attempt,
-        Some(&outputs),
+        Some(outputs.path()),
     )
     .await?;
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
     let mut kept = Vec::new();
-    let handed_on = hand_on(work, site, &outputs, &mut kept);
+    let handed_on = hand_on(work, site, outputs.path(), &mut kept);
     if handed_on.is_err() {
         kept.iter().for_each(|k| results::forget(k, site));
     }
+    site.spares.take_back(outputs);
     Ok(handed_on?)
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Begun, Dispatch};
 use crate::plan::{RunFacts, VertexId};
+use crate::record::Journal;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
@@ -106,6 +107,8 @@ impl Dispatch<'_> {
         if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
             return Ok(());
         }
+        // What happened before is no part of this: it is recorded, or told not to be.
+        self.record(Journal::flush);
         let event = Event::Armed { step: step.clone() };
         let at = self.now();
         let written = match &mut self.journal {
@@ -168,6 +171,7 @@ impl Dispatch<'_> {
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
+            spares: self.spares.clone(),
             masker: Arc::clone(&self.masker),
             outer: self.options.outer,
             grace: self.options.grace,
