@@ -10,6 +10,7 @@ mod entry;
 pub mod index;
 pub mod kept;
 pub mod key;
+pub mod remote;
 pub mod restore;
 mod sealed;
 mod side_by_side;
@@ -100,6 +101,8 @@ pub struct Cache {
     settings: Settings,
     index: Index,
     steps: Steps,
+    /// What is behind it, if other machines share it.
+    remote: Option<remote::Remote>,
     /// Whether something was kept.
     kept: AtomicBool,
     /// The first thing that went wrong, not told yet, and whether something ever did.
@@ -138,6 +141,7 @@ impl Cache {
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
             steps: Steps::open(&checkout.join("steps")),
             settings,
+            remote: None,
             kept: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
@@ -291,6 +295,7 @@ impl Cache {
                 let action = Arc::new(action);
                 self.kept.store(true, Ordering::Relaxed);
                 self.steps.has(made.step, Arc::clone(&action), today());
+                self.send(made.key, &action);
                 Ok(Some(action))
             }
             Err(e) => {
@@ -337,7 +342,7 @@ impl Cache {
     pub fn salted(&self, secret: &str) -> io::Result<String> {
         let salt = self.store.salt()?;
         let hash = blake3::keyed_hash(&salt, secret.as_bytes());
-        Ok(format!("secret {}", &hash.to_hex()[..16]))
+        Ok(format!("{}{}", key::SALTED, &hash.to_hex()[..16]))
     }
 
     /// Writes down what was learnt.
@@ -374,7 +379,8 @@ impl Cache {
     /// What has to be told, once.
     pub fn trouble(&self) -> Option<String> {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.0.take()
+        let own = trouble.0.take();
+        own.or_else(|| self.remote.as_ref()?.trouble())
     }
 }
 

@@ -250,8 +250,8 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
             }
         },
     };
-    if !is_miss {
-        match found(&work, site, cache, &recipe, keyed.digest).await {
+    if !is_miss || cache.remote().is_some() {
+        match found(&work, site, cache, &recipe, &keyed).await {
             Ok(Some(done)) => return done,
             Ok(None) => {}
             Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
@@ -302,14 +302,54 @@ async fn key_of(
     computed.unwrap_or_else(|e| Err(format!("pipe has a bug, please report it: {e}")))
 }
 
-/// Finds a result and puts it in place. What cannot be put in place counts as not found.
+/// Finds a result, here or elsewhere, and puts it in place. What cannot be put in place counts as not found.
 async fn found(
     work: &Work,
     site: &Site,
     cache: &Arc<Cache>,
     recipe: &Arc<Recipe>,
-    key: Digest,
+    keyed: &Keyed,
 ) -> Result<Option<Done>, Failure> {
+    let mut action = here(work, site, cache, recipe, keyed.digest).await;
+    if action.is_none() && cache.remote().is_some() {
+        let brought = tokio::select! {
+            biased;
+            // Nobody waits for what nobody wants any more.
+            () = site.cancel.cancelled() => false,
+            brought = cache.fetch(&keyed.key, keyed.digest, &keyed.text) => brought,
+        };
+        if brought {
+            action = here(work, site, cache, recipe, keyed.digest).await;
+        }
+    }
+    let Some(action) = action else {
+        return Ok(None);
+    };
+    for (name, patterns) in &work.artifacts {
+        results::keep(name, patterns, site)?;
+    }
+    let mut capture = Capture::new(site);
+    if let Some(log) = action.log {
+        let blob = cache.store().blob(&log.digest);
+        if capture.replay(site, &blob).await.is_err() {
+            return Ok(None);
+        }
+    }
+    if let Some(text) = capture.finish() {
+        warn(site, text).await;
+    }
+    cache.used(&work.name, &action);
+    Ok(Some(hit(&action, keyed.digest)))
+}
+
+/// Finds a result in the store of this machine and puts it in place; its log is there as well.
+async fn here(
+    work: &Work,
+    site: &Site,
+    cache: &Arc<Cache>,
+    recipe: &Arc<Recipe>,
+    key: Digest,
+) -> Option<Arc<Action>> {
     let step = Arc::clone(&work.name);
     let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
     let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
@@ -320,8 +360,13 @@ async fn found(
         }
         let products = patterns(&recipe.products).ok()?;
         let others = |path: &str| rivals.contested(vertex, &[path]).is_some();
-        match own.restore(&step, &action, &products, &scratch, &others) {
-            Ok(()) => Some(action),
+        let log = action.log.map(|log| own.store().verify(&log.digest));
+        let whole = log.transpose().and_then(|_| {
+            let restored = own.restore(&step, &action, &products, &scratch, &others);
+            restored.map(|()| Arc::clone(&action))
+        });
+        match whole {
+            Ok(action) => Some(action),
             Err(cache::Lost::Missing) => None,
             Err(lost) => {
                 own.failed("used", &lost.to_string());
@@ -329,28 +374,7 @@ async fn found(
             }
         }
     };
-    let Ok(Some(action)) = spawn_blocking(search).await else {
-        return Ok(None);
-    };
-    for (name, patterns) in &work.artifacts {
-        results::keep(name, patterns, site)?;
-    }
-    let mut capture = Capture::new(site);
-    if let Some(log) = action.log {
-        let blob = cache.store().blob(&log.digest);
-        let sound = {
-            let cache = Arc::clone(cache);
-            spawn_blocking(move || cache.store().verify(&log.digest)).await
-        };
-        if !matches!(sound, Ok(Ok(_))) || capture.replay(site, &blob).await.is_err() {
-            return Ok(None);
-        }
-    }
-    if let Some(text) = capture.finish() {
-        warn(site, text).await;
-    }
-    cache.used(&work.name, &action);
-    Ok(Some(hit(&action, key)))
+    spawn_blocking(search).await.ok()?
 }
 
 /// Keeps what a step made, unless its inputs are not any more what they were when it began.

@@ -59,6 +59,8 @@ pub struct Options {
     pub scratch: PathBuf,
     /// The results of earlier runs; `None`: everything runs, and nothing is kept.
     pub cache: Option<Arc<Cache>>,
+    /// How long results may still be sent elsewhere when everything else has ended.
+    pub remote_wait: Duration,
     /// Steps that run whatever the cache has, by name or stage; their results are not kept either.
     pub uncached: Vec<String>,
     /// What an earlier run has done that this one continues.
@@ -86,6 +88,7 @@ impl Options {
             outer: OuterCi::None,
             record: None,
             cache: None,
+            remote_wait: Duration::ZERO,
             uncached: Vec::new(),
             resumed: None,
             cancel: CancellationToken::new(),
@@ -295,6 +298,9 @@ impl<'a> Dispatch<'a> {
                 _ = tick.tick() => self.subscribers.iter_mut().for_each(|s| s.tick()),
             }
         }
+        if self.cancelled_by.is_none() {
+            self.finish_remote(&mut signals).await;
+        }
         self.outcome()
     }
 
@@ -332,6 +338,7 @@ impl<'a> Dispatch<'a> {
             return false;
         }
         self.cancelled_by = Some(number);
+        self.leave_remote();
         let running: Vec<StepName> = self
             .begun
             .keys()
@@ -568,10 +575,36 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Waits for what is still being sent elsewhere; whoever wants the run to end does not wait.
+    async fn finish_remote(&mut self, signals: &mut Signals) {
+        let cache = self.options.cache.clone();
+        let Some(remote) = cache.as_ref().and_then(|c| c.remote()) else {
+            return;
+        };
+        // What has happened is told before, not after.
+        self.flush();
+        let orphaned = guardian::orphaned();
+        tokio::select! {
+            biased;
+            _ = signals.next() => {}
+            () = orphaned.cancelled() => {}
+            () = self.options.cancel.cancelled() => {}
+            () = remote.finish(self.options.remote_wait) => {}
+        }
+        remote.stop();
+    }
+
+    /// A run that is to end asks nobody elsewhere any more.
+    fn leave_remote(&self) {
+        if let Some(remote) = self.options.cache.as_ref().and_then(|c| c.remote()) {
+            remote.stop();
+        }
+    }
+
     fn close_cache(&mut self) {
         if let Some(cache) = self.options.cache.take() {
             cache.close();
-            if let Some(text) = cache.trouble() {
+            while let Some(text) = cache.trouble() {
                 self.warn(&text);
             }
         }

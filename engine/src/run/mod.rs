@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod outcome;
 mod prepare;
 mod recipe;
+pub mod remote;
 mod results;
 pub mod resume;
 mod rivals;
