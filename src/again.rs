@@ -56,6 +56,12 @@ impl Again {
         format!("{} run{names}{}", self.pipe, self.about)
     }
 
+    /// `pipe -C app run --resume=7`
+    #[must_use]
+    pub fn resume(&self, run: u64) -> String {
+        format!("{} run --resume={run}", self.pipe)
+    }
+
     /// `pipe -C app logs 7 build`
     #[must_use]
     pub fn logs(&self, run: u64, step: &str) -> String {

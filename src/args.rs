@@ -72,8 +72,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw the pipeline.
     Graph(GraphArgs),
-    /// Explain a code (E201), or a word of the language (job.cache).
+    /// Explain why a step runs or is cached; a code (E201); or a word of the language (job.cache).
     Explain(ExplainArgs),
+    /// Look after the results that are kept.
+    Cache(CacheArgs),
     /// Format the file; never touches strings, numbers or comments.
     Fmt(FmtArgs),
     /// List stages, steps, parameters and secrets.
@@ -120,6 +122,10 @@ fn event(text: &str) -> Result<Event, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     dsl::units::duration(text).map_err(|wrong| wrong.to_string())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    dsl::units::size(text)
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -171,6 +177,16 @@ pub struct RunArgs {
     /// Show the plan and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Continue a run that was interrupted, cancelled or failed, where it stood [default: the latest]
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "latest",
+        conflicts_with_all = ["names", "event", "branch", "tag", "pr", "base", "params", "into"]
+    )]
+    pub resume: Option<String>,
     /// Run everything, or these steps or stages, whatever was kept; and keep nothing of them
     #[arg(
         long,
@@ -185,6 +201,12 @@ pub struct RunArgs {
     /// Run everything, whatever was kept, and keep the new results.
     #[arg(long)]
     pub refresh: bool,
+    /// Leave the remote cache alone: take nothing from it, send nothing to it.
+    #[arg(long, env = "PIPE_NO_REMOTE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_remote: bool,
+    /// How long the run may go on only to send results to the remote cache.
+    #[arg(long, env = "PIPE_REMOTE_WAIT", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub remote_wait: Duration,
     /// How long what is asked to end may take until it is killed.
     #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub grace: Duration,
@@ -202,6 +224,15 @@ pub struct RunArgs {
     /// Show everything that the steps write, as it comes, on a terminal too.
     #[arg(long)]
     pub output: bool,
+}
+
+impl RunArgs {
+    /// Whether nothing is taken from the cache, and nothing kept in it.
+    #[must_use]
+    pub fn keeps_nothing(&self) -> bool {
+        let names = self.no_cache.as_ref();
+        names.is_some_and(|names| names.iter().all(String::is_empty))
+    }
 }
 
 /// How a run is shown.
@@ -336,8 +367,53 @@ pub enum Collapse {
 /// `pipe explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A code such as E201, or a word of the language such as job or job.cache [default: the whole list]
+    /// A step, a code such as E201, or a word of the language such as job or job.cache [default: the list of words and codes]
     pub subject: Option<String>,
+    /// What a run would be about, where a step is explained.
+    #[command(flatten)]
+    pub about: About,
+    /// Compare the step's key with that of this run [default: the last one]
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<String>,
+    /// Show the step's key as a whole.
+    #[arg(long, conflicts_with = "against")]
+    pub key: bool,
+    /// Explain the word, also where a step has its name.
+    #[arg(long, conflicts_with_all = ["against", "key"])]
+    pub word: bool,
+    /// How to show a step.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe cache`
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CacheAction,
+}
+
+/// What can be done with the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheAction {
+    /// Show where it is and how much is in it.
+    Size {
+        /// How to show it.
+        #[arg(long, default_value = "human", value_name = "FORMAT")]
+        format: HumanOrJson,
+    },
+    /// Remove what was not used for long, and then, while it is too large, what was used longest ago.
+    Trim {
+        /// So much may stay.
+        #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+        max_size: u64,
+        /// What was used within this time may stay.
+        #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
+        max_age: Duration,
+    },
+    /// Read everything, and remove what is damaged.
+    Verify,
 }
 
 /// `pipe fmt`

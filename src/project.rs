@@ -1,14 +1,17 @@
 //! The pipeline of this folder: found, read, checked; and what a run of it would be about.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::Loaded;
 use dsl::render;
 use engine::cache::steps::Steps;
-use engine::cache::{Scope, Settings};
+use engine::cache::{Cache, Scope, Settings};
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
+use engine::run::Options;
+use engine::run::forecast::{Forecast, forecast};
 use engine::run::outcome::exit;
 use engine::world::{self, Changed, Context, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
@@ -180,6 +183,15 @@ impl Project {
         })
     }
 
+    /// What a run would do with each step of a plan, and why.
+    #[must_use]
+    pub fn forecast(&self, plan: &Plan) -> Vec<Forecast> {
+        let settings = self.cache_settings(&plan.request.context);
+        let mut options = Options::of(self.root.clone());
+        options.cache = settings.map(|s| Arc::new(Cache::open(s)));
+        forecast(plan, &options)
+    }
+
     /// The cache for a run about this, if there is one.
     #[must_use]
     pub fn cache_settings(&self, context: &Context) -> Option<Settings> {
@@ -198,7 +210,10 @@ impl Project {
 }
 
 /// The folder of the user's cache: the one that was named, or the usual one.
-fn cache_folder(global: &Global) -> Result<Option<PathBuf>, Failed> {
+///
+/// # Errors
+/// When the folder to which a name is relative is not there.
+pub fn cache_folder(global: &Global) -> Result<Option<PathBuf>, Failed> {
     if let Some(named) = &global.cache_dir {
         return Ok(Some(here(global)?.join(named)));
     }

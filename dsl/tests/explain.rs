@@ -36,9 +36,11 @@ fn a_node_is_explained_with_its_whole_form() {
 
         cache <name> <path> { … }
 
-    A directory that is kept between runs, such as a package manager's. On this
-    machine it is left where it is, and made where it is missing. Without a `key`
-    there is one for all.
+    A directory that is kept between runs, such as a package manager's. It is made
+    where it is missing. With a `key` its content is brought back before the job and
+    kept after it, once for each key; without one it is left where it is. A
+    directory of the repository becomes exactly what is kept. One elsewhere is kept
+    in a CI only, and files are only added.
 
     Arguments
 
@@ -47,10 +49,11 @@ fn a_node_is_explained_with_its_whole_form() {
 
     In its block
 
-        key      once        What the cached thing depends on, besides what is
-                             declared elsewhere
+        key      once        What decides the result of a job, besides what is
+                             declared elsewhere: a tool's version, for example
         restore  any number  A shorter key to fall back to when nothing is kept
-                             under the full one
+                             under the full one: the newest state whose key has all
+                             these parts
 
     Example
 

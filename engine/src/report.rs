@@ -23,6 +23,8 @@ pub struct Report {
     pub at: Option<String>,
     /// The commit.
     pub sha: Option<String>,
+    /// The run that it continues.
+    pub continues: Option<u64>,
     /// All steps, in file order.
     pub steps: IndexMap<StepName, StepReport>,
     /// The undos, in the order in which they began.
@@ -96,8 +98,10 @@ impl Report {
                 trigger,
                 at,
                 sha,
+                continues,
                 steps,
             } => {
+                self.continues = *continues;
                 self.run = *run;
                 self.pipeline.clone_from(pipeline);
                 self.trigger.clone_from(trigger);

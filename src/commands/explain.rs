@@ -1,18 +1,19 @@
-//! `pipe explain`: a code, or a word of the language.
+//! `pipe explain`: a code, or a word of the language; steps are explained next door.
 
 use dsl::{codes, explain, schema};
 use engine::run::outcome::exit;
 
-use crate::args::ExplainArgs;
+use super::explain_step;
+use crate::args::{ExplainArgs, Global, HumanOrJson};
 use crate::failed::Failed;
 use crate::ui::out::Out;
 use crate::ui::words::{STRONG, paint};
 
-/// Explains a code or a word; without one, lists them all.
+/// Explains a code, a step or a word; without one, lists the codes and words.
 ///
 /// # Errors
-/// When there is no such code or word.
-pub fn run(args: &ExplainArgs, out: &Out) -> Result<i32, Failed> {
+/// When there is no such code, step or word.
+pub fn run(global: &Global, args: &ExplainArgs, out: &Out) -> Result<i32, Failed> {
     let Some(subject) = &args.subject else {
         overview(out);
         return Ok(exit::OK);
@@ -27,9 +28,23 @@ pub fn run(args: &ExplainArgs, out: &Out) -> Result<i32, Failed> {
             Failed::usage(format!("there is no code `{subject}`")).hint("`pipe explain` lists all")
         );
     }
+    if !args.word
+        && let Some(step) = explain_step::Subject::find(global, args, subject)
+    {
+        return step.explain(args, out);
+    }
     match explain::node(subject) {
-        Ok(text) => out.text(&text),
-        Err(why) => return Err(Failed::usage(why).hint("`pipe explain` lists all words and codes")),
+        Ok(text) if args.format == HumanOrJson::Human => out.text(&text),
+        Ok(_) => {
+            return Err(Failed::usage(format!(
+                "`{subject}` is a word, and only steps are explained as JSON"
+            )));
+        }
+        Err(why) => {
+            return Err(Failed::usage(why).hint(
+                "`pipe explain` lists all words and codes, `pipe list` the steps of this pipeline",
+            ));
+        }
     }
     Ok(exit::OK)
 }

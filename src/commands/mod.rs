@@ -1,14 +1,17 @@
 //! One file for each command. Each gives the exit code.
 
+mod cache;
 mod check;
 mod completions;
 mod explain;
+mod explain_step;
 mod fmt;
 mod graph;
 mod init;
 mod list;
 mod logs;
 mod plan;
+mod resume;
 mod run;
 mod runs;
 mod summary;
@@ -33,7 +36,8 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Plan(args)) => plan::run(global, args, out),
         Some(Command::Check(args)) => check::run(global, args, out),
         Some(Command::Graph(args)) => graph::run(global, args, out),
-        Some(Command::Explain(args)) => explain::run(args, out),
+        Some(Command::Explain(args)) => explain::run(global, args, out),
+        Some(Command::Cache(args)) => cache::run(global, args, out),
         Some(Command::Fmt(args)) => fmt::run(global, args, out),
         Some(Command::List(args)) => list::run(global, args, out),
         Some(Command::Logs(args)) => logs::run(global, args, out),

@@ -1,12 +1,16 @@
 //! `pipe plan`: what a run would do, and why.
 
+use std::collections::BTreeMap;
+
 use dsl::model::{Command, Step, StepKind};
 use engine::plan::{Edge, LeftOut, Part, Plan, PlannedStep, Vertex, VertexId};
+use engine::run::forecast::{Forecast, Will};
 use engine::run::outcome::exit;
 use petgraph::Direction;
 use petgraph::visit::EdgeRef;
 use serde::Serialize;
 
+use super::explain_step;
 use crate::again::Again;
 use crate::args::{Global, HumanOrJson, PlanArgs};
 use crate::failed::Failed;
@@ -29,16 +33,28 @@ pub fn run(global: &Global, args: &PlanArgs, out: &Out) -> Result<i32, Failed> {
         }
         HumanOrJson::Human => {
             let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
-            Ok(human(&plan, &again, out))
+            Ok(human(&project, &plan, &again, out))
         }
     }
 }
 
 /// Shows the plan to a person.
-pub fn human(plan: &Plan, again: &Again, out: &Out) -> i32 {
+pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
     let steps = plan.steps().count();
     let left_out = plan.left_out.len();
-    let mut counts = format!("{} to run", count(steps, "step"));
+    let forecasts: BTreeMap<VertexId, Forecast> = project
+        .forecast(plan)
+        .into_iter()
+        .map(|f| (f.vertex, f))
+        .collect();
+    let cached = forecasts
+        .values()
+        .filter(|f| f.will == Will::BeCached)
+        .count();
+    let mut counts = format!("{} to run", count(steps - cached, "step"));
+    if cached > 0 {
+        counts += &format!(" · {cached} cached");
+    }
     if left_out > 0 {
         counts += &format!(" · {left_out} left out");
     }
@@ -57,27 +73,11 @@ pub fn human(plan: &Plan, again: &Again, out: &Out) -> i32 {
     for (at, stage) in plan.stages.iter().enumerate() {
         out.line(&format!(" {}", paint(STRONG, &stage.name)));
         for id in &stage.steps {
-            let Some(step) = plan.step(*id) else { continue };
-            let mark = if not_yet.contains(id) {
-                paint(CAREFUL, "?")
-            } else {
-                paint(GOOD, "+")
-            };
-            let expected = step
-                .expected
-                .map(|d| format!("  ~{}", time(u64::try_from(d.as_millis()).unwrap_or(0))));
-            let room = out.width.saturating_sub(width + 18);
-            let text = format!(
-                "{}{}",
-                cut(&does(plan, step), room.max(12)),
-                waits(plan, *id)
-            );
-            out.line(&format!(
-                "   {mark} {}  {}{}",
-                pad(&step.label, width),
-                cut(&text, out.width.saturating_sub(width + 10)),
-                paint(DIM, &expected.unwrap_or_default())
-            ));
+            let will = forecasts.get(id).map(|f| &f.will);
+            if let Some(step) = plan.step(*id) {
+                let line = line(plan, (*id, step), will, not_yet.contains(id), width, out);
+                out.line(&line);
+            }
         }
         undo(plan, at, out);
     }
@@ -110,6 +110,43 @@ pub fn human(plan: &Plan, again: &Again, out: &Out) -> i32 {
         ));
     }
     exit::OK
+}
+
+/// One step: a mark, its name, what it does or that it need not.
+fn line(
+    plan: &Plan,
+    (id, step): (VertexId, &PlannedStep),
+    will: Option<&Will>,
+    not_yet: bool,
+    width: usize,
+    out: &Out,
+) -> String {
+    let mark = match will {
+        _ if not_yet => paint(CAREFUL, "?"),
+        Some(Will::BeCached) => paint(DIM, "="),
+        Some(Will::RunChanged(_)) => paint(CAREFUL, "~"),
+        _ => paint(GOOD, "+"),
+    };
+    let is_cached = will == Some(&Will::BeCached);
+    let expected = step.expected.filter(|_| !is_cached);
+    let expected =
+        expected.map(|d| format!("  ~{}", time(u64::try_from(d.as_millis()).unwrap_or(0))));
+    let room = out.width.saturating_sub(width + 18);
+    let text = match will {
+        Some(Will::BeCached) => "cached".to_owned(),
+        Some(Will::RunChanged(changes)) => explain_step::brief(changes),
+        _ => format!(
+            "{}{}",
+            cut(&does(plan, step), room.max(12)),
+            waits(plan, id)
+        ),
+    };
+    format!(
+        "   {mark} {}  {}{}",
+        pad(&step.label, width),
+        cut(&text, out.width.saturating_sub(width + 10)),
+        paint(DIM, &expected.unwrap_or_default())
+    )
 }
 
 /// `push on main 1a2b3c4`.
@@ -256,6 +293,8 @@ struct StepJson<'a> {
     defined_at: String,
     needs: Vec<NeedJson>,
     runs_here: bool,
+    will: &'static str,
+    why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_ms: Option<u64>,
 }
@@ -283,6 +322,16 @@ struct UndoJson<'a> {
 pub fn json(project: &Project, plan: &Plan) -> String {
     let git = &plan.request.context.git;
     let not_yet: Vec<VertexId> = plan.not_runnable().into_iter().map(|(v, _, _)| v).collect();
+    let forecasts: BTreeMap<VertexId, Forecast> = project
+        .forecast(plan)
+        .into_iter()
+        .map(|f| (f.vertex, f))
+        .collect();
+    let told = |id: &VertexId| match forecasts.get(id).map(|f| explain_step::verdict(&f.will)) {
+        Some(("?", why)) => ("unknown", why),
+        Some(told) => told,
+        None => ("run", String::new()),
+    };
     let document = PlanJson {
         format: 1,
         pipeline: &plan.pipeline.name,
@@ -300,6 +349,8 @@ pub fn json(project: &Project, plan: &Plan) -> String {
                 defined_at: project.loaded.sources.place(plan.definition(step).span),
                 needs: needs(plan, id),
                 runs_here: !not_yet.contains(&id),
+                will: told(&id).0,
+                why: told(&id).1,
                 expected_ms: step
                     .expected
                     .and_then(|d| u64::try_from(d.as_millis()).ok()),

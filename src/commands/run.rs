@@ -7,20 +7,22 @@ use dsl::source::Span;
 use engine::cache::{Cache, Settings};
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
-use engine::record::{FORMAT, Header, Journal, RunDir, Runs, Summary};
+use engine::record::{FORMAT, Header, Journal, RunDir, Summary};
 use engine::run::event::Subscriber;
 use engine::run::outcome::exit;
+use engine::run::resume::Resumed;
 use engine::run::{Options, concurrency, secrets};
 use engine::world::Provider;
 use indexmap::IndexMap;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use super::plan as plan_command;
+use super::{plan as plan_command, resume};
 use crate::again::Again;
 use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
 use crate::project::Project;
+use crate::remote::Wanted;
 use crate::ui::out::Out;
 use crate::ui::{Reporting, reporter};
 
@@ -33,8 +35,29 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     if !project.loaded.diagnostics.is_empty() {
         out.report(&project.findings(out));
     }
-    let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
+    let earlier = args
+        .resume
+        .as_ref()
+        .map(|run| resume::find(&project, run))
+        .transpose()?;
+    let request = match &earlier {
+        Some(earlier) => resume::request(&project, earlier)?,
+        None => project.request(&args.about, args.into.as_ref(), &args.names, out)?,
+    };
     let plan = Arc::new(project.plan(request, out)?);
+    let resumed = match &earlier {
+        Some(earlier) => match resume::resumed(&project, &plan, earlier)? {
+            Some(resumed) => Some(resumed),
+            None => {
+                out.report(&format!(
+                    "run {} has passed; there is nothing to continue\n",
+                    earlier.id
+                ));
+                return Ok(exit::OK);
+            }
+        },
+        None => None,
+    };
     if args.dry_run && args.format == RunFormat::Json {
         out.line(&plan_command::json(&project, &plan));
         return Ok(exit::OK);
@@ -45,7 +68,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     }
     if args.dry_run || plan.steps().next().is_none() {
         let again = Again::of(global, &args.about, args.into.as_ref(), &str::to_owned);
-        let status = plan_command::human(&plan, &again, out);
+        let status = plan_command::human(&project, &plan, &again, out);
         // What was named and cannot run is no success; what no event selects is.
         let refused = !args.dry_run && !args.names.is_empty();
         return Ok(if refused { exit::REFUSED } else { status });
@@ -58,7 +81,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         ))
         .hint("a job runs `pipe run`, and so starts itself again and again; name the steps that it means"));
     }
-    carry_out(global, &project, &plan, args, out)
+    carry_out(global, &project, &plan, resumed, args, out)
 }
 
 /// So many runs may be inside of each other.
@@ -117,6 +140,7 @@ fn carry_out(
     global: &Global,
     project: &Project,
     plan: &Arc<Plan>,
+    resumed: Option<Resumed>,
     args: &RunArgs,
     out: &Out,
 ) -> Result<i32, Failed> {
@@ -128,8 +152,15 @@ fn carry_out(
                 failed.and(e.to_string(), Some(e.help))
             })
     })?;
+    let remote = Wanted::by(project, plan, args, out);
     let values: Vec<(String, Vec<u8>)> = secrets
         .iter()
+        .chain(
+            remote
+                .iter()
+                .flat_map(|r| &r.secrets)
+                .filter(|(n, _)| !secrets.contains_key(*n)),
+        )
         .map(|(n, v)| (n.clone(), v.expose_secret().as_bytes().to_vec()))
         .collect();
     let (masker, warnings) = Masker::new(&values);
@@ -137,6 +168,9 @@ fn carry_out(
     let mask = |text: &str| masker.mask_str(text).into_owned();
     let again = Again::of(global, &args.about, args.into.as_ref(), &mask);
     let _held = group(project, plan, out)?;
+    if resumed.is_none() {
+        warn_of_interrupted(project, out);
+    }
     let record = record(project, plan, &masker, out)?;
     let scratch = scratch(record.as_ref())?;
     let format = format(args.format, plan, out);
@@ -151,7 +185,9 @@ fn carry_out(
         out,
     );
     let options = Options {
-        cache: cache(project, plan, args, scratch.path(), out),
+        cache: cache(project, plan, args, remote.as_ref(), scratch.path(), out),
+        remote_wait: args.remote_wait,
+        resumed,
         uncached: args.no_cache.clone().unwrap_or_default(),
         root: project.root.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
@@ -180,26 +216,33 @@ fn cache(
     project: &Project,
     plan: &Plan,
     args: &RunArgs,
+    remote: Option<&Wanted<'_>>,
     scratch: &Path,
     out: &Out,
 ) -> Option<Arc<Cache>> {
-    if args
-        .no_cache
-        .as_ref()
-        .is_some_and(|names| names.iter().all(String::is_empty))
-    {
+    if args.keeps_nothing() {
         return None;
     }
     let Some(settings) = project.cache_settings(&plan.request.context) else {
-        out.warning("there is no folder for results, so nothing is kept");
-        out.hint("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`");
+        if plan
+            .steps()
+            .any(|(_, s)| engine::run::is_cacheable(plan.definition(s)))
+        {
+            out.warning("there is no folder for results, so nothing is kept");
+            out.hint("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`");
+        }
         return None;
     };
-    Some(Arc::new(Cache::open(Settings {
+    let remote = remote.and_then(|r| r.open(&settings, out));
+    let cache = Cache::open(Settings {
         scratch: Some(scratch.to_path_buf()),
         refresh: args.refresh,
         ..settings
-    })))
+    });
+    Some(Arc::new(match remote {
+        Some(remote) => cache.with_remote(remote),
+        None => cache,
+    }))
 }
 
 fn processors() -> u32 {
@@ -260,7 +303,6 @@ fn record(
         params: masked(&plan.request.params, masker),
     };
     let runs = project.runs();
-    warn_of_interrupted(&runs, out);
     let error = match runs.begin(&header) {
         Ok(record) => return Ok(Some(record)),
         Err(error) => error,
@@ -284,8 +326,10 @@ fn record(
 }
 
 /// Tells what the run before this one may have left behind, if it was killed.
-fn warn_of_interrupted(runs: &Runs, out: &Out) {
-    let last = runs.ids().last().and_then(|id| runs.summary(*id).ok());
+fn warn_of_interrupted(project: &Project, out: &Out) {
+    let runs = project.runs();
+    let last = runs.ids().last().copied().filter(|id| !runs.is_over(*id));
+    let last = last.and_then(|id| runs.summary(id).ok());
     let Some(last) = last.filter(Summary::is_interrupted) else {
         return;
     };
@@ -297,9 +341,13 @@ fn warn_of_interrupted(runs: &Runs, out: &Out) {
     out.warning(&format!(
         "run {id} was interrupted: {steps} had begun, and was not undone"
     ));
-    out.hint(&format!(
-        "look at what it left, then undo it by hand or run it again; `pipe logs {id}` shows how far it came"
-    ));
+    let same = last.reading.header.definition == project.definition();
+    let what = if same {
+        format!("`pipe run --resume={id}` undoes it and continues")
+    } else {
+        "look at what it left, then undo it by hand or run it again".to_owned()
+    };
+    out.hint(&format!("{what}; `pipe logs {id}` shows how far it came"));
 }
 
 /// What is recorded of the parameters: somebody may have put a secret into one.

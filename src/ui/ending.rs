@@ -106,12 +106,15 @@ impl Ending {
         } else {
             format!("  run {}", self.report.run)
         };
+        let continues = self.report.continues;
+        let continues = continues.map(|run| format!("  continues run {run}"));
         format!(
-            " {} {}{run}  {}  {}",
+            " {} {}{run}  {}  {}{}",
             paint(STRONG, "pipe"),
             env!("CARGO_PKG_VERSION"),
             self.about,
-            count(self.report.steps.len(), "step")
+            count(self.report.steps.len(), "step"),
+            continues.unwrap_or_default()
         )
     }
 
@@ -134,21 +137,14 @@ impl Ending {
                 outcome,
                 elapsed,
                 attempts,
+                in_run,
                 ..
             } => {
-                let tries = if *attempts > 1 {
-                    format!("  after {attempts} tries")
-                } else {
-                    String::new()
+                let (word, rest) = match in_run {
+                    Some(run) => ("done", format!("in run {run}")),
+                    None => (outcome.word(), ended(outcome, *elapsed, *attempts)),
                 };
-                let rest = match outcome {
-                    Outcome::Skipped { reason, .. } => reason.clone(),
-                    outcome => match outcome.failure() {
-                        Some(failure) => format!("{}  {}{tries}", time(*elapsed), failure.what),
-                        None => format!("{}{tries}", time(*elapsed)),
-                    },
-                };
-                state(outcome.word(), style(outcome), step, &rest)
+                state(word, style(outcome), step, &rest)
             }
             Event::Retry {
                 step,
@@ -362,8 +358,15 @@ impl Ending {
 
     /// The commands that help now.
     fn next(&self) -> Vec<String> {
+        let cancelled = matches!(self.report.outcome, Some(RunOutcome::Cancelled { .. }));
         let Some((name, _)) = self.failed().next() else {
-            return Vec::new();
+            let resume = format!(
+                "   {:<10} {}",
+                "continue",
+                self.again.resume(self.report.run)
+            );
+            let can = cancelled && self.report.run != 0;
+            return can.then_some(resume).into_iter().collect();
         };
         let Some(key) = key(&self.plan, name) else {
             return Vec::new();
@@ -378,6 +381,22 @@ impl Ending {
         }
         lines.push(format!("   {:<10} {}", "again", self.again.run(&[key])));
         lines
+    }
+}
+
+/// How long a step took, after how many tries, and why it failed or was skipped.
+fn ended(outcome: &Outcome, elapsed: u64, attempts: u32) -> String {
+    let tries = if attempts > 1 {
+        format!("  after {attempts} tries")
+    } else {
+        String::new()
+    };
+    match outcome {
+        Outcome::Skipped { reason, .. } => reason.clone(),
+        outcome => match outcome.failure() {
+            Some(failure) => format!("{}  {}{tries}", time(elapsed), failure.what),
+            None => format!("{}{tries}", time(elapsed)),
+        },
     }
 }
 

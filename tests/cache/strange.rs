@@ -48,7 +48,7 @@ fn a_pipe_a_socket_or_a_link_to_a_device_is_an_input_that_is_not_read() {
         "job a { inputs \"odd\"; key (file)\"odd\"; run #\"echo a >> ../ran; echo made\"# }",
     );
     for make in [pipe, |path: &std::path::Path| {
-        symlink("/dev/zero", path).unwrap()
+        symlink("/dev/zero", path).unwrap();
     }] {
         make(&app.path("odd"));
         app.tells(&[("a", "passed", "made")]);

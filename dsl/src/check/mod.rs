@@ -1,5 +1,6 @@
 //! What is wrong with a pipeline as a whole: cycles, things that never happen, deliveries that would hurt.
 
+mod caching;
 mod cycle;
 mod delivery;
 mod possible;
@@ -17,6 +18,7 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     let whole = out.iter().all(is_local);
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
+    caching::check(pipeline, out);
     if whole {
         steps::undo(pipeline, out);
         possible::check(pipeline, out);

@@ -1,6 +1,7 @@
 //! The table of findings. Each has a stable number, an explanation and an example that is tested:
 //! the bad one gives exactly this code, the good one gives none.
 
+pub mod caching;
 pub mod delivery;
 pub mod graph;
 pub mod names;
@@ -34,6 +35,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         values::ALL,
         graph::ALL,
         delivery::ALL,
+        caching::ALL,
     ]
     .into_iter()
     .flatten()

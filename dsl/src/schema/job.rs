@@ -120,17 +120,19 @@ pub static ROLLBACK: NodeSchema = node(
 /// `inputs`
 pub static INPUTS: NodeSchema = node(
     "inputs",
-    "The files that decide the result: a job with `inputs` need not run again while they, its commands and its declared \
-     environment stay the same.",
+    "The files that decide the result. A job with `inputs` does not run again while they, its commands, its declared \
+     environment and what it is handed by other steps stay the same: what it made is put back, and what it wrote is told \
+     again. It does not see the variables that say which run it is, such as `PIPE_SHA`, and its own outputs never count \
+     as inputs. A job with a `rollback` always runs.",
 )
 .rest(field("pattern", Type::Glob, "A pattern; `\"!…\"` excludes."))
-.example("inputs \"src/**\" \"Cargo.lock\" \"!src/**/*.md\"")
-.later();
+.example("inputs \"src/**\" \"Cargo.lock\" \"!src/**/*.md\"");
 
 /// `outputs`
 pub static OUTPUTS: NodeSchema = node(
     "outputs",
-    "The files that the job makes. They must be there when it succeeds.",
+    "The files that the job makes. They must be there when it succeeds. Where the job need not run they are put back as \
+     they were, and what else the patterns match is removed, unless another step made it.",
 )
 .rest(field("pattern", Type::Glob, "A path or pattern."))
 .example("outputs \"target/release/app\"");
@@ -145,26 +147,27 @@ const PART: Field = field(
 /// `key`
 pub static KEY: NodeSchema = node(
     "key",
-    "What the cached thing depends on, besides what is declared elsewhere.",
+    "What decides the result of a job, besides what is declared elsewhere: a tool's version, for example. In a `cache` it \
+     is the key under which the directory is kept. A `(run)` command gets the job's environment, and may take a minute.",
 )
 .rest(PART)
-.example("key os (file)\"Cargo.lock\" (run)\"rustc --version\"")
-.later();
+.example("key os (file)\"Cargo.lock\" (run)\"rustc --version\"");
 
 /// `restore`
 pub static RESTORE: NodeSchema = node(
     "restore",
-    "A shorter key to fall back to when nothing is kept under the full one. Several are tried in order.",
+    "A shorter key to fall back to when nothing is kept under the full one: the newest state whose key has all these parts. \
+     Several are tried in order.",
 )
 .rest(PART)
-.example("restore os")
-.later();
+.example("key os (file)\"poetry.lock\"\nrestore os");
 
 /// `cache` of a job
 pub static CACHE: NodeSchema = node(
     "cache",
-    "A directory that is kept between runs, such as a package manager's. On this machine it is left where it is, and made \
-     where it is missing. Without a `key` there is one for all.",
+    "A directory that is kept between runs, such as a package manager's. It is made where it is missing. With a `key` its \
+     content is brought back before the job and kept after it, once for each key; without one it is left where it is. A \
+     directory of the repository becomes exactly what is kept. One elsewhere is kept in a CI only, and files are only added.",
 )
 .args(&[
     field("name", Type::Name, "What to call it."),

@@ -41,20 +41,24 @@ pub enum Is {
 }
 
 impl Entry {
-    /// Whether it can be put in place without leaving the folder: a relative path without `..`, a link that leads to
-    /// somewhere beneath. A record may come from anywhere.
+    /// Whether its path is relative and without `..`. A record may come from anywhere.
+    #[must_use]
+    pub fn is_tidy(&self) -> bool {
+        let path = Path::new(&self.path);
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        !self.path.is_empty() && !self.path.contains('\0') && path.components().all(plain)
+    }
+
+    /// Whether it can be part of a result: it is tidy, leads to nowhere else, and is no part of git's or pipe's own.
     #[must_use]
     pub fn stays_inside(&self) -> bool {
         let path = Path::new(&self.path);
-        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-        let tidy =
-            !self.path.is_empty() && !self.path.contains('\0') && path.components().all(plain);
         let own = |name: &str| path.components().any(|c| c.as_os_str() == name);
         let link = match &self.is {
             Is::Link { to } => !crate::files::leads_out(path, Path::new(to)) && !to.contains('\0'),
             _ => true,
         };
-        tidy && link && !own(".git") && !own(".pipe")
+        self.is_tidy() && link && !own(".git") && !own(".pipe")
     }
 }
 

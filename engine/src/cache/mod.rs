@@ -8,7 +8,9 @@ mod action;
 mod digest;
 mod entry;
 pub mod index;
+pub mod kept;
 pub mod key;
+pub mod remote;
 pub mod restore;
 mod sealed;
 mod side_by_side;
@@ -17,6 +19,7 @@ pub mod steps;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trim;
 
 pub use action::{Action, FORMAT, Log, place};
 pub use digest::Digest;
@@ -27,11 +30,12 @@ pub use store::{Lost, Store};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use index::Index;
-use steps::{Remembered, Steps};
+use steps::Steps;
 
 use crate::files::Patterns;
 
@@ -97,6 +101,10 @@ pub struct Cache {
     settings: Settings,
     index: Index,
     steps: Steps,
+    /// What is behind it, if other machines share it.
+    remote: Option<remote::Remote>,
+    /// Whether something was kept.
+    kept: AtomicBool,
     /// The first thing that went wrong, not told yet, and whether something ever did.
     trouble: Mutex<(Option<String>, bool)>,
 }
@@ -133,6 +141,8 @@ impl Cache {
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
             steps: Steps::open(&checkout.join("steps")),
             settings,
+            remote: None,
+            kept: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -141,6 +151,12 @@ impl Cache {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The pipeline's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.settings.root
     }
 
     /// What is known of the files of the checkout.
@@ -212,12 +228,7 @@ impl Cache {
     pub fn used(&self, step: &str, action: &Arc<Action>) {
         let today = today();
         if self.steps.result(step, &action.key).is_none() {
-            let remembered = Remembered {
-                millis: action.millis,
-                result: Some(Arc::clone(action)),
-                used: 0,
-            };
-            self.steps.remember(step, remembered);
+            self.steps.has(step, Arc::clone(action), 0);
         }
         if !self.steps.first_use(step, today) {
             return;
@@ -282,12 +293,9 @@ impl Cache {
         match stored() {
             Ok(action) => {
                 let action = Arc::new(action);
-                let remembered = Remembered {
-                    millis: made.millis,
-                    result: Some(Arc::clone(&action)),
-                    used: today(),
-                };
-                self.steps.remember(made.step, remembered);
+                self.kept.store(true, Ordering::Relaxed);
+                self.steps.has(made.step, Arc::clone(&action), today());
+                self.send(made.key, &action);
                 Ok(Some(action))
             }
             Err(e) => {
@@ -308,6 +316,18 @@ impl Cache {
         }
     }
 
+    /// The key under which a step last ran, or did not have to, if its document is still there.
+    #[must_use]
+    pub fn last_key(&self, step: &str) -> Option<Key> {
+        self.key(&self.steps.last(step)?)
+    }
+
+    /// The document of a key, if it is there.
+    #[must_use]
+    pub fn key(&self, digest: &Digest) -> Option<Key> {
+        Key::read(&self.store.get(digest, action::LONGEST).ok()?)
+    }
+
     /// Keeps the document of a key, so that a later run can say what changed since.
     pub fn keep_key(&self, text: &[u8]) {
         if let Err(e) = self.store.put(text) {
@@ -322,7 +342,7 @@ impl Cache {
     pub fn salted(&self, secret: &str) -> io::Result<String> {
         let salt = self.store.salt()?;
         let hash = blake3::keyed_hash(&salt, secret.as_bytes());
-        Ok(format!("secret {}", &hash.to_hex()[..16]))
+        Ok(format!("{}{}", key::SALTED, &hash.to_hex()[..16]))
     }
 
     /// Writes down what was learnt.
@@ -331,8 +351,15 @@ impl Cache {
         let saved = store::private_folder(&checkout)
             .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
             .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
+        if !self.kept.load(Ordering::Relaxed) {
+            // What is remembered only saves time.
+            return;
+        }
         if let Err(e) = saved {
             self.failed("written", &e.to_string());
+        } else {
+            // Who cannot trim now does so another day.
+            let _ = trim::trim_daily(&self.store);
         }
     }
 
@@ -352,7 +379,8 @@ impl Cache {
     /// What has to be told, once.
     pub fn trouble(&self) -> Option<String> {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.0.take()
+        let own = trouble.0.take();
+        own.or_else(|| self.remote.as_ref()?.trouble())
     }
 }
 

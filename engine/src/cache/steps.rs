@@ -22,6 +22,8 @@ pub struct Remembered {
     pub millis: u64,
     /// What it last made, if that can be kept.
     pub result: Option<Arc<Action>>,
+    /// Under which key it last ran, or did not have to.
+    pub last: Option<Digest>,
     /// The day, since 1970, on which the store was last told that the result is in use.
     pub used: u64,
 }
@@ -70,6 +72,32 @@ impl Steps {
         self.known().steps.get(step).map(|s| s.millis)
     }
 
+    /// Under which key a step last ran, or did not have to.
+    #[must_use]
+    pub fn last(&self, step: &str) -> Option<Digest> {
+        self.known().steps.get(step)?.last
+    }
+
+    /// Notes under which key a step ran, or did not have to.
+    pub fn saw(&self, step: &str, key: Digest) {
+        let known = self.known().steps.get(step).cloned().unwrap_or_default();
+        if known.last != Some(key) {
+            let last = Some(key);
+            self.remember(step, Remembered { last, ..known });
+        }
+    }
+
+    /// Notes the result that a step has now.
+    pub fn has(&self, step: &str, result: Arc<Action>, used: u64) {
+        let remembered = Remembered {
+            millis: result.millis,
+            last: Some(result.key),
+            result: Some(result),
+            used,
+        };
+        self.remember(step, remembered);
+    }
+
     /// Whether the store has not been told today that the result of a step is in use. It is told once.
     pub fn first_use(&self, step: &str, today: u64) -> bool {
         let mut known = self.known();
@@ -85,8 +113,7 @@ impl Steps {
         true
     }
 
-    /// Remembers a result.
-    pub fn remember(&self, step: &str, remembered: Remembered) {
+    fn remember(&self, step: &str, remembered: Remembered) {
         let mut known = self.known();
         known.steps.insert(step.to_owned(), remembered.clone());
         known.changed.insert(step.to_owned(), remembered);

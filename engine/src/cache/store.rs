@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// A new file under a name that nobody else has.
-    fn fresh(&self) -> io::Result<(PathBuf, File)> {
+    pub(super) fn fresh(&self) -> io::Result<(PathBuf, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let folder = self.root.join("tmp");
         loop {
@@ -242,7 +242,12 @@ impl Store {
         }
     }
 
-    fn finish(&self, path: &Path, written: io::Result<()>, digest: &Digest) -> io::Result<()> {
+    pub(super) fn finish(
+        &self,
+        path: &Path,
+        written: io::Result<()>,
+        digest: &Digest,
+    ) -> io::Result<()> {
         // Nobody writes to it by mistake.
         let written =
             written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o444)));

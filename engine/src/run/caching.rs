@@ -13,7 +13,7 @@ use super::capture::Capture;
 use super::outcome::Failure;
 use super::recipe::Recipe;
 use super::work::{self, Done, News, NotDone, Site, Work};
-use super::{results, tools};
+use super::{directories, results, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
 use crate::files::Patterns;
 
@@ -59,11 +59,7 @@ pub(super) fn keyed(
     key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index)?;
     for part in &recipe.parts {
         let (name, value) = match part {
-            KeyPart::File(pattern) => {
-                let one = patterns(std::slice::from_ref(pattern))?;
-                let files = snapshot::inputs(root, &one, &nothing, index)?;
-                (format!("(file) {pattern}"), content(&files))
-            }
+            KeyPart::File(pattern) => file_part(pattern, root, cache)?,
             KeyPart::Run(command) => {
                 let printed = tools.get(command).cloned().unwrap_or_default();
                 (format!("(run) {command}"), printed)
@@ -73,7 +69,7 @@ pub(super) fn keyed(
         };
         key.parts.insert(name, value);
     }
-    for (maker, made) in &recipe.makers {
+    for (maker, (_, made)) in &recipe.makers {
         let files = snapshot::inputs(root, &patterns(made)?, &nothing, index)?;
         key.taken
             .insert(format!("what {maker} made"), content(&files));
@@ -86,6 +82,20 @@ pub(super) fn keyed(
         key.taken.insert(take.name.clone(), digest.hex());
     }
     Ok(Keyed::of(key))
+}
+
+/// The name and the value of a part that is the content of files.
+///
+/// # Errors
+/// What cannot be read.
+pub(super) fn file_part(
+    pattern: &str,
+    root: &Path,
+    cache: &Cache,
+) -> Result<(String, String), String> {
+    let (one, nothing) = (patterns(&[pattern.to_owned()])?, patterns(&[])?);
+    let files = snapshot::inputs(root, &one, &nothing, cache.index())?;
+    Ok((format!("(file) {pattern}"), content(&files)))
 }
 
 /// One line for several files.
@@ -137,20 +147,48 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
         KeyPart::File(pattern) => Some(pattern),
         _ => None,
     });
-    let made = recipe.makers.values().flatten();
+    let made = recipe.makers.values().flat_map(|(_, made)| made);
     let mut all = recipe.inputs.iter().chain(files).chain(made);
     !runs && recipe.takes.is_empty() && all.all(|p| snapshot::is_little(root, p, cache.index()))
 }
 
-/// The result of a step at once, where that costs next to nothing: nothing to put in place, a short log.
-pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, Vec<String>)> {
-    let recipe = work.recipe.as_deref()?;
-    if !work.artifacts.is_empty() || !is_little(recipe, &site.root, cache) {
-        return None;
+/// What can be said of a step where that costs next to nothing.
+pub(super) enum AtOnce {
+    /// Its result is there: nothing is to be put in place, the log is short. With its lines.
+    Hit(Done, Vec<String>),
+    /// It has this key, and no result.
+    Miss(Keyed),
+    /// It has to be looked at more closely.
+    Unknown,
+}
+
+/// Looks at a step for as long as that costs next to nothing.
+pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> AtOnce {
+    let recipe = work
+        .recipe
+        .as_deref()
+        .filter(|r| is_little(r, &site.root, cache));
+    let keyed = recipe.and_then(|r| keyed(r, &site.root, cache, &BTreeMap::new()).ok());
+    let (Some(recipe), Some(keyed)) = (recipe, keyed) else {
+        return AtOnce::Unknown;
+    };
+    match cache.find(&work.name, &keyed.digest) {
+        None => AtOnce::Miss(keyed),
+        Some(action) => in_place(work, site, cache, recipe, &action, keyed.digest)
+            .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
     }
-    let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
-    let action = cache.find(&work.name, &keyed.digest)?;
-    if contested(site, &action).is_some() {
+}
+
+/// The end of a step whose result is in place, with the lines that it wrote.
+fn in_place(
+    work: &Work,
+    site: &Site,
+    cache: &Cache,
+    recipe: &Recipe,
+    action: &Arc<Action>,
+    key: Digest,
+) -> Option<(Done, Vec<String>)> {
+    if !work.artifacts.is_empty() || contested(site, action).is_some() {
         return None;
     }
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
@@ -169,8 +207,8 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     }
     // A log that cannot be written says so in the run that made it.
     let _ = capture.finish();
-    cache.used(&work.name, &action);
-    Some((hit(&action, keyed.digest), lines))
+    cache.used(&work.name, action);
+    Some((hit(action, key), lines))
 }
 
 /// Which file of a result may be of another step of this run as well, and of which: that one may be making it now.
@@ -184,44 +222,45 @@ fn paths(action: &Action) -> Vec<&str> {
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
     Done {
-        result: Ok(()),
-        attempts: 0,
         outputs: action.values.clone(),
         key: Some(key),
         made: Some(Arc::clone(action)),
         cached: true,
+        ..Done::new(Ok(()), 0)
     }
 }
 
 /// Runs a step, or gives the result that is there.
-pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
+pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtOnce) -> Done {
     let Some(recipe) = work.recipe.clone() else {
-        return work::work(&work, site).await;
+        return worked(&work, site, cache).await;
     };
     let printed = match tools::printed(&recipe, &work, site).await {
         Ok(printed) => printed,
         Err(not_done) => return Done::not_begun(not_done),
     };
-    let keyed = match key_of(&recipe, site, cache, &printed).await {
-        Ok(keyed) => keyed,
-        Err(why) => {
-            warn(
-                site,
-                format!("the result of {} is not kept: {why}", work.name),
-            )
-            .await;
-            return work::work(&work, site).await;
-        }
+    let (keyed, is_miss) = match looked {
+        AtOnce::Miss(keyed) => (keyed, true),
+        _ => match key_of(&recipe, site, cache, &printed).await {
+            Ok(keyed) => (keyed, false),
+            Err(why) => {
+                let text = format!("the result of {} is not kept: {why}", work.name);
+                warn(site, text).await;
+                return worked(&work, site, cache).await;
+            }
+        },
     };
-    match found(&work, site, cache, &recipe, keyed.digest).await {
-        Ok(Some(done)) => return done,
-        Ok(None) => {}
-        Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+    if !is_miss || cache.remote().is_some() {
+        match found(&work, site, cache, &recipe, &keyed).await {
+            Ok(Some(done)) => return done,
+            Ok(None) => {}
+            Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+        }
     }
     tell(site, cache).await;
     nothing_matches(&work, site, &keyed).await;
     let began = Instant::now();
-    let mut done = work::work(&work, site).await;
+    let mut done = worked(&work, site, cache).await;
     done.key = Some(keyed.digest);
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if done.result.is_ok() {
@@ -232,6 +271,19 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
         let _ = spawn_blocking(move || cache.keep_key(&keyed.text)).await;
     }
     tell(site, cache).await;
+    done
+}
+
+/// Runs a step, with its kept directories.
+async fn worked(work: &Work, site: &Site, cache: &Arc<Cache>) -> Done {
+    let directories = match directories::bring(work, site, cache).await {
+        Ok(directories) => directories,
+        Err(not_done) => return Done::not_begun(not_done),
+    };
+    let done = work::work(work, site).await;
+    if done.result.is_ok() {
+        directories::keep(site, cache, directories).await;
+    }
     done
 }
 
@@ -250,14 +302,54 @@ async fn key_of(
     computed.unwrap_or_else(|e| Err(format!("pipe has a bug, please report it: {e}")))
 }
 
-/// Finds a result and puts it in place. What cannot be put in place counts as not found.
+/// Finds a result, here or elsewhere, and puts it in place. What cannot be put in place counts as not found.
 async fn found(
     work: &Work,
     site: &Site,
     cache: &Arc<Cache>,
     recipe: &Arc<Recipe>,
-    key: Digest,
+    keyed: &Keyed,
 ) -> Result<Option<Done>, Failure> {
+    let mut action = here(work, site, cache, recipe, keyed.digest).await;
+    if action.is_none() && cache.remote().is_some() {
+        let brought = tokio::select! {
+            biased;
+            // Nobody waits for what nobody wants any more.
+            () = site.cancel.cancelled() => false,
+            brought = cache.fetch(&keyed.key, keyed.digest, &keyed.text) => brought,
+        };
+        if brought {
+            action = here(work, site, cache, recipe, keyed.digest).await;
+        }
+    }
+    let Some(action) = action else {
+        return Ok(None);
+    };
+    for (name, patterns) in &work.artifacts {
+        results::keep(name, patterns, site)?;
+    }
+    let mut capture = Capture::new(site);
+    if let Some(log) = action.log {
+        let blob = cache.store().blob(&log.digest);
+        if capture.replay(site, &blob).await.is_err() {
+            return Ok(None);
+        }
+    }
+    if let Some(text) = capture.finish() {
+        warn(site, text).await;
+    }
+    cache.used(&work.name, &action);
+    Ok(Some(hit(&action, keyed.digest)))
+}
+
+/// Finds a result in the store of this machine and puts it in place; its log is there as well.
+async fn here(
+    work: &Work,
+    site: &Site,
+    cache: &Arc<Cache>,
+    recipe: &Arc<Recipe>,
+    key: Digest,
+) -> Option<Arc<Action>> {
     let step = Arc::clone(&work.name);
     let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
     let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
@@ -268,8 +360,13 @@ async fn found(
         }
         let products = patterns(&recipe.products).ok()?;
         let others = |path: &str| rivals.contested(vertex, &[path]).is_some();
-        match own.restore(&step, &action, &products, &scratch, &others) {
-            Ok(()) => Some(action),
+        let log = action.log.map(|log| own.store().verify(&log.digest));
+        let whole = log.transpose().and_then(|_| {
+            let restored = own.restore(&step, &action, &products, &scratch, &others);
+            restored.map(|()| Arc::clone(&action))
+        });
+        match whole {
+            Ok(action) => Some(action),
             Err(cache::Lost::Missing) => None,
             Err(lost) => {
                 own.failed("used", &lost.to_string());
@@ -277,28 +374,7 @@ async fn found(
             }
         }
     };
-    let Ok(Some(action)) = spawn_blocking(search).await else {
-        return Ok(None);
-    };
-    for (name, patterns) in &work.artifacts {
-        results::keep(name, patterns, site)?;
-    }
-    let mut capture = Capture::new(site);
-    if let Some(log) = action.log {
-        let blob = cache.store().blob(&log.digest);
-        let sound = {
-            let cache = Arc::clone(cache);
-            spawn_blocking(move || cache.store().verify(&log.digest)).await
-        };
-        if !matches!(sound, Ok(Ok(_))) || capture.replay(site, &blob).await.is_err() {
-            return Ok(None);
-        }
-    }
-    if let Some(text) = capture.finish() {
-        warn(site, text).await;
-    }
-    cache.used(&work.name, &action);
-    Ok(Some(hit(&action, key)))
+    spawn_blocking(search).await.ok()?
 }
 
 /// Keeps what a step made, unless its inputs are not any more what they were when it began.
@@ -400,6 +476,6 @@ async fn tell(site: &Site, cache: &Cache) {
     }
 }
 
-async fn warn(site: &Site, text: String) {
+pub(super) async fn warn(site: &Site, text: String) {
     let _ = site.news.send(News::Warning { text }).await;
 }

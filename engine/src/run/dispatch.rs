@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::resume::Resumed;
 use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
+use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
@@ -57,8 +59,12 @@ pub struct Options {
     pub scratch: PathBuf,
     /// The results of earlier runs; `None`: everything runs, and nothing is kept.
     pub cache: Option<Arc<Cache>>,
+    /// How long results may still be sent elsewhere when everything else has ended.
+    pub remote_wait: Duration,
     /// Steps that run whatever the cache has, by name or stage; their results are not kept either.
     pub uncached: Vec<String>,
+    /// What an earlier run has done that this one continues.
+    pub resumed: Option<Resumed>,
     /// Cancels the run from outside, with the reason.
     pub cancel: CancellationToken,
 }
@@ -66,6 +72,28 @@ pub struct Options {
 impl Options {
     /// The usual grace.
     pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// For a folder, with nothing special.
+    #[must_use]
+    pub fn of(root: PathBuf) -> Self {
+        Self {
+            scratch: root.clone(),
+            root,
+            jobs: 1,
+            fail_fast: false,
+            depth: 0,
+            grace: Self::GRACE,
+            secrets: Secrets::default(),
+            masker: Arc::new(Masker::new(&[] as &[(&str, &[u8])]).0),
+            outer: OuterCi::None,
+            record: None,
+            cache: None,
+            remote_wait: Duration::ZERO,
+            uncached: Vec::new(),
+            resumed: None,
+            cancel: CancellationToken::new(),
+        }
+    }
 
     /// Whether somebody wants a step to run in any case.
     pub(super) fn is_uncached(&self, plan: &Plan, step: &PlannedStep) -> bool {
@@ -107,7 +135,7 @@ pub async fn run(
         outcome,
         elapsed: dispatch.now(),
     });
-    dispatch.sync();
+    dispatch.end();
     outcome
 }
 
@@ -118,6 +146,7 @@ struct Begun {
     failure: Option<Failure>,
     outputs: BTreeMap<String, String>,
     key: Option<Digest>,
+    in_run: Option<u64>,
     cancel: CancellationToken,
 }
 
@@ -135,12 +164,16 @@ struct Dispatch<'a> {
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
     /// The results that steps of this run have, as they are kept.
     made: BTreeMap<u32, Arc<Action>>,
+    /// Steps of an earlier run that are undone before this one begins, and whether it has not begun.
+    owed: VecDeque<u32>,
+    owes: bool,
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
     rivals: Arc<Rivals>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
+    spares: Spares,
     tasks: JoinSet<()>,
     news: mpsc::Sender<News>,
     masker: Arc<Masker>,
@@ -185,10 +218,13 @@ impl<'a> Dispatch<'a> {
             begun: BTreeMap::new(),
             outputs: BTreeMap::new(),
             made: BTreeMap::new(),
+            owed: VecDeque::new(),
+            owes: true,
             at_once: VecDeque::new(),
             printed: Arc::default(),
             rivals: Arc::new(Rivals::of(plan)),
             undo_began: BTreeMap::new(),
+            spares: Spares::default(),
             tasks: JoinSet::new(),
             news,
             kill: CancellationToken::new(),
@@ -213,6 +249,7 @@ impl<'a> Dispatch<'a> {
                 .clone()
                 .or_else(|| context.git.branch.clone()),
             sha: context.git.sha.clone(),
+            continues: self.options.resumed.as_ref().map(|r| r.run),
             steps: self
                 .plan
                 .steps()
@@ -236,11 +273,12 @@ impl<'a> Dispatch<'a> {
         };
         let orphaned = guardian::orphaned();
         let outside = self.options.cancel.clone();
-        let commands = self.core.start();
-        self.obey(commands);
+        self.owed = self.take_over();
+        self.next_owed();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
+            self.flush();
             tokio::select! {
                 biased;
                 (number, name) = signals.next() => {
@@ -259,6 +297,9 @@ impl<'a> Dispatch<'a> {
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.joined(ended),
                 _ = tick.tick() => self.subscribers.iter_mut().for_each(|s| s.tick()),
             }
+        }
+        if self.cancelled_by.is_none() {
+            self.finish_remote(&mut signals).await;
         }
         self.outcome()
     }
@@ -290,11 +331,14 @@ impl<'a> Dispatch<'a> {
         if self.cancelled_by.is_some() {
             self.emit(&Event::Killing);
             self.kill.cancel();
-            let commands = self.core.on_event(schedule::Event::Kill);
-            self.obey(commands);
+            if !self.owes {
+                let commands = self.core.on_event(schedule::Event::Kill);
+                self.obey(commands);
+            }
             return false;
         }
         self.cancelled_by = Some(number);
+        self.leave_remote();
         let running: Vec<StepName> = self
             .begun
             .keys()
@@ -305,8 +349,10 @@ impl<'a> Dispatch<'a> {
             why: why.to_owned(),
             running,
         });
-        let commands = self.core.on_event(schedule::Event::Cancel);
-        self.obey(commands);
+        if !self.owes {
+            let commands = self.core.on_event(schedule::Event::Cancel);
+            self.obey(commands);
+        }
         false
     }
 
@@ -363,6 +409,7 @@ impl<'a> Dispatch<'a> {
             key,
             made,
             cached,
+            in_run,
         } = done;
         let result = match result {
             Ok(()) => StepResult::Passed { cached },
@@ -379,6 +426,7 @@ impl<'a> Dispatch<'a> {
         if let Some(begun) = self.begun.get_mut(&vertex) {
             begun.attempts = attempts;
             begun.key = key;
+            begun.in_run = in_run;
             let mask = |v: String| self.masker.mask_str(&v).into_owned();
             begun.outputs = outputs
                 .iter()
@@ -401,6 +449,19 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Begins what an earlier run has left to be undone, one after the other; then the run itself.
+    fn next_owed(&mut self) {
+        match self.owed.pop_front() {
+            _ if self.undo_lost || self.cancelled_by.is_some() => self.finished = true,
+            Some(vertex) => self.undo(vertex),
+            None => {
+                self.owes = false;
+                let commands = self.core.start();
+                self.obey(commands);
+            }
+        }
+    }
+
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
             Ok(()) => UndoOutcome::RolledBack,
@@ -415,6 +476,11 @@ impl<'a> Dispatch<'a> {
         };
         let ok = outcome == UndoOutcome::RolledBack;
         self.end_undo(vertex, outcome);
+        if self.owes {
+            self.undone = false;
+            self.next_owed();
+            return;
+        }
         let v = schedule::VertexId(vertex);
         let commands = self.core.on_event(schedule::Event::UndoFinished { v, ok });
         self.obey(commands);
@@ -475,26 +541,31 @@ impl<'a> Dispatch<'a> {
             _ => Outcome::Cancelled,
         };
         self.failed |= matches!(outcome, Outcome::Failed { .. });
-        let (elapsed, attempts, key, outputs) = match begun {
+        let (elapsed, attempts, key, in_run, outputs) = match begun {
             Some(b) => (
                 millis(b.at.elapsed()),
                 b.attempts,
                 b.key,
+                b.in_run,
                 std::mem::take(&mut b.outputs),
             ),
-            None => (0, 0, None, BTreeMap::new()),
+            None => (0, 0, None, None, BTreeMap::new()),
         };
         let step = self.name(vertex as usize);
-        if let (Outcome::Passed, None, Some(cache)) =
-            (&outcome, self.made.get(&vertex), &self.options.cache)
-        {
-            cache.steps().took(&step, elapsed);
+        if let Some(cache) = &self.options.cache {
+            if outcome == Outcome::Passed && !self.made.contains_key(&vertex) && in_run.is_none() {
+                cache.steps().took(&step, elapsed);
+            }
+            if let Some(key) = key {
+                cache.steps().saw(&step, key);
+            }
         }
         self.emit(&Event::StepEnded {
             step,
             outcome,
             elapsed,
             attempts,
+            in_run,
             key,
             outputs,
         });
@@ -504,10 +575,36 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Waits for what is still being sent elsewhere; whoever wants the run to end does not wait.
+    async fn finish_remote(&mut self, signals: &mut Signals) {
+        let cache = self.options.cache.clone();
+        let Some(remote) = cache.as_ref().and_then(|c| c.remote()) else {
+            return;
+        };
+        // What has happened is told before, not after.
+        self.flush();
+        let orphaned = guardian::orphaned();
+        tokio::select! {
+            biased;
+            _ = signals.next() => {}
+            () = orphaned.cancelled() => {}
+            () = self.options.cancel.cancelled() => {}
+            () = remote.finish(self.options.remote_wait) => {}
+        }
+        remote.stop();
+    }
+
+    /// A run that is to end asks nobody elsewhere any more.
+    fn leave_remote(&self) {
+        if let Some(remote) = self.options.cache.as_ref().and_then(|c| c.remote()) {
+            remote.stop();
+        }
+    }
+
     fn close_cache(&mut self) {
         if let Some(cache) = self.options.cache.take() {
             cache.close();
-            if let Some(text) = cache.trouble() {
+            while let Some(text) = cache.trouble() {
                 self.warn(&text);
             }
         }
@@ -554,7 +651,22 @@ impl<'a> Dispatch<'a> {
     }
 
     fn sync(&mut self) {
-        if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
+        self.record(Journal::sync);
+    }
+
+    /// Before anything is waited for: whoever waits outside for what happened finds it.
+    fn flush(&mut self) {
+        self.record(Journal::flush);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn end(&mut self) {
+        self.record(Journal::end);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Journal) -> std::io::Result<()>) {
+        if let Some(e) = self.journal.as_mut().and_then(|j| write(j).err()) {
             self.journal = None;
             self.warn(&format!("the run is no longer recorded: {e}"));
         }

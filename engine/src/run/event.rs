@@ -33,6 +33,9 @@ pub enum Event {
         /// The commit, if there is one.
         #[serde(default)]
         sha: Option<String>,
+        /// The run that this one continues.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continues: Option<u64>,
         /// The steps of the run, in file order.
         steps: Vec<StepName>,
     },
@@ -81,6 +84,9 @@ pub enum Event {
         elapsed: u64,
         /// How many tries it took.
         attempts: u32,
+        /// The earlier run in which it ran, where this one continues that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_run: Option<u64>,
         /// The key of its result, if that can be kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Digest>,
@@ -132,4 +138,7 @@ pub trait Subscriber {
 
     /// Called several times a second, for elapsed times on a screen.
     fn tick(&mut self) {}
+
+    /// Called before the run waits, and at its end: whatever was gathered is shown.
+    fn flush(&mut self) {}
 }

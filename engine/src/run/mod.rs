@@ -3,19 +3,26 @@
 mod caching;
 mod capture;
 pub mod concurrency;
+mod directories;
 mod dispatch;
 pub mod environment;
 pub mod event;
+pub mod forecast;
 pub mod outcome;
 mod prepare;
 mod recipe;
+pub mod remote;
 mod results;
+pub mod resume;
 mod rivals;
 pub mod schedule;
 pub mod secrets;
 mod signals;
+mod spare;
 mod tools;
 mod work;
 
+pub use caching::Keyed;
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
+pub use recipe::is_cacheable;
 pub use signals::asked_to_end;

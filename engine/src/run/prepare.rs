@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dsl::expr::Missing;
-use dsl::model::{ArtifactUse, Job, StepKind};
+use dsl::model::{ArtifactUse, Job, KeptDirectory, KeyPart, StepKind};
 use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
 use super::caching;
+use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
 use super::outcome::{Failure, Outcome};
@@ -162,12 +163,35 @@ pub(super) fn work(
         kept: job
             .caches
             .iter()
-            .map(|c| kept(&c.path.value, options))
+            .map(|c| directory(plan, c, options))
             .collect(),
         takes,
         recipe: recipe.map(Arc::new),
         env,
     })
+}
+
+/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept.
+///
+/// # Errors
+/// A value that is missing.
+pub(super) fn recipe(
+    plan: &Plan,
+    vertex: u32,
+    options: &Options,
+    facts: &dyn RunFacts,
+    made: &BTreeMap<u32, Arc<Action>>,
+) -> Result<Option<Recipe>, Failure> {
+    let planned = plan.step(VertexId::new(vertex as usize));
+    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
+        return Ok(None);
+    };
+    if !recipe::is_cacheable(plan.definition(planned)) {
+        return Ok(None);
+    }
+    let env = environment(plan, planned, job, options, 0, facts)?;
+    let nowhere = Some(Path::new(""));
+    recipe_of(plan, vertex, planned, &env, options, nowhere, made)
 }
 
 /// Where a run keeps an artifact that a step takes.
@@ -227,6 +251,7 @@ fn recipe_of(
                 plan.pipeline.full_name(maker)
             ),
             kept: kept_artifact(plan, take, artifacts?)?,
+            maker,
             known: result.and_then(|r| caching::artifact_of(r, &take.name.value)),
         })
     });
@@ -267,7 +292,7 @@ fn environment(
         .chain(&job.pass_env)
         .map(|n| n.value.clone())
         .collect();
-    let mut env = Environment::passed(std::env::vars_os(), &also);
+    let mut env = Environment::passed(&also);
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();
@@ -300,16 +325,36 @@ fn environment(
     given(plan, planned, options, run_id, &mut env);
     if recipe::is_cacheable(plan.definition(planned)) {
         // What differs from run to run would make the result another one, behind the back of its key.
-        OF_THE_RUN.iter().for_each(|name| env.remove(name));
+        dsl::units::RUN_VARIABLES
+            .iter()
+            .for_each(|name| env.remove(name));
     }
     Ok(env)
 }
 
 /// A kept directory on this machine: where the path says, `~` being the home that the job gets.
-fn kept(path: &str, options: &Options) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => options.root.join(path),
+///
+/// In a CI a home may be new every time. On a laptop it lasts, and belongs to more than this pipeline: a copy of a package
+/// manager's whole store would help nobody.
+fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory {
+    let path = &cache.path.value;
+    let home = path.strip_prefix("~/").zip(std::env::var_os("HOME"));
+    let values =
+        |parts: &[dsl::source::Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
+    let path = match home {
+        Some((rest, home)) => PathBuf::from(home).join(rest),
+        None => options.root.join(path),
+    };
+    let lasts = plan.request.context.provider.is_none() && !path.starts_with(&options.root);
+    Directory {
+        name: cache.name.value.clone(),
+        path,
+        key: if lasts {
+            Vec::new()
+        } else {
+            values(&cache.key)
+        },
+        shorter: cache.restore.iter().map(|parts| values(parts)).collect(),
     }
 }
 
@@ -347,16 +392,6 @@ fn no_value(missing: &Missing) -> Failure {
         missing.name
     ))
 }
-
-/// Variables that say which run it is. A job whose result is kept gets what it declares.
-pub const OF_THE_RUN: &[&str] = &[
-    "PIPE_RUN_ID",
-    "PIPE_EVENT",
-    "PIPE_SHA",
-    "PIPE_BRANCH",
-    "PIPE_TAG",
-    "PIPE_TRUSTED",
-];
 
 fn given(
     plan: &Plan,

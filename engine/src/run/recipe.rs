@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use dsl::model::{Command, Job, KeyPart, Shell, Step, StepKind};
+use dsl::model::{Command, Job, KeyPart, Shell, Step, StepId, StepKind};
 use petgraph::Direction;
 use petgraph::visit::EdgeRef;
 
@@ -23,8 +23,8 @@ pub(super) struct Recipe {
     pub(super) parts: Vec<KeyPart>,
     /// Patterns of everything that it makes: outputs and the files of artifacts.
     pub(super) products: Vec<String>,
-    /// What the steps that it needs make, by step.
-    pub(super) makers: BTreeMap<String, Vec<String>>,
+    /// What the steps that it needs make, by the step's name.
+    pub(super) makers: BTreeMap<String, (StepId, Vec<String>)>,
     /// Artifacts that it takes.
     pub(super) takes: Vec<Take>,
 }
@@ -36,18 +36,31 @@ pub(super) struct Take {
     pub(super) name: String,
     /// Where it is kept in this run.
     pub(super) kept: PathBuf,
+    /// The step that made it.
+    pub(super) maker: StepId,
     /// Its content, where the run knows it.
     pub(super) known: Option<Digest>,
 }
 
 /// Whether the result of a step can be kept: its author says what decides it, and it has no effect elsewhere.
-pub(super) fn is_cacheable(step: &Step) -> bool {
+#[must_use]
+pub fn is_cacheable(step: &Step) -> bool {
+    why_never(step).is_none()
+}
+
+/// Why the result of a step is never kept.
+pub(super) fn why_never(step: &Step) -> Option<&'static str> {
     let StepKind::Job(job) = &step.kind else {
-        return false;
+        return Some("it is no job");
     };
-    // What has an undo has an effect elsewhere, and that may have been undone since.
-    let pure = step.rollback.is_none() && job.container.is_none() && job.services.is_empty();
-    pure && !(job.inputs.is_empty() && job.key.is_empty())
+    if job.inputs.is_empty() && job.key.is_empty() {
+        return Some("it names no `inputs` and no `key`");
+    }
+    if step.rollback.is_some() {
+        return Some("it has a `rollback`, so what it did may have been undone");
+    }
+    let contained = job.container.is_some() || !job.services.is_empty();
+    contained.then_some("it runs in a container")
 }
 
 /// The recipe of a cacheable step. `env` are the variables that count.
@@ -91,19 +104,14 @@ pub(super) fn recipe(
 
 /// The parts of a `key` that are known already.
 fn known_parts(job: &Job, secret: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
-    let named = job.key.iter().filter_map(|part| match &part.value {
-        KeyPart::Os => Some(("os".to_owned(), std::env::consts::OS.to_owned())),
-        KeyPart::Arch => Some(("arch".to_owned(), std::env::consts::ARCH.to_owned())),
-        KeyPart::Text(text) => Some(("text".to_owned(), text.clone())),
-        KeyPart::Env(name) => {
-            let value = std::env::var_os(name).map(|v| exact(&v));
-            let value = value.map_or("not set".to_owned(), |v| {
-                secret(&v).unwrap_or_else(|| format!("{v:?}"))
-            });
-            Some((format!("(env) {name}"), value))
-        }
-        KeyPart::File(_) | KeyPart::Run(_) => None,
-    });
+    let is_known = |part: &&dsl::source::Spanned<KeyPart>| {
+        !matches!(part.value, KeyPart::File(_) | KeyPart::Run(_))
+    };
+    let named = job
+        .key
+        .iter()
+        .filter(is_known)
+        .map(|p| known_part(&p.value, secret));
     let mut parts = BTreeMap::new();
     for (name, value) in named {
         // Two texts are two parts, and not one with both in it.
@@ -115,6 +123,26 @@ fn known_parts(job: &Job, secret: &dyn Fn(&str) -> Option<String>) -> BTreeMap<S
         parts.insert(own, value);
     }
     parts
+}
+
+/// The name and the value of a part for which nothing has to be read or run.
+pub(super) fn known_part(
+    part: &KeyPart,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> (String, String) {
+    match part {
+        KeyPart::Os => ("os".to_owned(), std::env::consts::OS.to_owned()),
+        KeyPart::Arch => ("arch".to_owned(), std::env::consts::ARCH.to_owned()),
+        KeyPart::Text(text) => ("text".to_owned(), text.clone()),
+        KeyPart::Env(name) => {
+            let value = std::env::var_os(name).map(|v| exact(&v));
+            let value = value.map_or("not set".to_owned(), |v| {
+                secret(&v).unwrap_or_else(|| format!("{v:?}"))
+            });
+            (format!("(env) {name}"), value)
+        }
+        KeyPart::File(text) | KeyPart::Run(text) => (text.clone(), String::new()),
+    }
 }
 
 /// Patterns of everything that a job makes.
@@ -173,7 +201,7 @@ fn makes(job: &Job) -> BTreeMap<String, String> {
 }
 
 /// What the steps make that a step needs, or of which it uses an output.
-fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, Vec<String>> {
+fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, (StepId, Vec<String>)> {
     let mut makers = BTreeMap::new();
     let own = VertexId::new(vertex as usize);
     for edge in plan.graph.edges_directed(own, Direction::Incoming) {
@@ -188,7 +216,7 @@ fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, Vec<String>> {
         if let Some(job) = plan.pipeline.step(maker).job() {
             let products = products(job);
             if !products.is_empty() {
-                makers.insert(plan.pipeline.full_name(maker), products);
+                makers.insert(plan.pipeline.full_name(maker), (maker, products));
             }
         }
     }

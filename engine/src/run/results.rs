@@ -91,6 +91,20 @@ pub(super) fn keep(name: &str, patterns: &[String], site: &Site) -> Result<Kept,
     copied.map(|()| kept)
 }
 
+/// Copies what an earlier run kept of a step into the folder of this one.
+///
+/// # Errors
+/// What cannot be copied, and why.
+pub(super) fn take_over(from: &Path, to: &Path, own: &Path) -> Result<(), String> {
+    let kept = from.join(own);
+    if !kept.is_dir() {
+        return Ok(());
+    }
+    let all = Patterns::new(["."]).map_err(|e| e.to_string())?;
+    let found = all.find(&kept).map_err(|e| e.to_string())?;
+    files::copy(&kept, to, own, &found)
+}
+
 /// Puts an artifact in place.
 pub(super) fn place(kept: &Path, site: &Site, into: &Path) -> Result<(), Failure> {
     let put = || -> Result<(), String> {
@@ -147,14 +161,4 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
         }
     }
     Ok(outputs)
-}
-
-/// Makes an empty file. What another job has put in its place, a pipe that nobody reads perhaps, goes.
-pub(super) fn fresh(path: &Path) -> std::io::Result<()> {
-    let _ = std::fs::remove_file(path);
-    File::options()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map(drop)
 }

@@ -36,33 +36,44 @@ pub(super) async fn printed(
 ) -> Result<BTreeMap<String, String>, NotDone> {
     let mut all = BTreeMap::new();
     for part in &recipe.parts {
-        let KeyPart::Run(text) = part else { continue };
-        let same =
-            Digest::of(format!("{text}\0{:?}", (&recipe.key.env, &recipe.key.setting)).as_bytes());
-        let known = {
-            let printed = site
-                .printed
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            printed.get(&same).cloned()
-        };
-        let value = match known {
-            Some(value) => value,
-            None => {
-                let value = shown(&site.masker.mask_str(&run(text, work, site).await?));
-                let mut printed = site
-                    .printed
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                printed.insert(same, value.clone());
-                value
-            }
-        };
-        all.insert(text.clone(), value);
+        if let KeyPart::Run(text) = part {
+            all.insert(text.clone(), printed_by(text, work, site).await?);
+        }
     }
     Ok(all)
+}
+
+/// What one command prints, with the step's environment.
+///
+/// # Errors
+/// A command that fails, or a run that is cancelled.
+pub(super) async fn printed_by(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
+    let own = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("PIPE_");
+    let mut vars = work.env.vars();
+    // What differs from step to step says nothing about a tool.
+    vars.retain(|(name, _)| !own(name));
+    let setting = (vars, &work.workdir, &work.shell);
+    let same = Digest::of(format!("{text}\0{setting:?}").as_bytes());
+    let known = {
+        let printed = site
+            .printed
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        printed.get(&same).cloned()
+    };
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let printed = run(text, work, site).await?;
+    let value = shown(&site.masker.mask_str(&printed));
+    let mut printed = site
+        .printed
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    printed.insert(same, value.clone());
+    Ok(value)
 }
 
 /// What stands in a key for what was printed. All of it counts, also where there is much.

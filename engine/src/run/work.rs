@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
+use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::recipe::Recipe;
 use super::rivals::Rivals;
+use super::spare::{Spare, Spares};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
 use crate::output::{Masker, OuterCi};
@@ -41,8 +43,8 @@ pub(super) struct Work {
     pub(super) outputs: Vec<String>,
     /// Artifacts to keep: the name and the patterns.
     pub(super) artifacts: Vec<(String, Vec<String>)>,
-    /// Directories that stay from run to run, absolute.
-    pub(super) kept: Vec<PathBuf>,
+    /// Directories that stay from run to run.
+    pub(super) kept: Vec<Directory>,
     /// Artifacts to put in place: where they are kept, and where they go beneath the pipeline's folder.
     pub(super) takes: Vec<(PathBuf, PathBuf)>,
     /// What decides its result, where that can be kept.
@@ -60,6 +62,8 @@ pub(super) struct Site {
     pub(super) log: Option<PathBuf>,
     /// A folder for files that live as long as the run.
     pub(super) scratch: PathBuf,
+    /// Files in it that can be used again.
+    pub(super) spares: Spares,
     pub(super) masker: Arc<Masker>,
     pub(super) outer: OuterCi,
     pub(super) grace: Duration,
@@ -116,6 +120,8 @@ pub(super) struct Done {
     pub(super) made: Option<Arc<Action>>,
     /// Whether the result was there already.
     pub(super) cached: bool,
+    /// The earlier run that did it, where this one continues that.
+    pub(super) in_run: Option<u64>,
 }
 
 impl Done {
@@ -128,6 +134,7 @@ impl Done {
             key: None,
             made: None,
             cached: false,
+            in_run: None,
         }
     }
 
@@ -247,9 +254,9 @@ fn next_try(retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> 
 
 fn prepare(work: &Work, site: &Site) -> Result<(), Failure> {
     for kept in &work.kept {
-        std::fs::create_dir_all(kept).map_err(|e| {
-            Failure::new(format!("its cache {} cannot be made: {e}", kept.display()))
-        })?;
+        let path = kept.path.display();
+        std::fs::create_dir_all(&kept.path)
+            .map_err(|e| Failure::new(format!("its cache {path} cannot be made: {e}")))?;
     }
     let mut takes = work.takes.iter();
     takes.try_for_each(|(kept, into)| results::place(kept, site, into))
@@ -281,7 +288,7 @@ async fn tried(
     let outputs = site
         .scratch
         .join(format!("output-{}-{attempt}", site.vertex));
-    results::fresh(&outputs).map_err(|e| {
+    let outputs = site.spares.file(outputs).map_err(|e| {
         let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
         NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
@@ -293,14 +300,14 @@ async fn tried(
         &site.cancel,
         deadline,
         attempt,
-        Some(&outputs),
+        Some(outputs.path()),
     )
     .await?;
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
     let mut kept = Vec::new();
-    let handed_on = hand_on(work, site, &outputs, &mut kept);
+    let handed_on = hand_on(work, site, outputs, &mut kept);
     if handed_on.is_err() {
         kept.iter().for_each(|k| results::forget(k, site));
     }
@@ -311,13 +318,17 @@ async fn tried(
 fn hand_on(
     work: &Work,
     site: &Site,
-    outputs: &Path,
+    outputs: Spare,
     kept: &mut Vec<results::Kept>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     for (name, patterns) in &work.artifacts {
         kept.push(results::keep(name, patterns, site)?);
     }
-    results::read(outputs)
+    if outputs.is_untouched() {
+        site.spares.take_back(outputs);
+        return Ok(BTreeMap::new());
+    }
+    results::read(outputs.path())
 }
 
 /// Until the grace after the first signal is over.

@@ -1,6 +1,6 @@
 //! How steps and undos are begun: armed, prepared, handed to a task. What becomes of them is heard by the loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Begun, Dispatch};
 use crate::plan::{RunFacts, VertexId};
+use crate::record::Journal;
+use crate::run::caching::{self, AtOnce};
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
-use crate::run::{caching, prepare};
+use crate::run::{prepare, results};
 
 impl Dispatch<'_> {
     pub(super) fn start(&mut self, vertex: u32) {
@@ -27,17 +29,24 @@ impl Dispatch<'_> {
                 failure: None,
                 outputs: BTreeMap::new(),
                 key: None,
+                in_run: None,
                 cancel: cancel.clone(),
             },
         );
         let step = self.name(vertex as usize);
         let armed = self.arm(vertex, &step);
+        if let (Ok(()), Some(done)) = (&armed, self.done_earlier(vertex)) {
+            self.at_once.push_back((vertex, done));
+            return;
+        }
         let work = armed.and_then(|()| self.work(vertex));
         let site = self.site(vertex, cancel);
         let cache = self.options.cache.clone();
-        if let (Ok(work), Some(cache)) = (&work, &cache)
-            && let Some((done, lines)) = caching::at_once(work, &site, cache)
-        {
+        let looked = match (&work, &cache) {
+            (Ok(work), Some(cache)) => caching::at_once(work, &site, cache),
+            _ => AtOnce::Unknown,
+        };
+        if let AtOnce::Hit(done, lines) = looked {
             if !lines.is_empty() {
                 self.emit(&Event::Output { step, lines });
             }
@@ -47,12 +56,52 @@ impl Dispatch<'_> {
         self.emit(&Event::StepStarted { step });
         self.tasks.spawn(async move {
             let done = match (work, cache) {
-                (Ok(work), Some(cache)) => caching::run(work, &site, &cache).await,
+                (Ok(work), Some(cache)) => caching::run(work, &site, &cache, looked).await,
                 (Ok(work), None) => work::work(&work, &site).await,
                 (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
             let _ = site.news.send(News::Done { vertex, done }).await;
         });
+    }
+
+    /// The end of a step that the run which this one continues has done.
+    fn done_earlier(&self, vertex: u32) -> Option<Done> {
+        let resumed = self.options.resumed.as_ref()?;
+        let earlier = resumed.done.get(&vertex)?;
+        Some(Done {
+            outputs: earlier.outputs.clone(),
+            key: earlier.key,
+            in_run: Some(resumed.run),
+            ..Done::new(Ok(()), 0)
+        })
+    }
+
+    /// Takes over what the run which this one continues has made; gives the steps that are to be undone first. From
+    /// here on this run answers for them.
+    pub(super) fn take_over(&mut self) -> VecDeque<u32> {
+        let Some(resumed) = self.options.resumed.clone() else {
+            return VecDeque::new();
+        };
+        for (vertex, earlier) in &resumed.done {
+            self.outputs.insert(*vertex, earlier.outputs.clone());
+            if let Some(dir) = &self.dir {
+                let own = Path::new("artifacts").join(prepare::folder(self.plan, *vertex));
+                if let Err(why) = results::take_over(&resumed.folder, &dir.path, &own) {
+                    self.warn(&format!(
+                        "an artifact of run {} is lost: {why}",
+                        resumed.run
+                    ));
+                }
+            }
+        }
+        for vertex in &resumed.owed {
+            let step = self.name(*vertex as usize);
+            if let Err(failure) = self.arm(*vertex, &step) {
+                self.warn(&failure.what);
+                self.undo_lost = true;
+            }
+        }
+        resumed.owed.into()
     }
 
     /// What can be undone is written down before it begins; what cannot be written down does not begin.
@@ -61,6 +110,8 @@ impl Dispatch<'_> {
         if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
             return Ok(());
         }
+        // What happened before is no part of this: it is recorded, or told not to be.
+        self.record(Journal::flush);
         let event = Event::Armed { step: step.clone() };
         let at = self.now();
         let written = match &mut self.journal {
@@ -123,6 +174,7 @@ impl Dispatch<'_> {
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
+            spares: self.spares.clone(),
             masker: Arc::clone(&self.masker),
             outer: self.options.outer,
             grace: self.options.grace,

@@ -1,0 +1,228 @@
+//! What a run would do with each step that can be cached, and why. Reads files; runs nothing, changes nothing.
+//!
+//! Secrets, and what the commands of a `key` print, are taken to be as they were in the last run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dsl::model::{KeyPart, StepId};
+use dsl::source::Span;
+
+use super::caching::{Keyed, keyed};
+use super::dispatch::Options;
+use super::prepare;
+use super::recipe::{self, Recipe};
+use crate::cache::key::{Change, changes};
+use crate::cache::snapshot::is_in_place;
+use crate::cache::{Action, Cache, Key};
+use crate::plan::{Plan, RunFacts, VertexId};
+
+/// What is to be expected of a step.
+#[derive(Debug)]
+pub struct Forecast {
+    /// The step.
+    pub vertex: VertexId,
+    /// What a run would do.
+    pub will: Will,
+    /// Its key as it is now, where it has one that can be told.
+    pub now: Option<Keyed>,
+    /// Its key in the last run, if that is known.
+    pub last: Option<Key>,
+}
+
+/// What a run would do with a step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Will {
+    /// Run it: its result is never kept, for this reason.
+    RunAlways(&'static str),
+    /// Not run it: its result is there.
+    BeCached,
+    /// Run it: this has changed since the last run.
+    RunChanged(Vec<Change>),
+    /// Run it: it was never run here.
+    RunFirst,
+    /// Run it: nothing has changed since the last run, which failed or whose result is gone.
+    RunAgain,
+    /// That depends on what other steps of the run make.
+    Depends(Vec<String>),
+    /// That cannot be told.
+    Unknown(String),
+}
+
+/// Looks at every step of a plan, in an order in which each comes after what it needs.
+#[must_use]
+pub fn forecast(plan: &Plan, options: &Options) -> Vec<Forecast> {
+    let mut seen = Seen {
+        plan,
+        made: BTreeMap::new(),
+        open: Vec::new(),
+    };
+    let mut all = Vec::new();
+    for vertex in plan.order() {
+        let Some(step) = plan.step(vertex) else {
+            continue;
+        };
+        let forecast = one(&seen, vertex, options);
+        if forecast.will != Will::BeCached {
+            seen.open.push(step.id);
+        } else if let (Some(now), Some(cache)) = (&forecast.now, &options.cache)
+            && let Some(action) = cache.find(&step.name, &now.digest)
+        {
+            let at = u32::try_from(vertex.index()).unwrap_or(u32::MAX);
+            seen.made.insert(at, action);
+        }
+        all.push(forecast);
+    }
+    all
+}
+
+fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
+    let at = u32::try_from(vertex.index()).unwrap_or(u32::MAX);
+    let mut forecast = Forecast {
+        vertex,
+        will: Will::RunAlways("there is no folder for results"),
+        now: None,
+        last: None,
+    };
+    let (Some(cache), Some(step)) = (&options.cache, seen.plan.step(vertex)) else {
+        return forecast;
+    };
+    if let Some(why) = recipe::why_never(seen.plan.definition(step)) {
+        forecast.will = Will::RunAlways(why);
+        return forecast;
+    }
+    let facts = Facts { seen, at };
+    let recipe = match prepare::recipe(seen.plan, at, options, &facts, &seen.made) {
+        Ok(Some(recipe)) => recipe,
+        Ok(None) => return forecast,
+        Err(_) => {
+            let on = seen.makers_of_outputs(vertex);
+            forecast.will = match on.is_empty() {
+                true => Will::Unknown("a value is known only in a run".to_owned()),
+                false => Will::Depends(on),
+            };
+            return forecast;
+        }
+    };
+    forecast.last = cache.last_key(&step.name);
+    let on = seen.still_open(&recipe);
+    if !on.is_empty() {
+        forecast.will = Will::Depends(on);
+        return forecast;
+    }
+    match as_last_time(recipe, forecast.last.as_ref()) {
+        Err(why) => forecast.will = Will::Unknown(why),
+        Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed) {
+            Err(why) => forecast.will = Will::Unknown(why),
+            Ok(now) => {
+                forecast.will = will(cache, &step.name, &now, forecast.last.as_ref());
+                forecast.now = Some(now);
+            }
+        },
+    }
+    forecast
+}
+
+fn will(cache: &Cache, step: &str, now: &Keyed, last: Option<&Key>) -> Will {
+    let there = |action: &Action| {
+        let root = cache.root();
+        let all = action
+            .blobs()
+            .all(|(digest, size)| cache.store().has(&digest, size));
+        all || (action.log.is_none() && is_in_place(root, &action.outputs, cache.index()))
+    };
+    if cache
+        .find(step, &now.digest)
+        .is_some_and(|action| there(&action))
+    {
+        return Will::BeCached;
+    }
+    match last {
+        None => Will::RunFirst,
+        Some(last) => match changes(last, &now.key) {
+            changes if changes.is_empty() => Will::RunAgain,
+            changes => Will::RunChanged(changes),
+        },
+    }
+}
+
+/// Puts in what only a run finds out, as it was the last time.
+fn as_last_time(
+    mut recipe: Recipe,
+    last: Option<&Key>,
+) -> Result<(Recipe, BTreeMap<String, String>), String> {
+    let secrets = last.iter().flat_map(|key| &key.env);
+    for (name, value) in secrets.filter(|(_, value)| value.starts_with("secret ")) {
+        let env = &mut recipe.key.env;
+        env.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    let mut printed = BTreeMap::new();
+    for part in &recipe.parts {
+        let KeyPart::Run(command) = part else {
+            continue;
+        };
+        let then = last.and_then(|key| key.parts.get(&format!("(run) {command}")));
+        let then = then.ok_or_else(|| format!("its key has what `{command}` prints"))?;
+        printed.insert(command.clone(), then.clone());
+    }
+    Ok((recipe, printed))
+}
+
+/// What has been found out so far.
+struct Seen<'a> {
+    plan: &'a Plan,
+    /// The results that are there.
+    made: BTreeMap<u32, Arc<Action>>,
+    /// Steps that run, so that nobody knows what they make.
+    open: Vec<StepId>,
+}
+
+impl Seen<'_> {
+    /// The steps whose products a recipe needs, and that run.
+    fn still_open(&self, recipe: &Recipe) -> Vec<String> {
+        let makers = recipe.makers.values().map(|(maker, _)| *maker);
+        let mut all: Vec<StepId> = makers.chain(recipe.takes.iter().map(|t| t.maker)).collect();
+        all.sort_unstable();
+        all.dedup();
+        self.names(all.into_iter().filter(|m| self.open.contains(m)))
+    }
+
+    fn makers_of_outputs(&self, vertex: VertexId) -> Vec<String> {
+        let Some(step) = self.plan.step(vertex) else {
+            return Vec::new();
+        };
+        let waits = self.plan.definition(step).waits.iter();
+        let makers = waits.filter_map(|w| match w.target {
+            dsl::model::WaitTarget::Step(id) if self.open.contains(&id) => Some(id),
+            _ => None,
+        });
+        self.names(makers)
+    }
+
+    fn names(&self, steps: impl Iterator<Item = StepId>) -> Vec<String> {
+        steps
+            .map(|s| self.plan.pipeline.step(s).name.value.clone())
+            .collect()
+    }
+}
+
+/// The outputs of steps whose results are there, as one step sees them.
+struct Facts<'a> {
+    seen: &'a Seen<'a>,
+    at: u32,
+}
+
+impl RunFacts for Facts<'_> {
+    fn run_id(&self) -> Option<String> {
+        None
+    }
+
+    fn output(&self, span: Span, name: &str) -> Option<Result<String, String>> {
+        let plan = self.seen.plan;
+        let own = plan.step(VertexId::new(self.at as usize))?;
+        let maker = plan.definition(own).maker_of_output(span)?;
+        let (vertex, _) = plan.steps().find(|(_, s)| s.id == maker)?;
+        let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
+        made.values.get(name).map(|value| Ok(value.clone()))
+    }
+}
