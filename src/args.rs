@@ -238,6 +238,12 @@ pub struct RunArgs {
     /// Run everything, whatever was kept, and keep the new results.
     #[arg(long)]
     pub refresh: bool,
+    /// Leave the remote cache alone: take nothing from it, send nothing to it.
+    #[arg(long, env = "PIPE_NO_REMOTE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_remote: bool,
+    /// How long the run may go on only to send results to the remote cache.
+    #[arg(long, env = "PIPE_REMOTE_WAIT", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub remote_wait: Duration,
     /// How long what is asked to end may take until it is killed.
     #[arg(long, env = "PIPE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub grace: Duration,
@@ -258,6 +264,15 @@ pub struct RunArgs {
     /// Show everything that the steps write, as it comes, on a terminal too.
     #[arg(long)]
     pub output: bool,
+}
+
+impl RunArgs {
+    /// Whether nothing is taken from the cache, and nothing kept in it.
+    #[must_use]
+    pub fn keeps_nothing(&self) -> bool {
+        let names = self.no_cache.as_ref();
+        names.is_some_and(|names| names.iter().all(String::is_empty))
+    }
 }
 
 /// How a run is shown.

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod failed;
 mod project;
+mod remote;
 mod ui;
 
 use std::process::ExitCode;

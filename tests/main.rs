@@ -14,6 +14,7 @@
 mod started;
 mod support;
 
+mod cache;
 mod commands;
 mod containers;
 mod docs;
@@ -21,6 +22,7 @@ mod examples;
 mod includes;
 mod init;
 mod inputs;
+mod oracle;
 mod output;
 mod processes;
 mod refs;

@@ -178,6 +178,104 @@ pub fn no_control(text: &str) -> Result<(), String> {
     }
 }
 
+/// Whether a text can be the name of a bucket.
+///
+/// # Errors
+/// What to write.
+pub fn bucket(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let named = text.chars().all(plain) && ends(text.chars().next()) && ends(text.chars().last());
+    match named && (3..=63).contains(&text.len()) && !text.contains("..") {
+        true => Ok(()),
+        false if text.is_empty() => Err("the name of the bucket is missing".into()),
+        false => Err("a bucket's name is 3 to 63 small letters, digits, `-` and `.`".into()),
+    }
+}
+
+/// Whether a text can stand in front of the names of objects.
+///
+/// # Errors
+/// What to write.
+pub fn object_prefix(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > 200 {
+        return Err("a prefix has at most 200 letters".into());
+    }
+    if !text.chars().all(plain) {
+        return Err("a prefix is made of letters, digits, `-`, `_`, `.` and `/`".into());
+    }
+    match text.split('/').any(|p| matches!(p, "" | "." | "..")) {
+        true => Err("no part between two `/` is empty, `.` or `..`".into()),
+        false => Ok(()),
+    }
+}
+
+/// The address of a server, as far as it decides who can listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// Whether it is `https`.
+    pub secure: bool,
+    /// Whether it is this machine.
+    pub here: bool,
+}
+
+impl Server {
+    /// Whether what goes there can be read on the way.
+    #[must_use]
+    pub fn leaks(self) -> bool {
+        !self.secure && !self.here
+    }
+}
+
+/// Reads `https://HOST` or `http://HOST:PORT`.
+///
+/// # Errors
+/// What to write.
+pub fn server(text: &str) -> Result<Server, String> {
+    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
+        _ => return Err(format!("begin it with `https://`: `\"https://{text}\"`")),
+    };
+    if rest.contains('@') {
+        return Err("no user and no password stand here; name secrets".into());
+    }
+    if rest.contains(['/', '?', '#']) {
+        return Err("it ends with the host or the port; what follows belongs to `s3://…`".into());
+    }
+    let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
+        Some((host, port)) => (
+            host,
+            port.strip_prefix(':').or(port.is_empty().then_some("80")),
+        ),
+        None => match rest.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (rest, Some("80")),
+        },
+    };
+    let bracketed = rest.starts_with('[');
+    let number = |p: &str| p.parse::<u16>().is_ok_and(|n| n > 0) && !p.starts_with('+');
+    if !port.is_some_and(number) {
+        return Err("behind `:` stands a port from 1 to 65535".into());
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let address = host.parse::<std::net::IpAddr>();
+    let named = match (bracketed, &address) {
+        (true, Ok(address)) => address.is_ipv6(),
+        (true, Err(_)) => false,
+        (false, _) => !host.is_empty() && host.chars().all(plain),
+    };
+    if !named {
+        return Err("the host is a name or an address".into());
+    }
+    let here = address.is_ok_and(|a| a.is_loopback()) || host.eq_ignore_ascii_case("localhost");
+    Ok(Server { secure, here })
+}
+
 /// A duration as people write it: `1h30m`, `90s`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {

@@ -39,8 +39,8 @@ fn a_node_is_explained_with_its_whole_form() {
     A directory that is kept between runs, such as a package manager's. It is made
     where it is missing. With a `key` its content is brought back before the job and
     kept after it, once for each key; without one it is left where it is. A
-    directory of the repository becomes exactly what is kept, in one elsewhere files
-    are only added.
+    directory of the repository becomes exactly what is kept. One elsewhere is kept
+    in a CI only, and files are only added.
 
     Arguments
 

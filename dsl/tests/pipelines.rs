@@ -90,12 +90,12 @@ pipeline all
 secret GITHUB_TOKEN
 stage all {
     use std.backport from=hotfix
-    use std.cargo-test features="all" { inputs "fixtures/**" }
+    use std.cargo-test features="all"
     use std.cargo-lint
     use std.uv-pytest as=uv options="-q"
     use std.poetry-pytest as=poetry
     use std.ruff
-    use std.npm-script script=lint { inputs "src/**" }
+    use std.npm-script script=build { outputs "dist/**" }
     use std.npm-script
     use std.pnpm-script
     use std.mkdocs-build
@@ -114,7 +114,7 @@ stage all {
             "all.uv-pytest",
             "all.poetry-pytest",
             "all.ruff",
-            "all.npm-lint",
+            "all.npm-build",
             "all.npm-test",
             "all.pnpm-test",
             "all.mkdocs",

@@ -24,28 +24,46 @@ pub struct Patterns {
 /// Paths without wildcards are compared as such: reading a pattern costs more than looking at a file.
 #[derive(Debug, Default)]
 struct Matcher {
+    /// A file, or a folder with everything in it.
     literal: Vec<PathBuf>,
+    /// Everything in a folder.
+    beneath: Vec<PathBuf>,
     globs: Option<GlobSet>,
 }
 
 impl Matcher {
     fn matches(&self, path: &Path) -> bool {
         self.literal.iter().any(|l| path.starts_with(l))
+            || self
+                .beneath
+                .iter()
+                .any(|b| path.starts_with(b) && path != b)
             || self.globs.as_ref().is_some_and(|g| g.is_match(path))
+    }
+}
+
+impl Matcher {
+    /// Whether everything in a folder matches, as far as that is plain to see.
+    fn holds(&self, folder: &Path) -> bool {
+        self.matches(folder) || self.beneath.iter().any(|b| folder == b)
     }
 }
 
 #[derive(Default)]
 struct MatcherBuilder {
     literal: Vec<PathBuf>,
+    beneath: Vec<PathBuf>,
     globs: Option<GlobSetBuilder>,
 }
 
 impl MatcherBuilder {
     fn add(&mut self, pattern: &str) -> Result<(), globset::Error> {
         let bare = pattern.trim_end_matches('/').trim_start_matches("./");
+        let folder = bare.strip_suffix("/**");
         if bare == "." {
             self.literal.push(PathBuf::new());
+        } else if let Some(folder) = folder.filter(|f| !f.contains(WILDCARDS)) {
+            self.beneath.push(PathBuf::from(folder));
         } else if bare.contains(WILDCARDS) {
             let globs = self.globs.get_or_insert_with(GlobSetBuilder::new);
             globs.add(glob(bare)?);
@@ -59,6 +77,7 @@ impl MatcherBuilder {
     fn build(self) -> Result<Matcher, globset::Error> {
         Ok(Matcher {
             literal: self.literal,
+            beneath: self.beneath,
             globs: self.globs.map(|g| g.build()).transpose()?,
         })
     }
@@ -145,6 +164,10 @@ impl Patterns {
             };
             let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
             if meta.is_dir() {
+                // A build folder may hold more than all the rest. What is not wanted is not looked into.
+                if self.unwanted.holds(&relative) {
+                    continue;
+                }
                 let name = relative.file_name();
                 if !self.own_too && name.is_some_and(|n| n == ".pipe" || n == ".git") {
                     continue;
@@ -183,7 +206,8 @@ fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
 /// What makes a pattern more than a path.
 const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-fn literal_prefix(pattern: &str) -> PathBuf {
+/// The part of a pattern before its first wildcard.
+pub(crate) fn literal_prefix(pattern: &str) -> PathBuf {
     let literal = |part: &&str| !part.contains(WILDCARDS);
     pattern
         .split('/')
@@ -345,5 +369,60 @@ pub(crate) fn open_beneath(
             Ok(rustix::fs::openat(&at, last.as_os_str(), flags, mode)?)
         }
         opened => Ok(opened?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(patterns: &[&str]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        for file in [
+            "a",
+            "src/a.rs",
+            "src/deep/b.rs",
+            "src/deep/c.txt",
+            "target/x.rs",
+            ".git/y.rs",
+        ] {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        fs::create_dir(dir.path().join("src/empty")).unwrap();
+        let patterns = Patterns::new(patterns.iter().copied()).unwrap();
+        let found = patterns.look(dir.path()).unwrap().into_iter();
+        found
+            .map(|(path, _)| path.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn paths_folders_and_globs_find_what_they_say() {
+        assert_eq!(found(&["a", "missing"]), ["a"]);
+        assert_eq!(
+            found(&["src/deep"]),
+            ["src/deep", "src/deep/b.rs", "src/deep/c.txt"]
+        );
+        assert_eq!(found(&["src/deep/**"]), ["src/deep/b.rs", "src/deep/c.txt"]);
+        assert_eq!(found(&["src/*/b.rs"]), ["src/deep/b.rs"]);
+        assert_eq!(
+            found(&["**/*.rs"]),
+            ["src/a.rs", "src/deep/b.rs", "target/x.rs"]
+        );
+        assert_eq!(
+            found(&["**/*.rs", "!target"]),
+            ["src/a.rs", "src/deep/b.rs"]
+        );
+        assert_eq!(
+            found(&["**/*.rs", "!target/**"]),
+            ["src/a.rs", "src/deep/b.rs"]
+        );
+        assert_eq!(found(&["**/*.rs", "!**/deep"]), ["src/a.rs", "target/x.rs"]);
+        assert_eq!(
+            found(&[".", "!target", "!src/deep"]),
+            ["a", "src", "src/a.rs", "src/empty"]
+        );
     }
 }

@@ -134,11 +134,11 @@ fn line(
     let room = out.width.saturating_sub(width + 18);
     let text = match will {
         Some(Will::BeCached) => "cached".to_owned(),
-        will => format!(
-            "{}{}{}",
+        Some(Will::RunChanged(changes)) => explain_step::brief(changes),
+        _ => format!(
+            "{}{}",
             cut(&does(plan, step), room.max(12)),
-            waits(plan, id),
-            because(will)
+            waits(plan, id)
         ),
     };
     format!(
@@ -147,14 +147,6 @@ fn line(
         cut(&text, out.width.saturating_sub(width + 10)),
         paint(DIM, &expected.unwrap_or_default())
     )
-}
-
-/// `src/lib.rs changed`, where it is known what.
-fn because(will: Option<&Will>) -> String {
-    match will {
-        Some(Will::RunChanged(changes)) => format!("  {}", explain_step::brief(changes)),
-        _ => String::new(),
-    }
 }
 
 /// `push on main 1a2b3c4`.

@@ -22,6 +22,7 @@ use crate::again::Again;
 use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
 use crate::project::Project;
+use crate::remote::Wanted;
 use crate::ui::out::Out;
 use crate::ui::{Reporting, reporter};
 
@@ -151,8 +152,15 @@ fn carry_out(
                 failed.and(e.to_string(), Some(e.help))
             })
     })?;
+    let remote = Wanted::by(project, plan, args, out);
     let values: Vec<(String, Vec<u8>)> = secrets
         .iter()
+        .chain(
+            remote
+                .iter()
+                .flat_map(|r| &r.secrets)
+                .filter(|(n, _)| !secrets.contains_key(*n)),
+        )
         .map(|(n, v)| (n.clone(), v.expose_secret().as_bytes().to_vec()))
         .collect();
     let (masker, warnings) = Masker::new(&values);
@@ -184,7 +192,8 @@ fn carry_out(
         out,
     );
     let options = Options {
-        cache: cache(project, plan, args, scratch.path(), out),
+        cache: cache(project, plan, args, remote.as_ref(), scratch.path(), out),
+        remote_wait: args.remote_wait,
         resumed,
         uncached: args.no_cache.clone().unwrap_or_default(),
         root: project.root.clone(),
@@ -209,14 +218,11 @@ fn cache(
     project: &Project,
     plan: &Plan,
     args: &RunArgs,
+    remote: Option<&Wanted<'_>>,
     scratch: &Path,
     out: &Out,
 ) -> Option<Arc<Cache>> {
-    if args
-        .no_cache
-        .as_ref()
-        .is_some_and(|names| names.iter().all(String::is_empty))
-    {
+    if args.keeps_nothing() {
         return None;
     }
     let Some(settings) = project.cache_settings(&plan.request.context) else {
@@ -229,11 +235,16 @@ fn cache(
         }
         return None;
     };
-    Some(Arc::new(Cache::open(Settings {
+    let remote = remote.and_then(|r| r.open(&settings, out));
+    let cache = Cache::open(Settings {
         scratch: Some(scratch.to_path_buf()),
         refresh: args.refresh,
         ..settings
-    })))
+    });
+    Some(Arc::new(match remote {
+        Some(remote) => cache.with_remote(remote),
+        None => cache,
+    }))
 }
 
 fn processors() -> u32 {
@@ -319,7 +330,8 @@ fn record(
 /// Tells what the run before this one may have left behind, if it was killed.
 fn warn_of_interrupted(project: &Project, out: &Out) {
     let runs = project.runs();
-    let last = runs.ids().last().and_then(|id| runs.summary(*id).ok());
+    let last = runs.ids().last().copied().filter(|id| !runs.is_over(*id));
+    let last = last.and_then(|id| runs.summary(id).ok());
     let Some(last) = last.filter(Summary::is_interrupted) else {
         return;
     };

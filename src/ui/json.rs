@@ -5,7 +5,7 @@ use std::time::Instant;
 use engine::run::event::{Event, Subscriber};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{Gathered, Out};
 
 /// The version of the lines' format.
 const VERSION: u32 = 1;
@@ -13,7 +13,7 @@ const VERSION: u32 = 1;
 /// The view.
 pub struct Json {
     began: Instant,
-    out: Out,
+    out: Gathered,
 }
 
 impl Json {
@@ -22,7 +22,7 @@ impl Json {
     pub fn new(out: &Out) -> Self {
         Self {
             began: Instant::now(),
-            out: out.clone(),
+            out: Gathered::new(out),
         }
     }
 }
@@ -45,5 +45,9 @@ impl Subscriber for Json {
         // Every event is plain data: it can be written as JSON.
         self.out
             .line(&serde_json::to_string(&line).unwrap_or_default());
+    }
+
+    fn flush(&mut self) {
+        self.out.flush();
     }
 }

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
-use engine::output::harmless;
+use engine::output::{harmless, is_calm};
 use engine::run::asked_to_end;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -16,6 +16,8 @@ use crate::args::Color;
 
 /// How much is written at once: so much fits into a pipe that has room.
 const AT_ONCE: usize = 4096;
+/// How much text is gathered at most before it is written.
+const GATHERED: usize = 64 * 1024;
 /// How long one look for room takes.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
@@ -97,14 +99,16 @@ impl Out {
 
     /// The text with its colours, or without. Nothing else in it acts on a terminal.
     #[must_use]
-    pub fn painted(&self, text: &str) -> String {
-        if self.color {
-            harmless(text).into_owned()
+    pub fn painted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if is_calm(text) {
+            Cow::Borrowed(text)
+        } else if self.color {
+            harmless(text)
         } else {
             let plain = anstream::adapter::strip_str(text).to_string();
             match harmless(&plain) {
-                Cow::Borrowed(_) => plain,
-                Cow::Owned(clean) => clean,
+                Cow::Borrowed(_) => plain.into(),
+                Cow::Owned(clean) => clean.into(),
             }
         }
     }
@@ -139,6 +143,52 @@ impl Out {
     fn problem(&self, word: &str, text: &str) {
         let clean: String = text.chars().flat_map(visible).collect();
         self.report(&format!("{word}: {clean}\n"));
+    }
+}
+
+/// Text on its way to standard output, gathered so that many lines are one write.
+pub struct Gathered {
+    out: Out,
+    text: String,
+}
+
+impl Gathered {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(out: &Out) -> Self {
+        Self {
+            out: out.clone(),
+            text: String::new(),
+        }
+    }
+
+    /// Takes a line.
+    pub fn line(&mut self, line: &str) {
+        self.prefixed("", line);
+    }
+
+    /// Takes a line that begins with something.
+    pub fn prefixed(&mut self, prefix: &str, line: &str) {
+        self.text.push_str(prefix);
+        self.text.push_str(line);
+        self.text.push('\n');
+        if self.text.len() >= GATHERED {
+            self.flush();
+        }
+    }
+
+    /// Writes what is there.
+    pub fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.out.text(&self.text);
+            self.text.clear();
+        }
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

@@ -4,14 +4,15 @@ use engine::run::event::{Event, Subscriber};
 
 use super::Reporting;
 use super::ending::Ending;
-use super::out::Out;
+use super::out::{Gathered, Out};
 use super::words::{DIM, pad, paint};
 
 /// The view for logs, files and pipes.
 pub struct Plain {
     ending: Ending,
     width: usize,
-    out: Out,
+    color: bool,
+    out: Gathered,
 }
 
 impl Plain {
@@ -21,7 +22,8 @@ impl Plain {
         Self {
             width: ending.label_width(),
             ending,
-            out: out.clone(),
+            color: out.color,
+            out: Gathered::new(out),
         }
     }
 }
@@ -32,15 +34,16 @@ impl Subscriber for Plain {
         match event {
             Event::RunStarted { .. } => self.out.line(&self.ending.head()),
             Event::Output { step, lines } => {
-                let prefix = paint(
-                    DIM,
-                    &format!("{} |", pad(self.ending.label(step), self.width)),
-                );
-                let text: String = lines
-                    .iter()
-                    .map(|line| format!("{prefix} {line}\n"))
-                    .collect();
-                self.out.text(&text);
+                let label = pad(self.ending.label(step), self.width);
+                let prefix = if self.color {
+                    paint(DIM, &format!("{label} |")) + " "
+                } else {
+                    // What is not painted need not be looked through for colours.
+                    format!("{label} | ")
+                };
+                for line in lines {
+                    self.out.prefixed(&prefix, line);
+                }
             }
             Event::RunEnded { .. } => self
                 .ending
@@ -53,5 +56,9 @@ impl Subscriber for Plain {
                 }
             }
         }
+    }
+
+    fn flush(&mut self) {
+        self.out.flush();
     }
 }

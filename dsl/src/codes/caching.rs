@@ -15,4 +15,19 @@ super::codes! {
     "`restore` names a shorter key to fall back to when nothing is kept under the full one. Without a `key` nothing is kept."
     bad "pipeline app\nstage build {\n    job unit {\n        cache modules \"node_modules\" { restore os }\n        run \"npm test\"\n    }\n}\n"
     good "pipeline app\nstage build {\n    job unit {\n        cache modules \"node_modules\" {\n            key os (file)\"package-lock.json\"\n            restore os\n        }\n        run \"npm test\"\n    }\n}\n"
+
+    REMOTE_ADDRESS "E703" "a remote cache with an address that is none"
+    "The bucket is written `s3://BUCKET` or `s3://BUCKET/PREFIX`, the server `https://HOST` or `https://HOST:PORT`, without a path, a user or a password. Keys are secrets: `access-key=` and `secret-key=` name them."
+    bad "pipeline app\nremote-cache \"https://s3.example.com/ci\"\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
+    good "pipeline app\nremote-cache \"s3://acme-ci\" endpoint=\"https://s3.example.com\"\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
+
+    REMOTE_PLAIN_HTTP "E704" "a remote cache over plain HTTP"
+    "Who is on the way could read every result, and change those that are not signed. `http://` is for a server on this machine; where the network itself can be trusted, `plain-http=#true` says so."
+    bad "pipeline app\nremote-cache \"s3://acme-ci\" endpoint=\"http://minio.lan:9000\"\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
+    good "pipeline app\nremote-cache \"s3://acme-ci\" endpoint=\"http://minio.lan:9000\" plain-http=#true\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
+
+    REMOTE_CREDENTIALS "E705" "half of the credentials of a remote cache"
+    "An access key has an id and a key: `access-key=` names the secret with the one, `secret-key=` that with the other. Without both, those of the usual `AWS_…` variables are used."
+    bad "pipeline app\nsecret CACHE_ID\nremote-cache \"s3://acme-ci\" access-key=CACHE_ID\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
+    good "pipeline app\nsecret CACHE_ID\nsecret CACHE_KEY\nremote-cache \"s3://acme-ci\" access-key=CACHE_ID secret-key=CACHE_KEY\nstage test {\n    job unit { inputs \"src/**\"; run \"make test\" }\n}\n"
 }

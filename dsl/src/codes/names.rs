@@ -47,7 +47,7 @@ super::codes! {
     good "pipeline app\nstage test {\n    job unit { run \"cargo test\" }\n}\n"
 
     MISPLACED "E310" "this cannot stand in an included file"
-    "An included file declares things to use. `pipeline` stands in the root file only, and a file included `as` a namespace has no stages."
+    "An included file declares things to use. `pipeline` and `remote-cache` stand in the root file only, and a file included `as` a namespace has no stages."
     bad ""
     good ""
 

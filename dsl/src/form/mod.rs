@@ -113,11 +113,7 @@ impl Reader<'_> {
         }
         for value in form.node.args.iter().skip(fixed) {
             match &schema.rest {
-                Some(field) => {
-                    for val in self.values(field, value) {
-                        form.rest.push(val);
-                    }
-                }
+                Some(field) => self.values(field, value, &mut form.rest),
                 None => {
                     self.extra_argument(form, value);
                     break;
@@ -203,7 +199,9 @@ impl Reader<'_> {
             }
             return;
         }
-        let mut seen: IndexMap<&str, Span> = IndexMap::new();
+        // The first of each kind of child; there are no more kinds than the schema knows.
+        let mut seen: Vec<(&str, Span)> = Vec::new();
+        form.children.reserve_exact(form.node.nodes().len());
         let mut lists: IndexMap<String, Span> = IndexMap::new();
         let mut props: Vec<&Node> = Vec::new();
         let mut unknown = false;
@@ -221,8 +219,11 @@ impl Reader<'_> {
                 }
                 continue;
             };
-            let first = *seen.entry(known.node.name).or_insert(child.name.span);
-            if known.count == Count::Once && first != child.name.span {
+            let first = seen.iter().find(|(n, _)| *n == known.node.name);
+            let first = first.map_or(child.name.span, |(_, first)| *first);
+            if first == child.name.span {
+                seen.push((known.node.name, first));
+            } else if known.count == Count::Once {
                 self.report(
                     Diagnostic::new(
                         &codes::DUPLICATE,
@@ -241,7 +242,7 @@ impl Reader<'_> {
         let needed = schema.children.iter().filter(|c| c.count == Count::Some);
         // An unknown child is most likely the missing one under another name.
         for child in needed.filter(|_| !unknown) {
-            if !seen.contains_key(child.node.name) {
+            if seen.iter().all(|(n, _)| *n != child.node.name) {
                 self.missing_child(form, child.node);
             }
         }
@@ -285,11 +286,10 @@ impl Reader<'_> {
             return;
         }
         child.name.value.clone_into(&mut self.subject);
-        let values = child
-            .args
-            .iter()
-            .flat_map(|v| self.values(field, v))
-            .collect();
+        let mut values = Vec::with_capacity(child.args.len());
+        for value in &child.args {
+            self.values(field, value, &mut values);
+        }
         form.lists.push((child.name.clone(), values));
     }
 }
@@ -323,6 +323,24 @@ impl Form<'_> {
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
         matches!(self.value(name), Some(Val::Bool(b)) if b.value)
+    }
+
+    /// The argument at this place, as text, taken out of the form.
+    pub fn take_arg(&mut self, at: usize) -> Option<Spanned<String>> {
+        match self.args.get_mut(at)?.take()? {
+            Val::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts of the further arguments, taken out of the form.
+    #[must_use]
+    pub fn into_texts(self) -> Vec<Spanned<String>> {
+        let text = |val| match val {
+            Val::Text(text) => Some(text),
+            _ => None,
+        };
+        self.rest.into_iter().filter_map(text).collect()
     }
 
     /// The texts of the further arguments.

@@ -75,22 +75,19 @@ impl Val {
 
 impl Reader<'_> {
     /// The values that one argument of a list stands for: several where it is a list parameter of a template.
-    pub(super) fn values(&mut self, field: &Field, value: &Value) -> Vec<Val> {
+    pub(super) fn values(&mut self, field: &Field, value: &Value, out: &mut Vec<Val>) {
         match self.scope.and_then(|scope| spliced(scope, value)) {
-            None => self.value(field, value).into_iter().collect(),
+            None => out.extend(self.value(field, value)),
             Some(items) => {
                 let item = |t: Template| Value {
                     ty: value.ty.clone(),
                     kind: ValueKind::String(t.known().unwrap_or_else(|| t.to_string())),
                     span: value.span,
                 };
-                items
-                    .into_iter()
-                    .filter_map(|t| match field.ty {
-                        Type::Template => Some(Val::Template(Spanned::new(t, value.span))),
-                        _ => self.value(field, &item(t)),
-                    })
-                    .collect()
+                out.extend(items.into_iter().filter_map(|t| match field.ty {
+                    Type::Template => Some(Val::Template(Spanned::new(t, value.span))),
+                    _ => self.value(field, &item(t)),
+                }));
             }
         }
     }

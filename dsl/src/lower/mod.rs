@@ -3,6 +3,7 @@
 
 mod delivery;
 mod job;
+mod remote;
 mod select;
 mod step;
 mod template;
@@ -174,6 +175,7 @@ impl<'a> Lowering<'a> {
 
     fn unit(&mut self, unit: &Unit, is_root: bool) {
         let mut pipelines: Vec<Span> = Vec::new();
+        let mut remotes: Vec<Span> = Vec::new();
         for node in &unit.nodes {
             let name = node.name.value.as_str();
             let Some(schema) = schema::root().child(name) else {
@@ -189,8 +191,16 @@ impl<'a> Lowering<'a> {
                     continue;
                 }
             }
+            if name == "remote-cache" {
+                remotes.push(node.name.span);
+                if remotes.len() > 1 {
+                    self.remote_twice(node, remotes[0]);
+                    continue;
+                }
+            }
             let misplaced = match name {
-                "pipeline" => !is_root,
+                // Who includes a file does not let it say where results go.
+                "pipeline" | "remote-cache" => !is_root,
                 "stage" => unit.namespace.is_some() || unit.standard,
                 _ => false,
             };
@@ -229,8 +239,23 @@ impl<'a> Lowering<'a> {
             )
             .help(match name.as_str() {
                 "pipeline" => "`pipeline` stands once, in the root file",
+                "remote-cache" => "`remote-cache` stands once, in the root file",
                 _ => "include the file without `as=`, or make its jobs a `template` and `use` it",
             }),
+        );
+    }
+
+    fn remote_twice(&mut self, node: &Node, first: Span) {
+        let finding = Diagnostic::new(
+            &crate::codes::shape::DUPLICATE,
+            "`remote-cache` is written twice",
+            node.name.span,
+            "the second one",
+        );
+        self.out.push(
+            finding
+                .label(first, "the first one")
+                .help("a pipeline has one: keep one of them"),
         );
     }
 

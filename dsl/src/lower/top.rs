@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Lowering, delivery, job, step, variables};
+use super::{Lowering, delivery, job, remote, step, variables};
 use crate::codes::{delivery as targets, shape};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::form::{Form, Reader, Val};
@@ -35,6 +35,10 @@ impl Lowering<'_> {
             "notify" => {
                 let notify = delivery::notify(&mut self.reader(namespace), node, schema);
                 self.pipeline.notifies.extend(notify);
+            }
+            "remote-cache" => {
+                let remote = remote::remote_cache(&mut self.reader(namespace), node);
+                self.pipeline.remote_cache = remote;
             }
             "image" => self.image(node, schema, namespace),
             "registry" | "version" | "target" | "promotion" => {

@@ -5,6 +5,7 @@ mod delivery;
 mod job;
 mod matrix;
 mod order;
+mod remote;
 mod select;
 mod step;
 mod uses;
@@ -25,6 +26,7 @@ pub use job::{
     Service, Shell,
 };
 pub use matrix::{Leg, MAX_LEGS, Matrix};
+pub use remote::RemoteCache;
 pub use select::{Condition, Selection};
 pub use step::{Command, Lock, Retry, Rollback, Step, StepKind, Wait, WaitKind, WaitTarget};
 pub use uses::{Made, Use};
@@ -70,6 +72,8 @@ pub struct Pipeline {
     pub promotions: IndexMap<String, Promotion>,
     /// Who is told what.
     pub notifies: Vec<Notify>,
+    /// Where results are shared between machines.
+    pub remote_cache: Option<RemoteCache>,
     /// The stages, in file order.
     pub stages: Vec<Stage>,
     /// The steps of all stages, in file order.

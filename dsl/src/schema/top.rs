@@ -26,6 +26,7 @@ pub static ROOT: NodeSchema = node("", "A pipeline file.").children(&[
     many(&TEMPLATE),
     many(&STAGE),
     many(&NOTIFY),
+    once(&REMOTE_CACHE),
 ]);
 
 /// `concurrency`
@@ -114,6 +115,50 @@ pub static SECRET: NodeSchema = node(
     opt("command", Type::Script, "A command that prints it."),
 ])
 .example("secret NPM_TOKEN\nsecret DEPLOY_KEY file=\"~/.ssh/deploy\"");
+
+/// `remote-cache`
+pub static REMOTE_CACHE: NodeSchema = node(
+    "remote-cache",
+    "A bucket in an S3-compatible store in which the results of jobs are shared between machines. What a run finds there \
+     it need not make; what a trusted run makes it sends there. Without `access-key` the variables `AWS_ACCESS_KEY_ID`, \
+     `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` are used; without these it is only read, and nothing is signed. No \
+     job sees its secrets.",
+)
+.args(&[field(
+    "address",
+    Type::Text,
+    "`s3://BUCKET`, or `s3://BUCKET/PREFIX`.",
+)])
+.props(&[
+    opt(
+        "endpoint",
+        Type::Text,
+        "The server, `https://HOST` or `https://HOST:PORT`. Without it `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` or that \
+         of AWS.",
+    ),
+    opt(
+        "region",
+        Type::Text,
+        "The region. Without it `AWS_REGION`, `AWS_DEFAULT_REGION` or `us-east-1`.",
+    ),
+    opt("access-key", Type::Ref(Kind::Secret), "The secret with the access key's id."),
+    opt("secret-key", Type::Ref(Kind::Secret), "The secret with the access key."),
+    opt(
+        "sign",
+        Type::Ref(Kind::Secret),
+        "A secret of at least 16 bytes with which records are signed: only what a run with the same secret has sent is \
+         believed.",
+    ),
+    opt(
+        "plain-http",
+        Type::Bool,
+        "Allows an endpoint with `http://` on another machine.",
+    )
+    .default("#false"),
+])
+.example(
+    "remote-cache \"s3://acme-ci/webapp\" region=\"eu-central-1\" access-key=CACHE_ID secret-key=CACHE_KEY sign=CACHE_SIGN",
+);
 
 /// `use`
 pub static USE: NodeSchema = node(

@@ -26,6 +26,56 @@ pub(super) fn is_word(c: char) -> bool {
     !(reserved || is_space(c) || is_newline(c) || forbidden(c).is_some())
 }
 
+/// Whether these bytes of a text, each a character, are part of a word wherever they stand: a quick answer for most.
+pub(super) fn is_plain_word(byte: u8) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = b'!';
+        while byte <= b'~' {
+            plain[byte as usize] = !matches!(
+                byte,
+                b'\\'
+                    | b'/'
+                    | b'('
+                    | b')'
+                    | b'{'
+                    | b'}'
+                    | b'['
+                    | b']'
+                    | b';'
+                    | b'"'
+                    | b'#'
+                    | b'='
+                    | b'$'
+            );
+            byte += 1;
+        }
+        plain
+    };
+    PLAIN[usize::from(byte)]
+}
+
+/// Length of the white space at the start of `text`, line breaks excluded.
+pub(super) fn space_len(text: &str) -> usize {
+    let usual = run(text.as_bytes(), |b| matches!(b, b' ' | b'\t'));
+    match text.as_bytes().get(usual) {
+        Some(0x80..) => usual + prefix(&text[usual..], is_space).len(),
+        _ => usual,
+    }
+}
+
+/// How many bytes at the start are like this.
+pub(super) fn run(bytes: &[u8], keep: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|&b| !keep(b)).unwrap_or(bytes.len())
+}
+
+/// The same where a run is long: whole pieces are looked at at once.
+pub(super) fn long_run(bytes: &[u8], keep: impl Fn(u8) -> bool) -> usize {
+    let whole = |piece: &&[u8]| piece.iter().fold(true, |all, &b| all & keep(b));
+    let pieces = bytes.chunks_exact(64).take_while(whole).count() * 64;
+    pieces + run(&bytes[pieces..], keep)
+}
+
 /// What a character is called that may stand nowhere in a file, except as an escape in a text.
 ///
 /// More than KDL refuses: whatever an editor hides or shows in another order than it is read,

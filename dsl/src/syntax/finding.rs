@@ -69,13 +69,16 @@ impl<'a> Findings<'a> {
 
     /// Of the findings from `before` on, forgets those whose code was found since `from` already.
     pub(super) fn drop_repeated(&mut self, from: usize, before: usize) {
-        let mut new = self.list.split_off(before.min(self.list.len()));
+        if before >= self.list.len() {
+            return;
+        }
+        let mut new = self.list.split_off(before);
         new.retain(|d| !self.has_since(from, d.code));
         self.list.append(&mut new);
     }
 
     pub(super) fn span(&self, token: &Token) -> Span {
-        self.range(token.start, token.end)
+        self.range(token.start(), token.end())
     }
 
     pub(super) fn range(&self, start: usize, end: usize) -> Span {
@@ -84,7 +87,7 @@ impl<'a> Findings<'a> {
 
     /// The text of a token, short enough for a message.
     pub(super) fn show(&self, token: &Token) -> String {
-        show(&self.text()[token.start..token.end])
+        show(&self.text()[token.range()])
     }
 
     /// By place, the first one first.

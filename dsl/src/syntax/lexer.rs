@@ -1,8 +1,11 @@
 //! Text to tokens with byte spans. Total and linear: what KDL does not know becomes a `Bad` token.
 //! Knows nothing about nodes; the outline and the formatter both read its tokens.
 
+use std::ops::Range;
+
 use super::chars::{
-    forbidden, is_newline, is_space, is_word, is_wrong_quote, line, newline_len, prefix,
+    forbidden, is_newline, is_plain_word, is_space, is_word, is_wrong_quote, line, newline_len,
+    prefix, run, space_len,
 };
 
 /// Everything in the text, in order and without a gap.
@@ -17,13 +20,11 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     while lexer.at < text.len() {
         let start = lexer.at;
         let kind = lexer.token();
-        lexer.at = lexer.at.max(start + lexer.first_len(start));
+        if lexer.at == start {
+            lexer.at += lexer.first_len(start);
+        }
         lexer.note_line(kind);
-        tokens.push(Token {
-            kind,
-            start,
-            end: lexer.at,
-        });
+        tokens.push(Token::new(kind, start, lexer.at));
     }
     tokens
 }
@@ -33,10 +34,41 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
 pub(super) struct Token {
     /// What it is.
     pub(super) kind: Kind,
+    start: u32,
+    end: u32,
+}
+
+impl Token {
+    /// A token of these bytes; a text has at most 1 MiB.
+    pub(super) fn new(kind: Kind, start: usize, end: usize) -> Self {
+        let (start, end) = (offset(start), offset(end));
+        Self { kind, start, end }
+    }
+
     /// Offset of its first byte.
-    pub(super) start: usize,
+    pub(super) fn start(&self) -> usize {
+        self.start as usize
+    }
+
     /// Offset after its last byte.
-    pub(super) end: usize,
+    pub(super) fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// The offsets of its bytes.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start()..self.end()
+    }
+
+    /// The same with another end.
+    pub(super) fn until(self, end: usize) -> Self {
+        Self::new(self.kind, self.start(), end)
+    }
+}
+
+/// An offset, kept small: there are many of them.
+pub(super) fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// What a token is.
@@ -180,13 +212,24 @@ impl<'a> Lexer<'a> {
     }
 
     fn token(&mut self) -> Kind {
+        match self.text.as_bytes()[self.at] {
+            b' ' | b'\t' => self.take(space_len(self.rest()), Kind::Space),
+            b'\n' => self.newline(),
+            b'"' => self.text(),
+            b'\'' | b'`' => self.wrong_quotes(),
+            byte if is_plain_word(byte) => self.word(),
+            _ => self.rarer(),
+        }
+    }
+
+    fn rarer(&mut self) -> Kind {
         let rest = self.rest();
         let Some(c) = rest.chars().next() else {
             return Kind::Space;
         };
         match c {
             '\u{feff}' if self.at == 0 => self.take(c.len_utf8(), Kind::Bom),
-            _ if is_space(c) => self.take(prefix(rest, is_space).len(), Kind::Space),
+            _ if is_space(c) => self.take(space_len(rest), Kind::Space),
             _ if is_newline(c) => self.newline(),
             '{' => self.take(1, Kind::Open),
             '}' => self.take(1, Kind::Close),
@@ -194,7 +237,6 @@ impl<'a> Lexer<'a> {
             ')' => self.take(1, Kind::CloseParen),
             ';' => self.take(1, Kind::Semicolon),
             '=' => self.take(1, Kind::Equals),
-            '"' => self.text(),
             '#' => self.hash(),
             '[' => self.brackets(),
             '/' if rest.starts_with("//") => self.take(line(rest).len(), Kind::LineComment),
@@ -248,8 +290,15 @@ impl<'a> Lexer<'a> {
     fn word(&mut self) -> Kind {
         let start = self.at;
         let mut bad = None;
-        while let Some(c) = self.rest().chars().next() {
+        loop {
+            self.at += run(&self.text.as_bytes()[self.at..], is_plain_word);
+            if bad.is_none()
+                && matches!(self.text.as_bytes().get(self.at), Some(b' ' | b'\n' | b'='))
+            {
+                break;
+            }
             let rest = self.rest();
+            let Some(c) = rest.chars().next() else { break };
             if rest.starts_with("${") || rest.starts_with("$(") {
                 bad = Some(Bad::Dollar);
                 self.at += expansion_len(rest);
@@ -406,28 +455,26 @@ fn begins_like_number(word: &str) -> bool {
 
 /// Length of the `"…"` at the start; none where the line ends before its closing quote.
 fn text_end(text: &str) -> Option<usize> {
-    let mut chars = text.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
+    let mut at = 1;
+    loop {
+        let rest = &text[at..];
+        at += run(rest.as_bytes(), |b| {
+            matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')
+        });
+        let c = text[at..].chars().next()?;
+        at += c.len_utf8();
         match c {
-            '"' => return Some(at + 1),
+            '"' => return Some(at),
             // An escaped line break swallows all the white space after it.
             '\\' => {
-                let mut blank = false;
-                while chars
-                    .next_if(|&(_, c)| is_space(c) || is_newline(c))
-                    .is_some()
-                {
-                    blank = true;
-                }
-                if !blank {
-                    chars.next();
-                }
+                let blank = prefix(&text[at..], |c| is_space(c) || is_newline(c)).len();
+                let escaped = text[at..].chars().next().map_or(0, char::len_utf8);
+                at += if blank > 0 { blank } else { escaped };
             }
             _ if is_newline(c) => return None,
             _ => {}
         }
     }
-    None
 }
 
 /// Where a `"…"` ends that goes on over the end of its line: at the first later line with an

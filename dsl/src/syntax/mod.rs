@@ -4,10 +4,13 @@ pub mod tree;
 
 mod braces;
 mod chars;
+mod decode;
+mod direct;
 mod entries;
 mod finding;
 mod format;
 mod lexer;
+mod library;
 mod outline;
 mod parse;
 mod prescan;
@@ -15,3 +18,6 @@ mod words;
 
 pub use format::format;
 pub use parse::parse;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::braces;
-use super::chars::{forbidden, is_newline};
+use super::chars::{forbidden, is_newline, long_run};
 use super::finding::{Findings, MAX_BYTES, MAX_COMMENT_DEPTH, MAX_LINE, wording};
 use super::lexer::{self, Kind, Token};
 use super::outline::{self, Outline};
@@ -37,11 +37,7 @@ pub(super) fn scan(findings: &mut Findings) -> Option<Scan> {
 fn check_size(findings: &mut Findings) -> bool {
     let text = findings.text();
     let too_large = |message: String, help: &str, start: usize, end: usize| {
-        let token = Token {
-            kind: Kind::Word,
-            start,
-            end,
-        };
+        let token = Token::new(Kind::Word, start, end);
         (token, wording(message, "starts here", help))
     };
     let first_char = |at: usize| at + text[at..].chars().next().map_or(0, char::len_utf8);
@@ -67,12 +63,15 @@ fn check_size(findings: &mut Findings) -> bool {
 
 /// Where the first line begins that is too long.
 fn long_line(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if line.len() > MAX_LINE {
-            return Some(at);
+    // Of what may stand in one line, the last line break is enough.
+    while bytes.len() - at > MAX_LINE {
+        let within = &bytes[at..at + MAX_LINE];
+        match within.iter().rposition(|b| *b == b'\n') {
+            Some(last) => at += last + 1,
+            None => return Some(at),
         }
-        at += line.len();
     }
     None
 }
@@ -80,13 +79,19 @@ fn long_line(text: &str) -> Option<usize> {
 /// Each forbidden character once: a damaged file is full of them.
 fn check_characters(findings: &mut Findings) {
     let text = findings.text();
+    let usual = |b: u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
     let mut seen = BTreeSet::new();
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
+    let mut after = 0;
+    loop {
+        let at = after + long_run(&text.as_bytes()[after..], usual);
+        let Some(c) = text[at..].chars().next() else {
+            return;
+        };
+        after = at + c.len_utf8();
         let Some(name) = forbidden(c) else { continue };
         let allowed = match c {
             '\u{feff}' => at == 0,
-            '\r' => chars.peek().is_some_and(|&(_, next)| next == '\n'),
+            '\r' => text[after..].starts_with('\n'),
             _ => false,
         };
         if allowed {
@@ -106,11 +111,7 @@ fn check_characters(findings: &mut Findings) {
         } else {
             format!("{help}: `\\u{{{:x}}}`", u32::from(c))
         };
-        let token = Token {
-            kind: Kind::Word,
-            start: at,
-            end: at + c.len_utf8(),
-        };
+        let token = Token::new(Kind::Word, at, after);
         let message = format!("the character U+{:04X} is not allowed", u32::from(c));
         findings.add(
             &codes::FORBIDDEN_CHARACTER,
@@ -124,10 +125,7 @@ fn check_comments(tokens: &[Token], findings: &mut Findings) {
     let too_deep =
         |t: &&Token| matches!(t.kind, Kind::BlockComment(d) if usize::from(d) > MAX_COMMENT_DEPTH);
     if let Some(token) = tokens.iter().find(too_deep) {
-        let opener = Token {
-            end: token.start + 2,
-            ..*token
-        };
+        let opener = token.until(token.start() + 2);
         let message = format!("comments are nested more than {MAX_COMMENT_DEPTH} deep");
         let what = wording(
             message,

@@ -9,6 +9,9 @@ use super::Digest;
 /// What this version writes. History: 1, the first.
 pub const VERSION: u32 = 1;
 
+/// What stands in front of the salted hash of a secret.
+pub(super) const SALTED: &str = "secret ";
+
 /// Everything that decides what a step makes. The hash of its text is the key; two steps with the same text make the
 /// same. Times, absolute paths and variables that the step does not see are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,13 @@ impl Key {
     pub fn read(text: &[u8]) -> Option<Self> {
         let key: Self = serde_json::from_slice(text).ok()?;
         (key.version == VERSION).then_some(key)
+    }
+
+    /// Whether a salted secret is part of it. Such a key, and so its result, is of one machine alone.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        let mut values = self.env.values().chain(self.parts.values());
+        values.any(|v| v.lines().any(|line| line.starts_with(SALTED)))
     }
 
     /// Every part: what kind of thing, its name, its value.

@@ -10,6 +10,7 @@ mod entry;
 pub mod index;
 pub mod kept;
 pub mod key;
+pub mod remote;
 pub mod restore;
 mod sealed;
 mod side_by_side;
@@ -27,8 +28,7 @@ pub use key::Key;
 pub use store::{Lost, Store};
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,6 +101,8 @@ pub struct Cache {
     settings: Settings,
     index: Index,
     steps: Steps,
+    /// What is behind it, if other machines share it.
+    remote: Option<remote::Remote>,
     /// Whether something was kept.
     kept: AtomicBool,
     /// The first thing that went wrong, not told yet, and whether something ever did.
@@ -108,7 +110,6 @@ pub struct Cache {
 }
 
 /// What is kept of a step that ran.
-#[derive(Debug)]
 pub struct Made<'a> {
     /// The step's full name.
     pub step: &'a str,
@@ -118,6 +119,8 @@ pub struct Made<'a> {
     pub products: &'a Patterns,
     /// The patterns of each of its artifacts.
     pub artifacts: Vec<(&'a str, Patterns)>,
+    /// What there is to say against keeping these paths: another step may have made one of them.
+    pub contested: &'a (dyn Fn(&[&str]) -> Option<String> + 'a),
     /// Its outputs, by name.
     pub values: std::collections::BTreeMap<String, String>,
     /// The file with what it wrote, if it wrote something.
@@ -138,6 +141,7 @@ impl Cache {
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
             steps: Steps::open(&checkout.join("steps")),
             settings,
+            remote: None,
             kept: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
@@ -183,21 +187,14 @@ impl Cache {
 
     fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
         let path = self.store.root().join(place(scope, key));
-        let mut bytes = Vec::new();
-        let opened = File::open(&path).and_then(|file| {
-            if !file.metadata()?.is_file() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            file.take(action::LONGEST).read_to_end(&mut bytes)
-        });
-        match opened {
+        let bytes = match store::read_file(&path, action::LONGEST) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
                 self.failed("read", &e.to_string());
                 return None;
             }
-            Ok(_) => {}
-        }
+        };
         let action = Action::decode(&bytes, key);
         if action.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
@@ -206,7 +203,7 @@ impl Cache {
         action
     }
 
-    /// Puts a result in place.
+    /// Puts a result in place. What steps that run now may have made stays: `others` says so of a path.
     ///
     /// # Errors
     /// What is missing or damaged in the store, or cannot be put in place.
@@ -216,13 +213,14 @@ impl Cache {
         action: &Action,
         products: &Patterns,
         scratch: &Path,
+        others: &dyn Fn(&str) -> bool,
     ) -> Result<(), Lost> {
         let place = restore::Place {
             root: &self.settings.root,
             scratch,
             index: &self.index,
         };
-        let others = |path: &str| self.steps.is_of_another(step, path);
+        let others = |path: &str| others(path) || self.steps.is_of_another(step, path);
         restore::restore(&action.outputs, &self.store, &place, products, &others)
     }
 
@@ -261,6 +259,10 @@ impl Cache {
         if let Some(out) = outputs.iter().find(|e| !e.stays_inside()) {
             return Err(format!("{} leads out of the pipeline's folder", out.path));
         }
+        let paths: Vec<&str> = outputs.iter().map(|e| e.path.as_str()).collect();
+        if let Some(why) = (made.contested)(&paths) {
+            return Err(why);
+        }
         let of = |patterns: &Patterns| {
             let paths = outputs.iter().map(|e| &e.path);
             paths
@@ -293,6 +295,7 @@ impl Cache {
                 let action = Arc::new(action);
                 self.kept.store(true, Ordering::Relaxed);
                 self.steps.has(made.step, Arc::clone(&action), today());
+                self.send(made.key, &action);
                 Ok(Some(action))
             }
             Err(e) => {
@@ -337,25 +340,17 @@ impl Cache {
     /// # Errors
     /// When the cache has no salt and none can be made.
     pub fn salted(&self, secret: &str) -> io::Result<String> {
-        let path = self.store.root().join("salt");
-        let salt = match fs::read(&path) {
-            Ok(salt) => salt,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => new_salt(&path)?,
-            Err(e) => return Err(e),
-        };
-        let salt: [u8; 32] = salt
-            .try_into()
-            .map_err(|_| io::Error::other(format!("{} is damaged; remove it", path.display())))?;
+        let salt = self.store.salt()?;
         let hash = blake3::keyed_hash(&salt, secret.as_bytes());
-        Ok(format!("secret {}", &hash.to_hex()[..16]))
+        Ok(format!("{}{}", key::SALTED, &hash.to_hex()[..16]))
     }
 
     /// Writes down what was learnt.
     pub fn close(&self) {
         let checkout = self.settings.checkout();
         let saved = store::private_folder(&checkout)
-            .and_then(|()| self.index.save(&checkout.join("files")))
-            .and_then(|()| self.steps.save(&checkout.join("steps")));
+            .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
+            .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
         if !self.kept.load(Ordering::Relaxed) {
             // What is remembered only saves time.
             return;
@@ -384,7 +379,8 @@ impl Cache {
     /// What has to be told, once.
     pub fn trouble(&self) -> Option<String> {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.0.take()
+        let own = trouble.0.take();
+        own.or_else(|| self.remote.as_ref()?.trouble())
     }
 }
 
@@ -394,23 +390,6 @@ impl Settings {
         let name = Digest::of(self.root.as_os_str().as_encoded_bytes()).hex();
         let all = self.folder.join(store::LAYOUT).join("checkout");
         all.join(&name[..16]).join(self.scope.own())
-    }
-}
-
-fn new_salt(path: &Path) -> io::Result<Vec<u8>> {
-    let mut salt = vec![0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut salt)?;
-    store::private_folder(path.parent().unwrap_or(Path::new(".")))?;
-    let made = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Ok(mut file) => file.write_all(&salt).map(|()| salt),
-        // Another run was faster.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
-        Err(e) => Err(e),
     }
 }
 

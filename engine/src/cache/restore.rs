@@ -1,9 +1,10 @@
 //! Puts a kept result back in place: only what differs, each file in one step, nothing outside of the folder.
 //! Knows no step.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
+use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -56,24 +57,56 @@ pub fn restore(
     if gone {
         return Err(Lost::Missing);
     }
-    remove_stale(entries, place.root, patterns, others)?;
+    let stale = stale(entries, place.root, patterns, others)?;
+    if missing.is_empty() && stale.is_empty() {
+        return Ok(());
+    }
     let root = open_dir(place.root)?;
     let (folders, rest): (Vec<&Entry>, Vec<&Entry>) = missing
         .into_iter()
         .partition(|e| matches!(e.is, Is::Folder { .. }));
+    let opened = open_up(entries, place.root)?;
+    remove(&stale, place.root)?;
     for folder in &folders {
         make_way(place.root, folder)?;
         beneath_dir(&root, Path::new(&folder.path))?;
     }
     side_by_side(&rest, |entry| put(entry, store, place, &root))?;
     // From the inside out, and last of all: one may be closed for writing.
-    for folder in folders.iter().rev() {
+    let folders: BTreeMap<&str, &Entry> = folders
+        .into_iter()
+        .chain(opened)
+        .map(|e| (e.path.as_str(), e))
+        .collect();
+    for folder in folders.values().rev() {
         if let Is::Folder { mode } = folder.is {
             let full = place.root.join(&folder.path);
             fs::set_permissions(full, Permissions::from_mode(mode))?;
         }
     }
     Ok(())
+}
+
+/// Makes folders that are there writable for their owner, and says which were not.
+fn open_up<'e>(entries: &'e [Entry], root: &Path) -> io::Result<Vec<&'e Entry>> {
+    let mut opened = Vec::new();
+    for entry in entries.iter().filter(|e| matches!(e.is, Is::Folder { .. })) {
+        let path = Path::new(&entry.path);
+        // Through no link: what is on the way was opened before.
+        let mut above: Vec<&Path> = path.ancestors().collect();
+        above.pop();
+        let folder = |at: &&Path| fs::symlink_metadata(root.join(at)).is_ok_and(|m| m.is_dir());
+        if !above.iter().rev().all(folder) {
+            continue;
+        }
+        let full = root.join(path);
+        let mode = fs::symlink_metadata(&full)?.permissions().mode() & 0o777;
+        if mode & 0o700 != 0o700 {
+            fs::set_permissions(full, Permissions::from_mode(mode | 0o700))?;
+            opened.push(entry);
+        }
+    }
+    Ok(opened)
 }
 
 /// Removes what is at the entry's path and is of another kind than a folder.
@@ -85,29 +118,35 @@ fn make_way(root: &Path, folder: &Entry) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what a run of the step would not have left.
-fn remove_stale(
+/// What a run of the step would not have left. Folders come before what is in them.
+fn stale(
     entries: &[Entry],
     root: &Path,
     patterns: &Patterns,
     others: &dyn Fn(&str) -> bool,
-) -> io::Result<()> {
+) -> io::Result<Vec<(PathBuf, Metadata)>> {
     let paths: BTreeSet<&str> = entries.iter().map(|e| e.path.as_str()).collect();
     let is_kept = |path: &str| {
         let folder = format!("{path}/");
         let beneath = || paths.range(folder.as_str()..).next();
         paths.contains(path) || beneath().is_some_and(|p| p.starts_with(&folder))
     };
-    let found = patterns.look(root)?;
-    // Folders come before what is in them; they are empty only when that is gone.
-    for (path, meta) in found.iter().rev() {
-        let Some(text) = path.to_str() else { continue };
-        if is_kept(text) || others(text) {
-            continue;
-        }
+    // A name that is not UTF-8 is in no result.
+    let is_stale = |path: &Path| path.to_str().is_none_or(|p| !is_kept(p) && !others(p));
+    let mut found = patterns.look(root)?;
+    found.retain(|(path, _)| is_stale(path));
+    Ok(found)
+}
+
+fn remove(stale: &[(PathBuf, Metadata)], root: &Path) -> io::Result<()> {
+    // They are empty only when what is in them is gone.
+    for (path, meta) in stale.iter().rev() {
         if meta.is_dir() {
-            // Something of another step may be in it.
-            let _ = fs::remove_dir(root.join(path));
+            match fs::remove_dir(root.join(path)) {
+                // Something of another step is in it, or was.
+                Err(e) if matches!(e.kind(), DirectoryNotEmpty | NotFound) => {}
+                removed => removed?,
+            }
         } else {
             files::remove(root, path)?;
         }
@@ -174,13 +213,10 @@ fn write(
         .prefix("put-")
         .tempfile_in(scratch)?;
     let (mut file, path) = named.keep().map_err(|e| Lost::Io(e.error))?;
-    let written = if mode == 0o444 && linked(store, digest, &path)? {
-        file = File::open(&path)?;
-        Ok(())
-    } else {
-        fill(store, digest, &mut file)
-            .and_then(|()| Ok(file.set_permissions(Permissions::from_mode(mode))?))
-    };
+    // Never as another name of the blob: whoever may write to one of them would change every other file with this
+    // content, and permission bits hold nobody who is root.
+    let written = fill(store, digest, &mut file)
+        .and_then(|()| Ok(file.set_permissions(Permissions::from_mode(mode))?));
     match written {
         Ok(()) => Ok((path, file)),
         Err(e) => {
@@ -190,21 +226,10 @@ fn write(
     }
 }
 
-/// Makes `path` another name of the blob: nobody may write to either. False where the file system cannot.
-fn linked(store: &Store, digest: &Digest, path: &Path) -> Result<bool, Lost> {
-    store.verify(digest)?;
-    fs::remove_file(path)?;
-    if fs::hard_link(store.blob(digest), path).is_ok() {
-        return Ok(true);
-    }
-    File::create_new(path)?;
-    Ok(false)
-}
-
 /// Fills an empty file: shares the blocks of the blob where the file system can, copies otherwise.
 fn fill(store: &Store, digest: &Digest, file: &mut File) -> Result<(), Lost> {
     #[cfg(target_os = "linux")]
-    if let Ok(blob) = File::open(store.blob(digest))
+    if let Ok(blob) = store.open(digest)
         && rustix::fs::ioctl_ficlone(&*file, &blob).is_ok()
     {
         store.verify(digest)?;

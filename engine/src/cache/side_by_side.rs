@@ -1,5 +1,6 @@
 //! The same work for many things on all processors, with the results in order. Small work stays on one thread.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -8,13 +9,16 @@ const FEW: usize = 32;
 /// How many things a thread takes at once.
 const BATCH: usize = 16;
 
+/// The processors. The system is asked once: the answer takes several files.
+static WORKERS: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+
 /// Does `work` for every item. Stops at the first error it comes across.
 pub(super) fn side_by_side<I: Sync, T: Send, E: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    if items.len() < FEW || workers == 1 {
+    if items.len() < FEW || *WORKERS == 1 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -36,7 +40,7 @@ pub(super) fn side_by_side<I: Sync, T: Send, E: Send>(
         }
     };
     let results = thread::scope(|scope| {
-        let spawned: Vec<_> = (1..workers.min(16))
+        let spawned: Vec<_> = (1..WORKERS.min(16))
             .map(|_| thread::Builder::new().spawn_scoped(scope, take))
             .collect();
         let mut results = vec![take()];

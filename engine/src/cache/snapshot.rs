@@ -16,6 +16,9 @@ use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
 use crate::files::Patterns;
 
+/// So many things are looked at sooner than a thread is found for them.
+const FEW: usize = 32;
+
 /// A file that is read sooner than a thread is found for it.
 const SHORT: u64 = 16 << 10;
 
@@ -55,24 +58,32 @@ fn look(root: &Path, patterns: &Patterns) -> Result<Vec<(String, Metadata)>, Str
 }
 
 fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<String> {
-    if meta.is_file() {
+    let file = |meta: &Metadata| {
         let kind = if meta.permissions().mode() & 0o111 == 0 {
             "file"
         } else {
             "executable"
         };
-        return Ok(format!("{kind} {}", content(root, path, meta, index)?));
+        Ok::<_, io::Error>(format!("{kind} {}", content(root, path, meta, index)?))
+    };
+    if meta.is_file() {
+        return file(meta);
     }
     if meta.is_symlink() {
         let to = fs::read_link(root.join(path))?;
         // What a program reads through the link decides its result as well.
         let behind = match fs::metadata(root.join(path)) {
-            Ok(meta) if meta.is_file() => content(root, path, &meta, index)?.hex(),
+            Ok(meta) if meta.is_file() => file(&meta)?,
             Ok(meta) if meta.is_dir() => "a folder".to_owned(),
             Ok(_) => "no file".to_owned(),
             Err(_) => "nothing".to_owned(),
         };
-        return Ok(format!("link to {}: {behind}", to.display()));
+        // Two names that are not UTF-8 would look the same when they are shown.
+        let to = match to.to_str() {
+            Some(text) => text.to_owned(),
+            None => format!("{to:?}"),
+        };
+        return Ok(format!("link to {to}: {behind}"));
     }
     let kind = meta.file_type();
     Ok(match () {
@@ -208,6 +219,27 @@ pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index) -> bool {
     entries
         .iter()
         .all(|entry| entry_in_place(root, entry, index))
+}
+
+/// Whether nothing but these entries matches the patterns, found out in no time: not where a pattern has wildcards, so
+/// that much would have to be looked at, or where there are many.
+#[must_use]
+pub fn is_all(root: &Path, patterns: &[String], entries: &[Entry]) -> bool {
+    let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
+    if entries.len() > FEW || !patterns.iter().all(is_path) {
+        return false;
+    }
+    let looked = Patterns::new(patterns.iter().map(String::as_str))
+        .map_err(|e| e.to_string())
+        .and_then(|patterns| look(root, &patterns));
+    looked.is_ok_and(|found| {
+        let known = |path: &str| {
+            entries
+                .binary_search_by(|e| e.path.as_str().cmp(path))
+                .is_ok()
+        };
+        found.iter().all(|(path, _)| known(path))
+    })
 }
 
 /// Whether one entry is in place.

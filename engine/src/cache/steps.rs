@@ -1,17 +1,19 @@
 //! What a checkout remembers of its steps: the last result of each, and how long it took. A copy of what the store and
 //! the journals know, in one file, so that a run in which nothing changed need not open a thousand.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::sealed;
 use super::store::private_folder;
-use super::{Action, Digest};
+use super::{Action, Digest, Store};
 
 /// What is remembered of one step.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -136,25 +138,45 @@ impl Steps {
         })
     }
 
-    /// Writes what has changed; what another run has written meanwhile stays.
+    /// Writes what has changed into a store; what another run has written meanwhile stays.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
+    pub fn save(&self, store: &Store, path: &Path) -> io::Result<()> {
         let changed = std::mem::take(&mut self.known().changed);
         if changed.is_empty() {
             return Ok(());
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
-        let lock = File::create(folder.join("lock"))?;
+        let lock = lock_file(&folder.join("lock"))?;
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);
-        sealed::write(path, &steps)
+        sealed::write(store, path, &steps)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a file to lock it. Whatever else has its name goes.
+fn lock_file(path: &Path) -> io::Result<File> {
+    let open = || {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)
+    };
+    open().or_else(|_| {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
+            Ok(_) => fs::remove_file(path)?,
+            Err(e) => return Err(e),
+        }
+        open()
+    })
 }

@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::Digest;
 
 /// The layout of the folder: another one would be another folder.
 pub const LAYOUT: &str = "v1";
+
+/// How long a salt is.
+const SALT: usize = 32;
 
 /// How much of a file is in memory at once.
 const PIECE: usize = 256 << 10;
@@ -167,7 +171,7 @@ impl Store {
         let _ = fs::remove_file(self.blob(digest));
     }
 
-    /// Writes a small record in one step, at a path beneath the store.
+    /// Writes a small file in one step, at a path beneath the store.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -177,8 +181,47 @@ impl Store {
         self.rename(&path, file.write_all(bytes), &to)
     }
 
+    /// What makes the hashes of secrets worthless to whoever does not have this store. Made where there is none, or a
+    /// damaged one: then no earlier result of a step with a secret is found any more.
+    ///
+    /// # Errors
+    /// When none can be read or made.
+    pub fn salt(&self) -> io::Result<[u8; SALT]> {
+        let to = self.root.join("salt");
+        let read = || -> io::Result<Option<[u8; SALT]>> {
+            match read_file(&to, SALT as u64) {
+                Ok(bytes) => Ok(bytes.try_into().ok()),
+                Err(e) if is_no_file(&e) => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
+        if let Some(salt) = read()? {
+            return Ok(salt);
+        }
+        let mut salt = [0; SALT];
+        File::open("/dev/urandom")?.read_exact(&mut salt)?;
+        let (path, mut file) = self.fresh()?;
+        let written = file.write_all(&salt);
+        // Of several runs at once the first one's counts.
+        let first = written.and_then(|()| {
+            match rustix::fs::renameat_with(CWD, &path, CWD, &to, RenameFlags::NOREPLACE) {
+                Ok(()) => Ok(true),
+                Err(Errno::EXIST) if read()?.is_some() => Ok(false),
+                // What is there is no salt, or the file system cannot tell.
+                Err(_) => take_place(&path, &to).map(|()| true),
+            }
+        });
+        if !matches!(first, Ok(true)) {
+            let _ = fs::remove_file(&path);
+        }
+        match first? {
+            true => Ok(salt),
+            false => read()?.ok_or_else(|| io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// A new file under a name that nobody else has.
-    fn fresh(&self) -> io::Result<(PathBuf, File)> {
+    pub(super) fn fresh(&self) -> io::Result<(PathBuf, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let folder = self.root.join("tmp");
         loop {
@@ -199,18 +242,23 @@ impl Store {
         }
     }
 
-    fn finish(&self, path: &Path, written: io::Result<()>, digest: &Digest) -> io::Result<()> {
-        // Nobody may write to it, also not through a hard link.
+    pub(super) fn finish(
+        &self,
+        path: &Path,
+        written: io::Result<()>,
+        digest: &Digest,
+    ) -> io::Result<()> {
+        // Nobody writes to it by mistake.
         let written =
             written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o444)));
         self.rename(path, written, &self.blob(digest))
     }
 
     fn rename(&self, from: &Path, written: io::Result<()>, to: &Path) -> io::Result<()> {
-        let renamed = written.and_then(|()| match fs::rename(from, to) {
+        let renamed = written.and_then(|()| match take_place(from, to) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 private_folder(to.parent().unwrap_or(&self.root))?;
-                fs::rename(from, to)
+                take_place(from, to)
             }
             renamed => renamed,
         });
@@ -221,17 +269,12 @@ impl Store {
         renamed
     }
 
-    fn open(&self, digest: &Digest) -> Result<File, Lost> {
-        let opened = File::options()
-            .read(true)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(self.blob(digest));
-        match opened {
-            Ok(file) if file.metadata()?.is_file() => Ok(file),
-            Ok(_) => Err(Lost::Missing),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Lost::Missing),
-            Err(e) => Err(Lost::Io(e)),
-        }
+    /// A blob as it is, not verified yet.
+    pub(super) fn open(&self, digest: &Digest) -> Result<File, Lost> {
+        open_file(&self.blob(digest)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Lost::Missing,
+            _ => Lost::Io(e),
+        })
     }
 
     /// Whether a blob is there already; then it counts as used now, so that nobody trims it meanwhile.
@@ -240,12 +283,65 @@ impl Store {
     }
 }
 
+/// Renames a file to a name of the store, whatever has that name: a folder there is none of ours.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub(super) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            fs::remove_dir_all(to)?;
+            fs::rename(from, to)
+        }
+        renamed => renamed,
+    }
+}
+
 /// Says of a file of the store that it was used now.
 ///
 /// # Errors
 /// When it is not there, or not ours.
 pub(super) fn touch(path: &Path) -> io::Result<()> {
-    File::open(path)?.set_modified(SystemTime::now())
+    open_file(path)?.set_modified(SystemTime::now())
+}
+
+/// Opens a file of the store to read. What is something else, a link or a pipe that nobody writes to, is none.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let opened = File::options()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Err(e) if Errno::from_io_error(&e) != Some(Errno::LOOP) => Err(e),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// Whether this says that there is no such file, or one that is too long.
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// All bytes of a file of the store, if there are at most `limit`.
+///
+/// # Errors
+/// When it is not there, cannot be read, or is longer.
+pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Makes folders that only their owner can enter.

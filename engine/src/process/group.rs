@@ -4,27 +4,21 @@
 //! The leader stays a zombie until its group was killed for the last time: as long as it is there,
 //! neither its number nor its group's can belong to anybody else.
 
-use super::{Exit, MARKER, Spec, StartError, sweep};
-use rustix::{
-    io::Errno,
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
-};
+use super::{Exit, MARKER, Spec, StartError, start, sweep, watch::Watch};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     io,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    process::{ChildStderr, ChildStdout},
-    signal::unix::{self, SignalKind},
-    time::{Interval, MissedTickBehavior, interval, sleep},
-};
-
-/// A child that ends is noticed by SIGCHLD; this is for a parent that had blocked the signal.
-const LOOK_AT_LEAST: Duration = Duration::from_millis(250);
+use tokio::time::sleep;
 
 /// How often a program is started again that some other child still has open for writing.
 const BUSY_RETRIES: u32 = 10;
@@ -38,29 +32,27 @@ pub(super) struct Leader {
     child: Child,
     pid: Pid,
     marker: String,
-    children: Option<unix::Signal>,
-    tick: Interval,
+    watch: Watch,
+    ended: bool,
+    /// Whether this process has children that nobody waits for.
+    orphans: bool,
     reaped: bool,
 }
 
 impl Leader {
     /// Starts a process with closed input and piped outputs.
-    pub(super) async fn start(
-        spec: &Spec,
-    ) -> Result<(Self, (ChildStdout, ChildStderr)), StartError> {
-        // Before the start, or a short process would end unnoticed.
-        let children = unix::signal(SignalKind::child()).ok();
-        let mut tick = interval(LOOK_AT_LEAST);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pub(super) async fn start(spec: &Spec) -> Result<(Self, (OwnedFd, OwnedFd)), StartError> {
         let child = spawn(spec)
             .await
             .map_err(|error| StartError::find(&error, spec))?;
+        let pid = Pid::from_child(&child);
         let mut leader = Self {
-            pid: Pid::from_child(&child),
+            pid,
             child,
             marker: spec.marker.clone(),
-            children,
-            tick,
+            watch: Watch::over(pid),
+            ended: false,
+            orphans: false,
             reaped: false,
         };
         let pipes = leader
@@ -71,15 +63,8 @@ impl Leader {
 
     /// Waits until the leader is a zombie. May be dropped and called again.
     pub(super) async fn exited(&mut self) {
-        while !self.has_exited() {
-            match &mut self.children {
-                Some(children) => tokio::select! {
-                    _ = children.recv() => {}
-                    _ = self.tick.tick() => {}
-                },
-                None => drop(self.tick.tick().await),
-            }
-        }
+        self.watch.ended().await;
+        self.ended = true;
     }
 
     /// Signals all members of the group.
@@ -96,7 +81,12 @@ impl Leader {
     }
 
     /// Kills the group and all descendants with the marker; returns how many outlived the leader.
-    pub(super) async fn kill_leftovers(&self) -> usize {
+    pub(super) async fn kill_leftovers(&mut self) -> usize {
+        // As long as the leader lives, its children are no orphans, and not seen by a look for these.
+        self.orphans = !(self.ended && sweep::kill_where_no_orphans_are(self.pid));
+        if !self.orphans {
+            return 0;
+        }
         sweep::kill_leftovers(self.pid, &self.marker).await
     }
 
@@ -105,6 +95,9 @@ impl Leader {
         let status = self.child.try_wait();
         self.reaped = true;
         leaders().remove(&self.pid.as_raw_pid());
+        if self.orphans {
+            sweep::reap_orphans();
+        }
         match status {
             Ok(Some(status)) => match (status.code(), status.signal()) {
                 (Some(code), _) => Exit::Code(code),
@@ -119,22 +112,11 @@ impl Leader {
         }
     }
 
-    fn has_exited(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(self.pid), options) {
-            Ok(status) => status.is_some(),
-            Err(error) => error == Errno::CHILD,
-        }
-    }
-
-    fn pipes(&mut self) -> io::Result<(ChildStdout, ChildStderr)> {
+    fn pipes(&mut self) -> io::Result<(OwnedFd, OwnedFd)> {
         let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
         let stdout = self.child.stdout.take().ok_or_else(missing)?;
         let stderr = self.child.stderr.take().ok_or_else(missing)?;
-        Ok((
-            ChildStdout::from_std(stdout)?,
-            ChildStderr::from_std(stderr)?,
-        ))
+        Ok((stdout.into(), stderr.into()))
     }
 }
 
@@ -171,9 +153,23 @@ async fn spawn(spec: &Spec) -> io::Result<Child> {
     spawn_once(spec)
 }
 
+/// Starts it by its path if it has one: a name that is looked up in a `PATH` of its own makes the standard library copy
+/// this whole process first. What cannot be started so is started by its name, which also says best what is wrong.
 fn spawn_once(spec: &Spec) -> io::Result<Child> {
-    let mut command = Command::new(&spec.program);
+    let mut leaders = leaders();
+    let by_path = start::path(spec).and_then(|path| command(spec, path.as_os_str()).spawn().ok());
+    let child = match by_path {
+        Some(child) => child,
+        None => command(spec, &spec.program).spawn()?,
+    };
+    leaders.insert(Pid::from_child(&child).as_raw_pid());
+    Ok(child)
+}
+
+fn command(spec: &Spec, program: &OsStr) -> Command {
+    let mut command = Command::new(program);
     command
+        .arg0(&spec.program)
         .args(&spec.args)
         .current_dir(&spec.cwd)
         .env_clear()
@@ -183,8 +179,5 @@ fn spawn_once(spec: &Spec) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut leaders = leaders();
-    let child = command.spawn()?;
-    leaders.insert(Pid::from_child(&child).as_raw_pid());
-    Ok(child)
+    command
 }

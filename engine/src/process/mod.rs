@@ -13,9 +13,10 @@ mod pump;
 mod start;
 mod stop;
 mod sweep;
+mod watch;
 
 pub use start::StartError;
-pub use sweep::{become_subreaper, kill_descendants};
+pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};
 
 use group::Leader;
 use pump::Pump;
@@ -119,13 +120,12 @@ pub async fn run(
     output: mpsc::Sender<Chunk>,
 ) -> Ended {
     let began = Instant::now();
-    let (mut leader, pipes) = match Leader::start(spec).await {
+    let (mut leader, mut pump) = match start(spec, output).await {
         Ok(started) => started,
         Err(error) => return Ended::not_started(error, began.elapsed()),
     };
     // The arguments may hold what is nobody's business; the program and the folder do not.
     tracing::debug!(program = ?spec.program, cwd = %spec.cwd.display(), "started");
-    let mut pump = Pump::new(pipes, output);
     let mut stopper = Stopper::new(timeout, grace, cancel, kill);
 
     until_exit(&mut leader, &mut pump, &mut stopper).await;
@@ -139,7 +139,6 @@ pub async fn run(
         drain(&mut pump, QUIET, &stopper).await;
     }
     let exit = leader.reap();
-    sweep::reap_orphans();
     tracing::debug!(program = ?spec.program, ?exit, ?elapsed, leaked, "ended");
     Ended {
         exit,
@@ -148,6 +147,12 @@ pub async fn run(
         cut: !pump.ended(),
         elapsed,
     }
+}
+
+async fn start(spec: &Spec, output: mpsc::Sender<Chunk>) -> Result<(Leader, Pump), StartError> {
+    let (leader, pipes) = Leader::start(spec).await?;
+    let pump = Pump::new(pipes, output).map_err(|error| StartError::find(&error, spec))?;
+    Ok((leader, pump))
 }
 
 impl Ended {
@@ -206,18 +211,23 @@ async fn drain(pump: &mut Pump, quiet: Duration, stopper: &Stopper<'_>) {
     while !pump.ended() {
         let sending = pump.is_sending();
         let now = Instant::now();
+        let limited = asked || !sending;
+        if limited && now >= end {
+            return;
+        }
+        // The times come last: what is there already is read without asking a clock to wake anybody.
         tokio::select! {
             biased;
             () = stopper.asked(), if !asked => {
                 asked = true;
                 end = end.min(now + DRAIN);
             }
-            () = tokio::time::sleep_until(end), if asked || !sending => return,
             () = pump.step() => {
                 if sending {
                     end += now.elapsed();
                 }
             }
+            () = tokio::time::sleep_until(end), if limited => return,
             () = sleep(quiet), if !sending => return,
         }
     }

@@ -2,38 +2,40 @@
 //! Does not know when to stop.
 
 use super::{Chunk, Stream};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::{ChildStderr, ChildStdout},
-    sync::mpsc,
+use rustix::io::ioctl_fionbio;
+use std::{
+    io::{self, ErrorKind},
+    os::fd::OwnedFd,
 };
+use tokio::{net::unix::pipe::Receiver, sync::mpsc};
 
 const CHUNK: usize = 64 * 1024;
 
 /// Both pipes, the chunk that is on its way, and where it goes.
 pub(super) struct Pump {
-    stdout: Source<ChildStdout>,
-    stderr: Source<ChildStderr>,
+    stdout: Source,
+    stderr: Source,
     pending: Option<Chunk>,
     output: mpsc::Sender<Chunk>,
 }
 
-struct Source<R> {
-    pipe: Option<R>,
+/// A pipe until its end, and room to read into, which is made when there is something to read.
+struct Source {
+    pipe: Option<Receiver>,
     buffer: Vec<u8>,
 }
 
 impl Pump {
     pub(super) fn new(
-        (stdout, stderr): (ChildStdout, ChildStderr),
+        (stdout, stderr): (OwnedFd, OwnedFd),
         output: mpsc::Sender<Chunk>,
-    ) -> Self {
-        Self {
-            stdout: Source::new(stdout),
-            stderr: Source::new(stderr),
+    ) -> io::Result<Self> {
+        Ok(Self {
+            stdout: Source::new(stdout)?,
+            stderr: Source::new(stderr)?,
             pending: None,
             output,
-        }
+        })
     }
 
     /// Whether both pipes are at their end and everything was handed on.
@@ -65,22 +67,39 @@ impl Pump {
     }
 }
 
-impl<R: AsyncRead + Unpin> Source<R> {
-    fn new(pipe: R) -> Self {
-        Self {
-            pipe: Some(pipe),
-            buffer: vec![0; CHUNK],
-        }
+impl Source {
+    fn new(pipe: OwnedFd) -> io::Result<Self> {
+        ioctl_fionbio(&pipe, true)?;
+        Ok(Self {
+            pipe: Some(Receiver::from_owned_fd_unchecked(pipe)?),
+            buffer: Vec::new(),
+        })
     }
 
     async fn read(&mut self) -> Option<Vec<u8>> {
-        let pipe = self.pipe.as_mut()?;
-        match pipe.read(&mut self.buffer).await {
-            Ok(0) | Err(_) => {
-                self.pipe = None;
-                None
+        while let Some(pipe) = &self.pipe {
+            if pipe.readable().await.is_err() {
+                break;
             }
-            Ok(count) => Some(self.buffer[..count].to_vec()),
+            self.buffer.reserve(CHUNK);
+            match pipe.try_read_buf(&mut self.buffer) {
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Ok(0) | Err(_) => break,
+                Ok(_) => return Some(self.take()),
+            }
         }
+        self.pipe = None;
+        self.buffer = Vec::new();
+        None
+    }
+
+    /// What was read, in no more memory than it needs.
+    fn take(&mut self) -> Vec<u8> {
+        if self.buffer.len() > CHUNK / 2 {
+            return std::mem::take(&mut self.buffer);
+        }
+        let bytes = self.buffer.clone();
+        self.buffer.clear();
+        bytes
     }
 }

@@ -108,19 +108,37 @@ impl StartError {
     }
 }
 
+/// The path of the program where that is certain before the start: it was asked for by name, and no relative entry of
+/// the `PATH` comes first.
+pub(super) fn path(spec: &Spec) -> Option<PathBuf> {
+    if spec.program.as_bytes().contains(&b'/') {
+        return None;
+    }
+    directories(spec)
+        .take_while(|directory| directory.is_absolute())
+        .map(|directory| directory.join(&spec.program))
+        .find(|path| is_program(path))
+}
+
 /// The executable file that the program's name stands for.
 fn found(spec: &Spec) -> Option<PathBuf> {
-    let is_program = |path: &PathBuf| {
-        std::fs::metadata(path)
-            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
     if spec.program.as_bytes().contains(&b'/') {
-        return Some(spec.cwd.join(&spec.program)).filter(is_program);
+        return Some(spec.cwd.join(&spec.program)).filter(|path| is_program(path));
     }
-    let path = spec.env.iter().rfind(|(name, _)| name == "PATH")?;
-    std::env::split_paths(&path.1)
-        .map(|directory| spec.cwd.join(directory).join(Path::new(&spec.program)))
-        .find(is_program)
+    directories(spec)
+        .map(|directory| spec.cwd.join(directory).join(&spec.program))
+        .find(|path| is_program(path))
+}
+
+fn directories(spec: &Spec) -> impl Iterator<Item = PathBuf> {
+    let path = spec.env.iter().rfind(|(name, _)| name == "PATH");
+    path.into_iter()
+        .flat_map(|(_, path)| std::env::split_paths(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 fn size(spec: &Spec) -> usize {

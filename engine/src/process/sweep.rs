@@ -75,6 +75,22 @@ pub fn kill_descendants(grace: Duration) -> usize {
     }
 }
 
+/// Whether nothing is left of whatever has ended: where this process is the sub-reaper, whoever outlives a leader is
+/// below an orphan, and every orphan is a child of this process. False where that cannot be known.
+pub fn has_no_orphans() -> bool {
+    linux::has_no_orphans()
+}
+
+/// Whether nothing is left of the tree of a leader that has ended, because there are no orphans: nothing needs to be
+/// looked for. The group is killed all the same: somebody below another leader may have joined it.
+pub(super) fn kill_where_no_orphans_are(leader: Pid) -> bool {
+    let none = has_no_orphans();
+    if none {
+        let _ = kill_process_group(leader, Signal::KILL);
+    }
+    none
+}
+
 /// Kills what is left of a tree until nothing is found; returns how many there were.
 pub(super) async fn kill_leftovers(leader: Pid, marker: &str) -> usize {
     let mut found = BTreeSet::new();

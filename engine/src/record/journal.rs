@@ -3,16 +3,29 @@
 //! A line is `CHECKSUM NUMBER MILLISECONDS JSON`: the first sixteen hex digits of the BLAKE3 hash of the rest, the
 //! line's number from 0, the time since the run began. What follows a line that does not fit is not believed: a torn
 //! end is what a crash leaves. A reader refuses a format that is newer than it knows.
+//!
+//! Lines are gathered until [`Journal::flush`] or [`Journal::sync`], or until there are many: one write is whole lines,
+//! in order. Nothing is on the disk for good before the first `sync`; that is then true of the names above it too.
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::run::event::Event;
 use crate::world::Context;
+
+/// How many bytes are gathered at most before they are written.
+const GATHERED: usize = 64 * 1024;
+
+/// How many digits a checksum has.
+const SUM: usize = 16;
+
+/// The last line of a run that has ended is shorter.
+const LAST_LINE: u64 = 4096;
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
@@ -43,35 +56,47 @@ pub struct Header {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    /// The number of the next line that is written.
     number: u64,
     /// How many bytes are sound.
     length: u64,
-    line: Vec<u8>,
+    /// Lines that are not yet written.
+    gathered: Vec<u8>,
+    /// How many they are.
+    lines: u64,
+    /// Folders whose entries are not yet on the disk for good.
+    folders: Vec<PathBuf>,
+    /// Whether something had to be there for good.
+    matters: bool,
 }
 
 impl Journal {
-    /// Begins a journal with its header, durably. The file stays locked while the run lives.
+    /// Begins a journal with its header. The file stays locked while the run lives. `folders` are those in which
+    /// names were made on the way to it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn create(path: &Path, header: &Header) -> std::io::Result<Self> {
+    pub fn create(path: &Path, folders: Vec<PathBuf>, header: &Header) -> std::io::Result<Self> {
         let file = File::options().append(true).create_new(true).open(path)?;
         file.lock()?;
         let mut journal = Self {
             file,
             number: 0,
             length: 0,
-            line: Vec::new(),
+            gathered: Vec::new(),
+            lines: 0,
+            folders,
+            matters: false,
         };
         journal.line(0, header)?;
-        journal.sync()?;
+        journal.flush()?;
         Ok(journal)
     }
 
-    /// Appends an event. `Output` is not recorded: the logs have it.
+    /// Takes an event. `Output` is not recorded: the logs have it.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written. The lines that were not are forgotten.
     pub fn append(&mut self, at: u64, event: &Event) -> std::io::Result<()> {
         match event {
             Event::Output { .. } => Ok(()),
@@ -79,37 +104,87 @@ impl Journal {
         }
     }
 
-    /// Waits until everything is on the disk.
+    /// Writes what was gathered, for everybody to read.
+    ///
+    /// # Errors
+    /// When the file cannot be written. The lines that were not are forgotten.
+    pub fn flush(&mut self) -> std::io::Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&self.gathered);
+        match written {
+            Ok(()) => {
+                self.number += self.lines;
+                self.length += self.gathered.len() as u64;
+            }
+            // What follows a torn line is not believed. If it cannot be removed either, that is the safe side.
+            Err(_) => drop(self.file.set_len(self.length)),
+        }
+        self.gathered.clear();
+        self.lines = 0;
+        written
+    }
+
+    /// Writes what was gathered, and waits until everything is on the disk.
     ///
     /// # Errors
     /// When the disk says no.
     pub fn sync(&mut self) -> std::io::Result<()> {
-        self.file.sync_data()
+        self.matters = true;
+        self.flush()?;
+        self.file.sync_data()?;
+        // A name is made good after what it names.
+        while let Some(folder) = self.folders.first() {
+            File::open(folder)?.sync_all()?;
+            self.folders.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Writes the end of the run. It waits for the disk only if something else had to be there.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn end(&mut self) -> std::io::Result<()> {
+        if self.matters {
+            self.sync()
+        } else {
+            self.flush()
+        }
     }
 
     fn line(&mut self, at: u64, content: &impl Serialize) -> std::io::Result<()> {
-        self.line.clear();
-        write!(self.line, "{} {at} ", self.number)?;
-        serde_json::to_writer(&mut self.line, content)?;
-        let checksum = checksum(&self.line);
-        let mut whole = checksum.into_bytes();
-        whole.push(b' ');
-        whole.append(&mut self.line);
-        whole.push(b'\n');
-        // One write for one line: two writers never mix, and a torn line is torn at its end.
-        if let Err(error) = self.file.write_all(&whole) {
-            // What follows a torn line is not believed. If it cannot be removed either, that is the safe side.
-            let _ = self.file.set_len(self.length);
-            return Err(error);
+        let begin = self.gathered.len();
+        // Where the checksum comes.
+        self.gathered.extend_from_slice(&[b' '; SUM + 1]);
+        let number = self.number + self.lines;
+        let written = write!(self.gathered, "{number} {at} ")
+            .and_then(|()| Ok(serde_json::to_writer(&mut self.gathered, content)?));
+        if written.is_err() {
+            self.gathered.truncate(begin);
+            return written;
         }
-        self.number += 1;
-        self.length += whole.len() as u64;
-        Ok(())
+        let checksum = checksum(&self.gathered[begin + SUM + 1..]);
+        self.gathered[begin..begin + SUM].copy_from_slice(checksum.as_bytes());
+        self.gathered.push(b'\n');
+        self.lines += 1;
+        if self.gathered.len() < GATHERED {
+            return Ok(());
+        }
+        self.flush()
+    }
+}
+
+/// Nothing that happened is lost with a run that ends out of turn.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..16].to_owned()
+    blake3::hash(bytes).to_hex()[..SUM].to_owned()
 }
 
 /// What could be read of a journal.
@@ -158,6 +233,27 @@ pub fn read(path: &Path) -> Result<Reading, String> {
     })
 }
 
+/// The last event of a journal, without reading the others; `None` where its end is not sound.
+#[must_use]
+pub fn last_event(path: &Path) -> Option<Event> {
+    let file = File::open(path).ok()?;
+    let length = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
+    let last = length.min(LAST_LINE);
+    let mut end = vec![0; usize::try_from(last).ok()?];
+    file.read_exact_at(&mut end, length - last).ok()?;
+    let lines = end.strip_suffix(b"\n")?;
+    let line = lines.rsplit(|b| *b == b'\n').next()?;
+    let (sum, content) = (line.get(..16)?, line.get(16..)?.strip_prefix(b" ")?);
+    if sum != checksum(content).as_bytes() {
+        return None;
+    }
+    serde_json::from_slice(content.splitn(3, |b| *b == b' ').nth(2)?).ok()
+}
+
 /// The bytes of a regular file. Anything else that stands there could be without end.
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
@@ -184,7 +280,7 @@ fn too_new(path: &Path, header: &[u8]) -> Option<String> {
 fn next<'a>(rest: &mut &'a [u8], number: u64) -> Option<(u64, &'a [u8])> {
     let end = rest.iter().position(|b| *b == b'\n')?;
     let (line, after) = (&rest[..end], &rest[end + 1..]);
-    let (sum, content) = (line.get(..16)?, line.get(16..)?.strip_prefix(b" ")?);
+    let (sum, content) = (line.get(..SUM)?, line.get(SUM..)?.strip_prefix(b" ")?);
     if sum != checksum(content).as_bytes() {
         return None;
     }
@@ -219,7 +315,7 @@ mod tests {
             names: Vec::new(),
             params: IndexMap::new(),
         };
-        let mut journal = Journal::create(&path, &header).unwrap();
+        let mut journal = Journal::create(&path, Vec::new(), &header).unwrap();
         let step = |outcome| Event::StepEnded {
             step: "test.unit".into(),
             outcome,
@@ -237,6 +333,7 @@ mod tests {
         for event in [step(Outcome::Passed), step(Outcome::Cancelled), end] {
             journal.append(5, &event).unwrap();
         }
+        journal.flush().unwrap();
         (std::fs::read(&path).unwrap(), read(&path).unwrap())
     }
 

@@ -112,6 +112,13 @@ impl Runs {
         }
     }
 
+    /// Whether a run has come to its end.
+    #[must_use]
+    pub fn is_over(&self, id: u64) -> bool {
+        let last = journal::last_event(&self.dir(id).path.join("journal"));
+        matches!(last, Some(Event::RunEnded { .. }))
+    }
+
     /// What a run came to.
     ///
     /// # Errors
@@ -190,15 +197,12 @@ impl Summary {
     }
 }
 
-/// The folders and the journal of a run, on the disk for good: also their names are.
+/// The folders and the journal of a run. They are on the disk for good with the journal's first `sync`: also the names,
+/// up to the one of `.pipe`.
 fn begin(path: &Path, header: &Header) -> io::Result<Journal> {
     fs::create_dir(path.join("logs"))?;
-    let journal = Journal::create(&path.join("journal"), header)?;
-    File::open(path)?.sync_all()?;
-    if let Some(above) = path.parent() {
-        File::open(above)?.sync_all()?;
-    }
-    Ok(journal)
+    let folders = path.ancestors().take(4).map(Path::to_path_buf).collect();
+    Journal::create(&path.join("journal"), folders, header)
 }
 
 /// A journal is locked while its run lives.

@@ -149,22 +149,56 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
     });
     let made = recipe.makers.values().flat_map(|(_, made)| made);
     let mut all = recipe.inputs.iter().chain(files).chain(made);
-    !runs && recipe.takes.is_empty() && all.all(|p| snapshot::is_little(root, p, cache.index()))
+    // Which image a name stands for is asked of an engine; until then the key is no key.
+    let known = recipe.images.is_empty() && recipe.takes.is_empty();
+    !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index()))
 }
 
-/// The result of a step at once, where that costs next to nothing: nothing to put in place, a short log.
-pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, Vec<String>)> {
-    let recipe = work.recipe.as_deref()?;
-    if !work.artifacts.is_empty()
-        || !recipe.images.is_empty()
-        || !is_little(recipe, &site.root, cache)
-    {
+/// What can be said of a step where that costs next to nothing.
+pub(super) enum AtOnce {
+    /// Its result is there: nothing is to be put in place, the log is short. With its lines.
+    Hit(Done, Vec<String>),
+    /// It has this key, and no result.
+    Miss(Keyed),
+    /// It has to be looked at more closely.
+    Unknown,
+}
+
+/// Looks at a step for as long as that costs next to nothing.
+pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> AtOnce {
+    let recipe = work
+        .recipe
+        .as_deref()
+        .filter(|r| is_little(r, &site.root, cache));
+    let keyed = recipe.and_then(|r| keyed(r, &site.root, cache, &BTreeMap::new()).ok());
+    let (Some(recipe), Some(keyed)) = (recipe, keyed) else {
+        return AtOnce::Unknown;
+    };
+    match cache.find(&work.name, &keyed.digest) {
+        None => AtOnce::Miss(keyed),
+        Some(action) => in_place(work, site, cache, recipe, &action, keyed.digest)
+            .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
+    }
+}
+
+/// The end of a step whose result is in place, with the lines that it wrote.
+fn in_place(
+    work: &Work,
+    site: &Site,
+    cache: &Cache,
+    recipe: &Recipe,
+    action: &Arc<Action>,
+    key: Digest,
+) -> Option<(Done, Vec<String>)> {
+    if !work.artifacts.is_empty() || contested(site, action).is_some() {
         return None;
     }
-    let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
-    let action = cache.find(&work.name, &keyed.digest)?;
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
-    if !is_short || !snapshot::is_in_place(&site.root, &action.outputs, cache.index()) {
+    // What a run would not have left is removed where there is time for it.
+    if !is_short
+        || !snapshot::is_in_place(&site.root, &action.outputs, cache.index())
+        || !snapshot::is_all(&site.root, &recipe.products, &action.outputs)
+    {
         return None;
     }
     let mut capture = Capture::new(site);
@@ -175,8 +209,17 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     }
     // A log that cannot be written says so in the run that made it.
     let _ = capture.finish();
-    cache.used(&work.name, &action);
-    Some((hit(&action, keyed.digest), lines))
+    cache.used(&work.name, action);
+    Some((hit(action, key), lines))
+}
+
+/// Which file of a result may be of another step of this run as well, and of which: that one may be making it now.
+fn contested<'a>(site: &'a Site, action: &'a Action) -> Option<(&'a str, &'a str)> {
+    site.rivals.contested(site.vertex, &paths(action))
+}
+
+fn paths(action: &Action) -> Vec<&str> {
+    action.outputs.iter().map(|e| e.path.as_str()).collect()
 }
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
@@ -190,7 +233,7 @@ fn hit(action: &Arc<Action>, key: Digest) -> Done {
 }
 
 /// Runs a step, or gives the result that is there.
-pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
+pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtOnce) -> Done {
     let Some(mut recipe) = work.recipe.clone() else {
         return worked(&work, site, cache).await;
     };
@@ -207,21 +250,23 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
         Ok(printed) => printed,
         Err(not_done) => return Done::not_begun(not_done),
     };
-    let keyed = match key_of(&recipe, site, cache, &printed).await {
-        Ok(keyed) => keyed,
-        Err(why) => {
-            warn(
-                site,
-                format!("the result of {} is not kept: {why}", work.name),
-            )
-            .await;
-            return work::work(&work, site).await;
-        }
+    let (keyed, is_miss) = match looked {
+        AtOnce::Miss(keyed) => (keyed, true),
+        _ => match key_of(&recipe, site, cache, &printed).await {
+            Ok(keyed) => (keyed, false),
+            Err(why) => {
+                let text = format!("the result of {} is not kept: {why}", work.name);
+                warn(site, text).await;
+                return worked(&work, site, cache).await;
+            }
+        },
     };
-    match found(&work, site, cache, &recipe, keyed.digest).await {
-        Ok(Some(done)) => return done,
-        Ok(None) => {}
-        Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+    if !is_miss || cache.remote().is_some() {
+        match found(&work, site, cache, &recipe, &keyed).await {
+            Ok(Some(done)) => return done,
+            Ok(None) => {}
+            Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+        }
     }
     tell(site, cache).await;
     nothing_matches(&work, site, &keyed).await;
@@ -268,30 +313,27 @@ async fn key_of(
     computed.unwrap_or_else(|e| Err(format!("pipe has a bug, please report it: {e}")))
 }
 
-/// Finds a result and puts it in place. What cannot be put in place counts as not found.
+/// Finds a result, here or elsewhere, and puts it in place. What cannot be put in place counts as not found.
 async fn found(
     work: &Work,
     site: &Site,
     cache: &Arc<Cache>,
     recipe: &Arc<Recipe>,
-    key: Digest,
+    keyed: &Keyed,
 ) -> Result<Option<Done>, Failure> {
-    let step = Arc::clone(&work.name);
-    let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
-    let scratch = site.scratch.clone();
-    let search = move || -> Option<Arc<Action>> {
-        let action = own.find(&step, &key)?;
-        let products = patterns(&recipe.products).ok()?;
-        match own.restore(&step, &action, &products, &scratch) {
-            Ok(()) => Some(action),
-            Err(cache::Lost::Missing) => None,
-            Err(lost) => {
-                own.failed("used", &lost.to_string());
-                None
-            }
+    let mut action = here(work, site, cache, recipe, keyed.digest).await;
+    if action.is_none() && cache.remote().is_some() {
+        let brought = tokio::select! {
+            biased;
+            // Nobody waits for what nobody wants any more.
+            () = site.cancel.cancelled() => false,
+            brought = cache.fetch(&keyed.key, keyed.digest, &keyed.text) => brought,
+        };
+        if brought {
+            action = here(work, site, cache, recipe, keyed.digest).await;
         }
-    };
-    let Ok(Some(action)) = spawn_blocking(search).await else {
+    }
+    let Some(action) = action else {
         return Ok(None);
     };
     for (name, patterns) in &work.artifacts {
@@ -300,11 +342,7 @@ async fn found(
     let mut capture = Capture::new(site);
     if let Some(log) = action.log {
         let blob = cache.store().blob(&log.digest);
-        let sound = {
-            let cache = Arc::clone(cache);
-            spawn_blocking(move || cache.store().verify(&log.digest)).await
-        };
-        if !matches!(sound, Ok(Ok(_))) || capture.replay(site, &blob).await.is_err() {
+        if capture.replay(site, &blob).await.is_err() {
             return Ok(None);
         }
     }
@@ -312,7 +350,42 @@ async fn found(
         warn(site, text).await;
     }
     cache.used(&work.name, &action);
-    Ok(Some(hit(&action, key)))
+    Ok(Some(hit(&action, keyed.digest)))
+}
+
+/// Finds a result in the store of this machine and puts it in place; its log is there as well.
+async fn here(
+    work: &Work,
+    site: &Site,
+    cache: &Arc<Cache>,
+    recipe: &Arc<Recipe>,
+    key: Digest,
+) -> Option<Arc<Action>> {
+    let step = Arc::clone(&work.name);
+    let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
+    let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
+    let search = move || -> Option<Arc<Action>> {
+        let action = own.find(&step, &key)?;
+        if rivals.contested(vertex, &paths(&action)).is_some() {
+            return None;
+        }
+        let products = patterns(&recipe.products).ok()?;
+        let others = |path: &str| rivals.contested(vertex, &[path]).is_some();
+        let log = action.log.map(|log| own.store().verify(&log.digest));
+        let whole = log.transpose().and_then(|_| {
+            let restored = own.restore(&step, &action, &products, &scratch, &others);
+            restored.map(|()| Arc::clone(&action))
+        });
+        match whole {
+            Ok(action) => Some(action),
+            Err(cache::Lost::Missing) => None,
+            Err(lost) => {
+                own.failed("used", &lost.to_string());
+                None
+            }
+        }
+    };
+    spawn_blocking(search).await.ok()?
 }
 
 /// Keeps what a step made, unless its inputs are not any more what they were when it began.
@@ -344,6 +417,7 @@ async fn kept(
     let (root, log, printed) = (site.root.clone(), site.log.clone(), printed.clone());
     let (artifacts, values) = (work.artifacts.clone(), done.outputs.clone());
     let origin = site.origin.clone();
+    let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
     let keep = move || -> Result<Option<Arc<Action>>, String> {
         let after = keyed(&recipe, &root, &own, &printed)?;
         if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
@@ -362,6 +436,12 @@ async fn kept(
             key: &before.text,
             products: &patterns(&recipe.products)?,
             artifacts: artifacts?,
+            contested: &|paths| {
+                let (path, other) = rivals.contested(vertex, paths)?;
+                Some(format!(
+                    "{path} may as well be of {other}, which runs beside it and has the same outputs"
+                ))
+            },
             values,
             log: log.as_deref(),
             millis,

@@ -17,8 +17,10 @@ use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::resume::Resumed;
+use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
+use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
@@ -58,6 +60,8 @@ pub struct Options {
     pub scratch: PathBuf,
     /// The results of earlier runs; `None`: everything runs, and nothing is kept.
     pub cache: Option<Arc<Cache>>,
+    /// How long results may still be sent elsewhere when everything else has ended.
+    pub remote_wait: Duration,
     /// Steps that run whatever the cache has, by name or stage; their results are not kept either.
     pub uncached: Vec<String>,
     /// What an earlier run has done that this one continues.
@@ -87,6 +91,7 @@ impl Options {
             outer: OuterCi::None,
             record: None,
             cache: None,
+            remote_wait: Duration::ZERO,
             uncached: Vec::new(),
             resumed: None,
             cancel: CancellationToken::new(),
@@ -134,7 +139,7 @@ pub async fn run(
         outcome,
         elapsed: dispatch.now(),
     });
-    dispatch.sync();
+    dispatch.end();
     outcome
 }
 
@@ -169,8 +174,10 @@ struct Dispatch<'a> {
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
+    rivals: Arc<Rivals>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
+    spares: Spares,
     tasks: JoinSet<()>,
     news: mpsc::Sender<News>,
     masker: Arc<Masker>,
@@ -219,7 +226,9 @@ impl<'a> Dispatch<'a> {
             owes: true,
             at_once: VecDeque::new(),
             printed: Arc::default(),
+            rivals: Arc::new(Rivals::of(plan)),
             undo_began: BTreeMap::new(),
+            spares: Spares::default(),
             tasks: JoinSet::new(),
             news,
             kill: CancellationToken::new(),
@@ -273,6 +282,7 @@ impl<'a> Dispatch<'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
+            self.flush();
             tokio::select! {
                 biased;
                 (number, name) = signals.next() => {
@@ -291,6 +301,9 @@ impl<'a> Dispatch<'a> {
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.joined(ended),
                 _ = tick.tick() => self.subscribers.iter_mut().for_each(|s| s.tick()),
             }
+        }
+        if self.cancelled_by.is_none() {
+            self.finish_remote(&mut signals).await;
         }
         self.outcome()
     }
@@ -329,6 +342,7 @@ impl<'a> Dispatch<'a> {
             return false;
         }
         self.cancelled_by = Some(number);
+        self.leave_remote();
         let running: Vec<StepName> = self
             .begun
             .keys()
@@ -565,10 +579,36 @@ impl<'a> Dispatch<'a> {
         }
     }
 
+    /// Waits for what is still being sent elsewhere; whoever wants the run to end does not wait.
+    async fn finish_remote(&mut self, signals: &mut Signals) {
+        let cache = self.options.cache.clone();
+        let Some(remote) = cache.as_ref().and_then(|c| c.remote()) else {
+            return;
+        };
+        // What has happened is told before, not after.
+        self.flush();
+        let orphaned = guardian::orphaned();
+        tokio::select! {
+            biased;
+            _ = signals.next() => {}
+            () = orphaned.cancelled() => {}
+            () = self.options.cancel.cancelled() => {}
+            () = remote.finish(self.options.remote_wait) => {}
+        }
+        remote.stop();
+    }
+
+    /// A run that is to end asks nobody elsewhere any more.
+    fn leave_remote(&self) {
+        if let Some(remote) = self.options.cache.as_ref().and_then(|c| c.remote()) {
+            remote.stop();
+        }
+    }
+
     fn close_cache(&mut self) {
         if let Some(cache) = self.options.cache.take() {
             cache.close();
-            if let Some(text) = cache.trouble() {
+            while let Some(text) = cache.trouble() {
                 self.warn(&text);
             }
         }
@@ -615,7 +655,22 @@ impl<'a> Dispatch<'a> {
     }
 
     fn sync(&mut self) {
-        if let Some(e) = self.journal.as_mut().and_then(|j| j.sync().err()) {
+        self.record(Journal::sync);
+    }
+
+    /// Before anything is waited for: whoever waits outside for what happened finds it.
+    fn flush(&mut self) {
+        self.record(Journal::flush);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn end(&mut self) {
+        self.record(Journal::end);
+        self.subscribers.iter_mut().for_each(|s| s.flush());
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Journal) -> std::io::Result<()>) {
+        if let Some(e) = self.journal.as_mut().and_then(|j| write(j).err()) {
             self.journal = None;
             self.warn(&format!("the run is no longer recorded: {e}"));
         }

@@ -1,6 +1,7 @@
 //! What a job sees of the world: a short list of variables from outside, what the file declares, what pipe adds.
 
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 
@@ -138,40 +139,42 @@ const fn given(name: &'static str, what: &'static str) -> Given {
 pub struct Environment(IndexMap<OsString, OsString>);
 
 impl Environment {
-    /// What `outer` has of the list, and of the names in `also`.
-    pub fn passed(outer: impl Iterator<Item = (OsString, OsString)>, also: &[String]) -> Self {
-        Self::of(outer, also, &|_| true)
+    /// What the environment of this process has of the list, and of the names in `also`.
+    #[must_use]
+    pub fn passed(also: &[String]) -> Self {
+        /// The same for every job of a run.
+        static LISTED: LazyLock<Environment> = LazyLock::new(|| Environment::listed(|_| true));
+        LISTED.clone().and(also)
     }
 
     /// The same for a job in a container; programs, home and language are those of its image.
-    pub fn passed_into_container(
-        outer: impl Iterator<Item = (OsString, OsString)>,
-        also: &[String],
-    ) -> Self {
-        let mut env = Self::of(outer, also, &|p| p.travels);
-        // There is nobody of the caller's number in most images.
-        for name in ["USER", "LOGNAME"] {
-            env.0
-                .entry(name.into())
-                .or_insert_with(|| OsString::from("pipe"));
-        }
-        env
+    #[must_use]
+    pub fn passed_into_container(also: &[String]) -> Self {
+        static LISTED: LazyLock<Environment> = LazyLock::new(|| {
+            let mut listed = Environment::listed(|p| p.travels);
+            // There is nobody of the caller's number in most images.
+            listed.set("USER", "pipe");
+            listed.set("LOGNAME", "pipe");
+            listed
+        });
+        LISTED.clone().and(also)
     }
 
-    fn of(
-        outer: impl Iterator<Item = (OsString, OsString)>,
-        also: &[String],
-        passes: &dyn Fn(&Passed) -> bool,
-    ) -> Self {
-        let wanted = |name: &str| {
-            let listed = PASSED.iter().any(|p| passes(p) && p.is(name));
-            listed || also.iter().any(|a| a == name)
+    fn listed(passes: fn(&Passed) -> bool) -> Self {
+        let listed = |name: &OsString| {
+            let name = name.to_str();
+            name.is_some_and(|name| PASSED.iter().any(|p| passes(p) && p.is(name)))
         };
-        Self(
-            outer
-                .filter(|(name, _)| name.to_str().is_some_and(wanted))
-                .collect(),
-        )
+        Self(std::env::vars_os().filter(|(n, _)| listed(n)).collect())
+    }
+
+    fn and(mut self, also: &[String]) -> Self {
+        for name in also {
+            if let Some(value) = std::env::var_os(name) {
+                self.set(name, value);
+            }
+        }
+        self
     }
 
     /// Whether a variable of the short list is part of the key of a result.

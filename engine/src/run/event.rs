@@ -138,4 +138,7 @@ pub trait Subscriber {
 
     /// Called several times a second, for elapsed times on a screen.
     fn tick(&mut self) {}
+
+    /// Called before the run waits, and at its end: whatever was gathered is shown.
+    fn flush(&mut self) {}
 }

@@ -13,11 +13,14 @@ pub mod outcome;
 mod place;
 mod prepare;
 mod recipe;
+pub mod remote;
 mod results;
 pub mod resume;
+mod rivals;
 pub mod schedule;
 pub mod secrets;
 mod signals;
+mod spare;
 mod tools;
 mod work;
 

@@ -172,7 +172,11 @@ pub(super) fn work(
             .iter()
             .map(|a| (a.name.value.clone(), texts(&a.paths)))
             .collect(),
-        kept: job.caches.iter().map(|c| directory(c, options)).collect(),
+        kept: job
+            .caches
+            .iter()
+            .map(|c| directory(plan, c, options))
+            .collect(),
         takes,
         recipe: recipe.map(Arc::new),
         env,
@@ -215,14 +219,8 @@ fn contained_of(
 ) -> Result<Option<Contained>, Failure> {
     let (pipeline, request) = (&plan.pipeline, &plan.request);
     contained::contained(job, &|template| {
-        let filled = plan::fill(
-            template,
-            pipeline,
-            request,
-            &planned.leg,
-            &planned.env,
-            facts,
-        );
+        let env: Vec<plan::Variable> = planned.env.iter().cloned().collect();
+        let filled = plan::fill(template, pipeline, request, &planned.leg, &env, facts);
         let filled = filled.map_err(|missing| no_value(&missing[0]))?;
         let text = filled.to_string();
         filled
@@ -334,10 +332,9 @@ fn environment(
         .chain(&job.pass_env)
         .map(|n| n.value.clone())
         .collect();
-    let outer = std::env::vars_os();
     let mut env = match job.container {
-        None => Environment::passed(outer, &also),
-        Some(_) => Environment::passed_into_container(outer, &also),
+        None => Environment::passed(&also),
+        Some(_) => Environment::passed_into_container(&also),
     };
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
@@ -379,19 +376,29 @@ fn environment(
 }
 
 /// A kept directory on this machine: where the path says, `~` being the home that the job gets.
-fn directory(cache: &KeptDirectory, options: &Options) -> Directory {
+///
+/// In a CI a home may be new every time. On a laptop it lasts, and belongs to more than this pipeline: a copy of a package
+/// manager's whole store would help nobody.
+fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory {
     let path = &cache.path.value;
     let home = path.strip_prefix("~/").zip(std::env::var_os("HOME"));
+    let in_home = path.strip_prefix("~/").map(PathBuf::from);
     let values =
         |parts: &[dsl::source::Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
+    let path = match home {
+        Some((rest, home)) => PathBuf::from(home).join(rest),
+        None => options.root.join(path),
+    };
+    let lasts = plan.request.context.provider.is_none() && !path.starts_with(&options.root);
     Directory {
         name: cache.name.value.clone(),
-        in_home: path.strip_prefix("~/").map(PathBuf::from),
-        path: match home {
-            Some((rest, home)) => PathBuf::from(home).join(rest),
-            None => options.root.join(path),
+        in_home,
+        path,
+        key: if lasts {
+            Vec::new()
+        } else {
+            values(&cache.key)
         },
-        key: values(&cache.key),
         shorter: cache.restore.iter().map(|parts| values(parts)).collect(),
     }
 }

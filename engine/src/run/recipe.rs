@@ -1,6 +1,7 @@
 //! What decides the result of a step, as far as it is known before a file is read. Reads nothing, starts nothing.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use dsl::model::{Command, Job, KeyPart, Shell, Step, StepId, StepKind};
@@ -146,13 +147,13 @@ fn known_parts(job: &Job, secret: &dyn Fn(&str) -> Option<String>) -> BTreeMap<S
         .map(|p| known_part(&p.value, secret));
     let mut parts = BTreeMap::new();
     for (name, value) in named {
-        // Two texts are two parts.
-        let known = parts.entry(name).or_insert_with(String::new);
-        known.push_str(&value);
-        known.push('\n');
-    }
-    for value in parts.values_mut() {
-        value.pop();
+        // Two texts are two parts, and not one with both in it.
+        let (mut own, mut at) = (name.clone(), 1);
+        while parts.contains_key(&own) {
+            at += 1;
+            own = format!("{name} {at}");
+        }
+        parts.insert(own, value);
     }
     parts
 }
@@ -167,7 +168,7 @@ pub(super) fn known_part(
         KeyPart::Arch => ("arch".to_owned(), std::env::consts::ARCH.to_owned()),
         KeyPart::Text(text) => ("text".to_owned(), text.clone()),
         KeyPart::Env(name) => {
-            let value = std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+            let value = std::env::var_os(name).map(|v| exact(&v));
             let value = value.map_or("not set".to_owned(), |v| {
                 secret(&v).unwrap_or_else(|| format!("{v:?}"))
             });
@@ -178,7 +179,7 @@ pub(super) fn known_part(
 }
 
 /// Patterns of everything that a job makes.
-fn products(job: &Job) -> Vec<String> {
+pub(super) fn products(job: &Job) -> Vec<String> {
     let artifacts = job.artifacts.iter().flat_map(|a| &a.paths);
     let all = job.outputs.iter().chain(artifacts);
     all.map(|p| p.value.clone()).collect()
@@ -266,9 +267,17 @@ pub(super) fn variables(
     let vars = env.vars().into_iter();
     let named = vars.filter_map(|(name, value)| {
         let name = name.to_str().filter(|n| counts(n))?.to_owned();
-        let value = value.to_string_lossy().into_owned();
+        let value = exact(&value);
         let value = secret(&value).unwrap_or(value);
         Some((name, value))
     });
     named.collect()
+}
+
+/// A text for a value; two values never have the same, also where they are not UTF-8.
+fn exact(value: &OsStr) -> String {
+    match value.to_str() {
+        Some(text) => text.to_owned(),
+        None => format!("not UTF-8: {value:?}"),
+    }
 }

@@ -162,13 +162,3 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     }
     Ok(outputs)
 }
-
-/// Makes an empty file. What another job has put in its place, a pipe that nobody reads perhaps, goes.
-pub(super) fn fresh(path: &Path) -> std::io::Result<()> {
-    let _ = std::fs::remove_file(path);
-    File::options()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map(drop)
-}

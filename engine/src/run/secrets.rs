@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dsl::model::{SecretSource, StepKind};
+use dsl::model::{Pipeline, SecretSource, StepKind};
 use dsl::units::show_duration;
 use indexmap::IndexMap;
 use secrecy::SecretString;
@@ -42,32 +42,42 @@ pub fn resolve(
     root: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secrets, Vec<NoSecret>> {
+    let steps = plan.steps().map(|(_, step)| plan.definition(step));
+    let names = steps.filter_map(|step| match &step.kind {
+        StepKind::Job(job) => Some(job.secrets.iter().map(|n| n.value.as_str())),
+        _ => None,
+    });
+    named(&plan.pipeline, names.flatten(), root, env)
+}
+
+/// Reads secrets by their names.
+///
+/// # Errors
+/// Every secret that has no value.
+pub fn named<'a>(
+    pipeline: &Pipeline,
+    names: impl Iterator<Item = &'a str>,
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secrets, Vec<NoSecret>> {
     let mut values = Secrets::new();
     let mut errors = Vec::new();
-    for (_, step) in plan.steps() {
-        let names = match &plan.definition(step).kind {
-            StepKind::Job(job) => &job.secrets,
-            _ => continue,
+    for name in names {
+        if values.contains_key(name) || errors.iter().any(|e: &NoSecret| e.name == name) {
+            continue;
+        }
+        let Some(secret) = pipeline.secrets.get(name) else {
+            continue;
         };
-        for name in names {
-            if values.contains_key(&name.value)
-                || errors.iter().any(|e: &NoSecret| e.name == name.value)
-            {
-                continue;
+        match read(&secret.source, root, env) {
+            Ok(value) => {
+                values.insert(name.to_owned(), value);
             }
-            let Some(secret) = plan.pipeline.secrets.get(&name.value) else {
-                continue;
-            };
-            match read(&secret.source, root, env) {
-                Ok(value) => {
-                    values.insert(name.value.clone(), value);
-                }
-                Err((why, help)) => errors.push(NoSecret {
-                    name: name.value.clone(),
-                    why,
-                    help,
-                }),
-            }
+            Err((why, help)) => errors.push(NoSecret {
+                name: name.to_owned(),
+                why,
+                help,
+            }),
         }
     }
     if errors.is_empty() {

@@ -19,6 +19,8 @@ use super::environment::Environment;
 use super::outcome::Failure;
 use super::place::{self, Place};
 use super::recipe::Recipe;
+use super::rivals::Rivals;
+use super::spare::{Spare, Spares};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
 use crate::container::Engine;
@@ -65,6 +67,8 @@ pub(super) struct Site {
     pub(super) log: Option<PathBuf>,
     /// A folder for files that live as long as the run.
     pub(super) scratch: PathBuf,
+    /// Files in it that can be used again.
+    pub(super) spares: Spares,
     pub(super) masker: Arc<Masker>,
     pub(super) outer: OuterCi,
     pub(super) grace: Duration,
@@ -77,6 +81,8 @@ pub(super) struct Site {
     pub(super) vertex: u32,
     /// What the commands of keys printed in this run.
     pub(super) printed: Arc<tools::Printed>,
+    /// Which steps of this run may make the same files.
+    pub(super) rivals: Arc<Rivals>,
     /// Who makes the results of this run, for a person.
     pub(super) origin: Arc<str>,
     /// The container engine, where the run needs one.
@@ -300,7 +306,7 @@ async fn tried(
     let outputs = site
         .scratch
         .join(format!("output-{}-{attempt}", site.vertex));
-    results::fresh(&outputs).map_err(|e| {
+    let outputs = site.spares.file(outputs).map_err(|e| {
         let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
         NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
@@ -313,14 +319,14 @@ async fn tried(
         &site.cancel,
         deadline,
         attempt,
-        Some(&outputs),
+        Some(outputs.path()),
     )
     .await?;
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
     let mut kept = Vec::new();
-    let handed_on = hand_on(work, site, &outputs, &mut kept);
+    let handed_on = hand_on(work, site, outputs, &mut kept);
     if handed_on.is_err() {
         kept.iter().for_each(|k| results::forget(k, site));
     }
@@ -331,13 +337,17 @@ async fn tried(
 fn hand_on(
     work: &Work,
     site: &Site,
-    outputs: &Path,
+    outputs: Spare,
     kept: &mut Vec<results::Kept>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     for (name, patterns) in &work.artifacts {
         kept.push(results::keep(name, patterns, site)?);
     }
-    results::read(outputs)
+    if outputs.is_untouched() {
+        site.spares.take_back(outputs);
+        return Ok(BTreeMap::new());
+    }
+    results::read(outputs.path())
 }
 
 /// Until the grace after the first signal is over.

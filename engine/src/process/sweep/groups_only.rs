@@ -21,6 +21,10 @@ const NOTHING: Found = Found {
     unsure: false,
 };
 
+pub(super) fn has_no_orphans() -> bool {
+    false
+}
+
 pub(super) fn descendants() -> Found {
     NOTHING
 }

@@ -5,7 +5,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpgrp, getpid, kill_process,
     kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
 };
-use std::{cell::Cell, collections::BTreeMap, fs};
+use rustix::thread::gettid;
+use std::{cell::Cell, collections::BTreeMap, fs, os::unix::fs::FileExt, sync::LazyLock};
 
 /// A process by its number and the time of its start, which no later process shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,6 +143,51 @@ fn signal(process: Process, signal: Signal) -> Option<Stat> {
     Some(now)
 }
 
+/// Whether this process takes over orphans and has none: all its children are leaders.
+pub(super) fn has_no_orphans() -> bool {
+    // Held while a leader is started, so that none is taken for an orphan.
+    let leaders = leaders();
+    matches!(child_subreaper(), Ok(Some(_)))
+        && adopted().is_some_and(|all| all.iter().all(|pid| leaders.contains(pid)))
+}
+
+/// The children of this process among which all orphans are; `None` where that cannot be said.
+///
+/// The kernel gives an orphan to the first thread that lives, which is the main one.
+fn adopted() -> Option<Vec<i32>> {
+    /// Kept open: this is asked at the end of every process.
+    static OF_MAIN: LazyLock<Option<fs::File>> = LazyLock::new(|| {
+        let main = getpid();
+        fs::File::open(format!("/proc/{main}/task/{main}/children")).ok()
+    });
+    if gettid() != getpid() {
+        // The main thread may be gone.
+        return Some(children(getpid().as_raw_pid()));
+    }
+    list(OF_MAIN.as_ref()?)
+}
+
+/// So much of a list the kernel gives at once, in whole numbers: less than that is the end of the list.
+const PAGE: usize = 4096;
+
+/// More than a number and a blank are long.
+const LONGEST: usize = 16;
+
+/// Reads a list of children from its beginning.
+fn list(file: &fs::File) -> Option<Vec<i32>> {
+    let (mut text, mut length) = (vec![0; PAGE], 0);
+    loop {
+        let count = file.read_at(&mut text[length..], length as u64).ok()?;
+        length += count;
+        if count < PAGE - LONGEST {
+            break;
+        }
+        text.resize(length + PAGE, 0);
+    }
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    Some(numbers(text).collect())
+}
+
 pub(super) fn reap_orphans() {
     let own = getpgrp().as_raw_pid();
     let leaders = leaders();
@@ -214,7 +260,7 @@ fn children(parent: i32) -> Vec<i32> {
     };
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(text) => all.extend(text.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
+            Ok(text) => all.extend(numbers(&text)),
             // A kernel without this file: the long way.
             Err(_) if parent == getpid().as_raw_pid() || thread.path().exists() => {
                 let every = everything().into_iter();
@@ -227,6 +273,10 @@ fn children(parent: i32) -> Vec<i32> {
         }
     }
     all
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = i32> {
+    text.split(' ').filter_map(|pid| pid.parse().ok())
 }
 
 fn everything() -> Vec<Stat> {
@@ -293,6 +343,30 @@ mod tests {
             })
         );
         assert_eq!(parse(42, b"42 (a"), None);
+    }
+
+    #[test]
+    fn a_list_of_children_is_read_to_its_end_however_long_it_is() {
+        let mut all = Vec::new();
+        let mut numbers = Vec::new();
+        let mut length = 0;
+        // The kernel gives it in pieces.
+        while length < PAGE + PAGE / 8 {
+            let sleep = std::process::Command::new("sleep").arg("60").spawn();
+            let child = sleep.unwrap();
+            let pid = Pid::from_child(&child).as_raw_pid();
+            length += format!("{pid} ").len();
+            numbers.push(pid);
+            all.push(child);
+        }
+        let file = fs::File::open("/proc/thread-self/children").unwrap();
+        let seen = [list(&file), list(&file)];
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(seen, [Some(numbers.clone()), Some(numbers)]);
+        assert_eq!(list(&file), Some(Vec::new()));
     }
 
     #[test]

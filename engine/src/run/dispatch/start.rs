@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Begun, Dispatch};
 use crate::plan::{RunFacts, VertexId};
+use crate::record::Journal;
+use crate::run::caching::{self, AtOnce};
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
-use crate::run::{caching, prepare, results};
+use crate::run::{prepare, results};
 
 impl Dispatch<'_> {
     pub(super) fn start(&mut self, vertex: u32) {
@@ -40,9 +42,11 @@ impl Dispatch<'_> {
         let work = armed.and_then(|()| self.work(vertex));
         let site = self.site(vertex, cancel);
         let cache = self.options.cache.clone();
-        if let (Ok(work), Some(cache)) = (&work, &cache)
-            && let Some((done, lines)) = caching::at_once(work, &site, cache)
-        {
+        let looked = match (&work, &cache) {
+            (Ok(work), Some(cache)) => caching::at_once(work, &site, cache),
+            _ => AtOnce::Unknown,
+        };
+        if let AtOnce::Hit(done, lines) = looked {
             if !lines.is_empty() {
                 self.emit(&Event::Output { step, lines });
             }
@@ -52,7 +56,7 @@ impl Dispatch<'_> {
         self.emit(&Event::StepStarted { step });
         self.tasks.spawn(async move {
             let done = match (work, cache) {
-                (Ok(work), Some(cache)) => caching::run(work, &site, &cache).await,
+                (Ok(work), Some(cache)) => caching::run(work, &site, &cache, looked).await,
                 (Ok(work), None) => work::work(&work, &site).await,
                 (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
@@ -106,6 +110,8 @@ impl Dispatch<'_> {
         if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
             return Ok(());
         }
+        // What happened before is no part of this: it is recorded, or told not to be.
+        self.record(Journal::flush);
         let event = Event::Armed { step: step.clone() };
         let at = self.now();
         let written = match &mut self.journal {
@@ -168,6 +174,7 @@ impl Dispatch<'_> {
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
             scratch: self.options.scratch.clone(),
+            spares: self.spares.clone(),
             masker: Arc::clone(&self.masker),
             outer: self.options.outer,
             grace: self.options.grace,
@@ -176,6 +183,7 @@ impl Dispatch<'_> {
             news: self.news.clone(),
             vertex,
             printed: Arc::clone(&self.printed),
+            rivals: Arc::clone(&self.rivals),
             origin: Arc::clone(&self.origin),
             engine: self.options.engine.clone(),
         }

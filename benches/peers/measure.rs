@@ -1,0 +1,141 @@
+//! Runs one program and says how long it took and how much memory it and what it started held. Does not know what it ran.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How the memory is measured, for people.
+pub const MEMORY: &str = "peak memory: VmHWM of all processes of the tree that are alive together, added up; memory shared \
+     before an exec counts once; looked at every 10 ms, in the first 100 ms every 1 ms";
+
+/// How often, when a run is not a short one.
+const LATER: Duration = Duration::from_millis(10);
+
+/// What came of one run.
+pub struct Run {
+    pub time: Duration,
+    /// In KiB; nothing where nobody looked.
+    pub peak: u64,
+    /// What went wrong.
+    pub fault: Option<String>,
+}
+
+/// How often the memory is looked at in the beginning.
+pub const NOW_AND_THEN: Duration = Duration::from_millis(1);
+/// All the time: the run is watched, not timed.
+pub const ALL_THE_TIME: Duration = Duration::ZERO;
+
+/// Runs a program to its end, or until it has taken too long.
+pub fn run(command: &mut Command, limit: Duration, looks: Duration) -> Run {
+    // What was written before must not be paid for now.
+    rustix::fs::sync();
+    let began = Instant::now();
+    let mut child = match command.stdin(Stdio::null()).process_group(0).spawn() {
+        Ok(child) => child,
+        Err(e) => return failed(format!("does not start: {e}")),
+    };
+    let pid = child.id();
+    let (over, ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(move || watch(pid, began, (limit, looks), &ended));
+        let status = child.wait();
+        let time = began.elapsed();
+        drop(over);
+        let (peak, late) = watcher.join().expect("the watcher does not panic");
+        let fault = match status {
+            _ if late => Some(format!("stopped after {} s", limit.as_secs())),
+            Ok(status) => (!status.success()).then(|| status.to_string()),
+            Err(e) => Some(e.to_string()),
+        };
+        Run { time, peak, fault }
+    })
+}
+
+/// Times what this program does itself.
+pub fn time(work: impl FnOnce()) -> Run {
+    rustix::fs::sync();
+    let began = Instant::now();
+    work();
+    Run {
+        time: began.elapsed(),
+        peak: 0,
+        fault: None,
+    }
+}
+
+fn failed(fault: String) -> Run {
+    Run {
+        time: Duration::ZERO,
+        peak: 0,
+        fault: Some(fault),
+    }
+}
+
+/// Looks at the memory until the run has ended, and ends it when it is too late.
+fn watch(
+    pid: u32,
+    began: Instant,
+    (limit, looks): (Duration, Duration),
+    ended: &Receiver<()>,
+) -> (u64, bool) {
+    let (mut peak, mut late) = (0, false);
+    loop {
+        peak = peak.max(held_by_tree(pid));
+        let young = began.elapsed() < Duration::from_millis(100);
+        let pause = if young { looks } else { LATER };
+        if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return (peak, late);
+        }
+        if began.elapsed() > limit && !late {
+            late = true;
+            if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// The peak sizes of the processes that are alive now, in KiB.
+fn held_by_tree(root: u32) -> u64 {
+    let mut open = vec![root];
+    let mut seen = Vec::new();
+    let mut sum = 0;
+    while let Some(pid) = open.pop() {
+        // A process that has not called exec yet has the stack, and so the memory, of the one that started it.
+        if let Some((stack, size)) = size(pid)
+            && !seen.contains(&stack)
+        {
+            seen.push(stack);
+            sum += size;
+        }
+        open.extend(children(pid));
+    }
+    sum
+}
+
+/// Where the stack of a process begins, and its peak size in KiB.
+fn size(pid: u32) -> Option<(u64, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Fields 1 and 2 end with the last `)`; this is field 28.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let stack = fields.split_whitespace().nth(28 - 3)?.parse().ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let high = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some((stack, high.split_whitespace().next()?.parse().ok()?))
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let files = threads.into_iter().flatten().flatten();
+    let texts = files.filter_map(|t| std::fs::read_to_string(t.path().join("children")).ok());
+    texts
+        .flat_map(|t| {
+            t.split_whitespace()
+                .filter_map(|w| w.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}

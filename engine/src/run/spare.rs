@@ -1,0 +1,138 @@
+//! Empty files for the outputs of steps. What a step left empty becomes the next one's file: making a file costs as much
+//! as a short command. Knows no steps.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::process;
+
+/// The files of a run that nobody uses now.
+#[derive(Clone, Default)]
+pub(super) struct Spares(Arc<Mutex<Vec<Spare>>>);
+
+/// An empty file, with a name that only its step knew.
+pub(super) struct Spare {
+    path: PathBuf,
+    made: Traits,
+}
+
+/// What must be the same for a file to be as it was made.
+#[derive(PartialEq)]
+struct Traits {
+    file: (u64, u64),
+    mode: u32,
+    owner: (u32, u32),
+    names: u64,
+    length: u64,
+}
+
+impl Spares {
+    /// An empty file by this name.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn file(&self, path: PathBuf) -> io::Result<Spare> {
+        let spare = self.list().pop();
+        match spare {
+            Some(spare) if std::fs::rename(&spare.path, &path).is_ok() => {
+                Ok(Spare { path, ..spare })
+            }
+            _ => fresh(path),
+        }
+    }
+
+    /// Takes an untouched file back if nobody is left who could write to it: whoever outlives a step is an orphan.
+    pub(super) fn take_back(&self, spare: Spare) {
+        if process::has_no_orphans() {
+            self.list().push(spare);
+        }
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Spare>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spare {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is as it was made.
+    pub(super) fn is_untouched(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| now.is_file() && Traits::of(&now) == self.made)
+    }
+}
+
+impl Traits {
+    fn of(data: &Metadata) -> Self {
+        Self {
+            file: (data.dev(), data.ino()),
+            mode: data.mode(),
+            owner: (data.uid(), data.gid()),
+            names: data.nlink(),
+            length: data.len(),
+        }
+    }
+}
+
+/// Makes an empty file. What another job has put in its place, a pipe that nobody reads perhaps, goes.
+fn fresh(path: PathBuf) -> io::Result<Spare> {
+    let _ = std::fs::remove_file(&path);
+    let file = File::options().write(true).create_new(true).open(&path)?;
+    let made = Traits::of(&file.metadata()?);
+    Ok(Spare { path, made })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inode(path: &Path) -> u64 {
+        std::fs::metadata(path).unwrap().ino()
+    }
+
+    #[test]
+    fn a_file_that_was_written_linked_or_replaced_is_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let spoilt: [&dyn Fn(&Path); 5] = [
+            &|path| std::fs::write(path, "a=b\n").unwrap(),
+            &|path| std::fs::hard_link(path, at("link")).unwrap(),
+            &|path| {
+                std::fs::rename(path, at("away")).unwrap();
+                std::os::unix::fs::symlink(at("away"), path).unwrap();
+            },
+            &|path| {
+                let mut rights = std::fs::metadata(path).unwrap().permissions();
+                rights.set_readonly(true);
+                std::fs::set_permissions(path, rights).unwrap();
+            },
+            &|path| std::fs::remove_file(path).unwrap(),
+        ];
+        for spoil in spoilt {
+            let spare = Spares::default().file(at("one")).unwrap();
+            assert!(spare.is_untouched());
+            spoil(spare.path());
+            assert!(!spare.is_untouched());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_used_again_has_the_new_name_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let spares = Spares::default();
+        let one = spares.file(dir.path().join("one")).unwrap();
+        let before = inode(one.path());
+        spares.list().push(one);
+        let two = spares.file(dir.path().join("two")).unwrap();
+        assert_eq!(inode(two.path()), before);
+        assert!(!dir.path().join("one").exists());
+        assert_eq!(std::fs::read(two.path()).unwrap(), b"");
+    }
+}
