@@ -160,7 +160,7 @@ pub static RESTORE: NodeSchema = node(
      Several are tried in order.",
 )
 .rest(PART)
-.example("cache poetry \"~/.cache/pypoetry\" {\n    key os (file)\"poetry.lock\"\n    restore os\n}");
+.example("restore os");
 
 /// `cache` of a job
 pub static CACHE: NodeSchema = node(
