@@ -24,6 +24,7 @@ mod inputs;
 mod output;
 mod processes;
 mod refs;
+mod remote;
 mod resume;
 mod runs;
 mod secrets;
