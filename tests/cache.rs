@@ -2,9 +2,14 @@
 //! a run prints and leaves behind is compared whole.
 
 mod damage;
+mod faults;
 mod kept;
 mod key;
 mod put_back;
+mod secret;
+mod several;
+mod strange;
+mod sweep;
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -113,20 +113,20 @@ fn every_kind_of_project_gets_its_jobs() {
     == rust
     pipeline shop
     stage check {
-        job format { run "cargo fmt --check" }
-        job lint { run "cargo clippy --all-targets -- -D warnings" }
+        job format { inputs "." "!target"; key (run)"rustc --version"; run "cargo fmt --check" }
+        job lint { inputs "." "!target"; key (run)"rustc --version"; run "cargo clippy --all-targets -- -D warnings" }
     }
     stage test {
-        job test { run "cargo test" }
+        job test { inputs "." "!target"; key (run)"rustc --version"; run "cargo test" }
     }
     == a rust workspace
     pipeline app
     stage check {
-        job format { run "cargo fmt --all --check" }
-        job lint { run "cargo clippy --workspace --all-targets -- -D warnings" }
+        job format { inputs "." "!target"; key (run)"rustc --version"; run "cargo fmt --all --check" }
+        job lint { inputs "." "!target"; key (run)"rustc --version"; run "cargo clippy --workspace --all-targets -- -D warnings" }
     }
     stage test {
-        job test { run "cargo test --workspace" }
+        job test { inputs "." "!target"; key (run)"rustc --version"; run "cargo test --workspace" }
     }
     == npm
     pipeline shop
@@ -210,11 +210,11 @@ fn every_kind_of_project_gets_its_jobs() {
     == go
     pipeline shop
     stage check {
-        job vet { run "go vet ./..." }
-        job test { run "go test ./..." }
+        job vet { inputs "."; key (run)"go version"; run "go vet ./..." }
+        job test { inputs "."; key (run)"go version"; run "go test ./..." }
     }
     stage build {
-        job build { run "go build ./..." }
+        job build { inputs "."; key (run)"go version"; run "go build ./..." }
     }
     == make
     pipeline app
@@ -271,12 +271,13 @@ fn a_fresh_rust_project_is_green_at_once() {
        pipeline fresh
 
        // Stages run one after the other; the jobs of a stage run side by side.
+       // A job runs again only when one of its inputs has changed, or what its key prints.
        stage check {
-           job format { run "cargo fmt --check" }
-           job lint { run "cargo clippy --all-targets -- -D warnings" }
+           job format { inputs "." "!target"; key (run)"rustc --version"; run "cargo fmt --check" }
+           job lint { inputs "." "!target"; key (run)"rustc --version"; run "cargo clippy --all-targets -- -D warnings" }
        }
        stage test {
-           job test { run "cargo test" }
+           job test { inputs "." "!target"; key (run)"rustc --version"; run "cargo test" }
        }
 
      Next:

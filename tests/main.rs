@@ -21,6 +21,7 @@ mod examples;
 mod includes;
 mod init;
 mod inputs;
+mod oracle;
 mod output;
 mod processes;
 mod refs;

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::started::{Started, processes_of};
 use crate::support::Project;
 
-const CANARY: &str = "can4ry-T0ken/with+Signs==&more";
+/// A secret of which nothing may appear anywhere.
+pub const CANARY: &str = "can4ry-T0ken/with+Signs==&more";
 
 /// Prints a secret in the usual encodings, through both outputs, as an output value and as an error.
 const LEAKY: &str = r##"
@@ -69,14 +70,16 @@ fn needles() -> Vec<String> {
     all
 }
 
+/// Asserts that a text has the canary in no usual encoding.
 #[track_caller]
-fn has_none(what: &str, text: &str) {
+pub fn has_none(what: &str, text: &str) {
     for needle in needles() {
         assert!(!text.contains(&needle), "{needle} in {what}:\n{text}");
     }
 }
 
-fn scan(folder: &Path) -> usize {
+/// Asserts it of every file beneath a folder; how many there are.
+pub fn scan(folder: &Path) -> usize {
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

@@ -329,8 +329,65 @@ fn sound(project: &Project, what: &str) {
     );
 }
 
+#[test]
+fn only_what_can_be_undone_waits_for_the_disk_and_before_it_begins() {
+    if !has_program("strace") {
+        return skip("there is no `strace`");
+    }
+    let calls = |job: &str| {
+        let project = Project::with(&stage(job));
+        let mut strace = Command::new("strace");
+        strace.args(["-fqq", "-e", "signal=none", "-o", "calls", "-e"]);
+        strace.args(["trace=fsync,fdatasync,execve", PIPE, "run"]);
+        prepared(&project, &mut strace);
+        let _ = project.output(&mut strace).exits(0);
+        let job = |line: &&str| line.contains("\"bash\", \"-euo\"");
+        let name = |line: &str| {
+            line.split([' ', '('])
+                .find(|w| w.contains("sync"))
+                .map(str::to_owned)
+        };
+        let calls = project.read("calls");
+        let calls: Vec<&str> = calls.lines().filter(|l| !l.contains("resumed>")).collect();
+        let begins = calls.iter().position(|l| job(&l)).unwrap();
+        let (before, after) = calls.split_at(begins);
+        let names = |lines: &[&str]| lines.iter().filter_map(|l| name(l)).collect::<Vec<_>>();
+        (names(before), names(after))
+    };
+    let none: [&str; 0] = [];
+    let (before, after) = calls("    job a { run \"echo a\" }");
+    assert_eq!(
+        (before, after),
+        (none.map(str::to_owned).to_vec(), Vec::new())
+    );
+    let (before, after) = calls("    job a { run \"echo a\"; rollback { run \"true\" } }");
+    // The journal, then the names above it: the run, the runs, `.pipe`, the pipeline's folder.
+    assert_eq!(before, ["fdatasync", "fsync", "fsync", "fsync", "fsync"]);
+    // The end of the step, and of the run.
+    assert_eq!(after, ["fdatasync", "fdatasync"]);
+}
+
+#[test]
+fn what_has_happened_is_recorded_and_shown_while_the_run_waits() {
+    use std::io::BufRead;
+    let project = Project::with(&stage(
+        "    job a { run \"echo one; while ! test -e go; do sleep 0.05; done\" }",
+    ));
+    for (id, format, told) in [(1, "plain", "a | one"), (2, "json", r#""lines":["one"]"#)] {
+        let mut command = project.command(&["run", "--format", format]);
+        let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut shown = std::io::BufReader::new(run.stdout.take().unwrap()).lines();
+        assert!(shown.any(|line| line.unwrap().contains(told)), "{format}");
+        let journal = project.read(&format!(".pipe/runs/{id}/journal"));
+        assert!(journal.contains("\"step-started\""), "{journal}");
+        project.write("go", "");
+        assert!(run.wait().unwrap().success());
+        std::fs::remove_file(project.path("go")).unwrap();
+    }
+}
+
 /// Runs shell text as root of a mount namespace of its own; `None` where that is not possible.
-fn in_namespace(project: &Project, text: &str) -> Option<Output> {
+pub fn in_namespace(project: &Project, text: &str) -> Option<Output> {
     let mut probe = Command::new("unshare");
     prepared(project, probe.args(["-rm", "true"]));
     let alone: &[&str] = match probe.stderr(Stdio::null()).status() {

@@ -27,13 +27,22 @@ pub fn run(under: &Path, settings: &Settings, peers: &[Peer]) {
                 println!("\n## {}, {count} jobs: left out: {why}", shape.name);
                 continue;
             }
+            let pipe_was_in = has_pipe(&able);
             if let Some((before, table)) = &last {
                 able.retain(|peer| is_quick_enough(peer, *before, table, count, settings));
+            }
+            if pipe_was_in && !has_pipe(&able) {
+                println!("\n## {}, {count} jobs: left out, as pipe is", shape.name);
+                break;
             }
             let table = one(under, settings, *shape, count, &able);
             last = Some((count, table));
         }
     }
+}
+
+fn has_pipe(peers: &[&Peer]) -> bool {
+    peers.iter().any(|peer| peer.name == "pipe")
 }
 
 /// Whether a peer would be within the limit if it needed as long for each job as before.
@@ -85,12 +94,12 @@ fn one(under: &Path, settings: &Settings, shape: Shape, count: usize, peers: &[&
     let bases = ["bare loop", "ninja", "ninja", "cp -r"];
     let sections = STEPS.map(Step::name).into_iter().zip(bases);
     let mut table = Table::new(title, &sections.collect::<Vec<_>>());
-    let times = rounds(settings, peers, |peer| match peer {
+    let rounds = rounds(settings, peers, |peer| match peer {
         Some(peer) => work.visit(peer, settings, &mut table),
         None => floors(&site, &graph, settings, &mut table),
     });
     fs::remove_dir_all(&site.folder).expect("the folder is removed");
-    table.print(times);
+    table.print(rounds);
     table
 }
 

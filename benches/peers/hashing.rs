@@ -37,11 +37,11 @@ pub fn run(under: &Path, settings: &Settings, peers: &[Peer]) {
         (Step::UpToDate.name(), "walk and stat"),
     ];
     let mut table = Table::new(title, &sections);
-    let times = rounds(settings, &able, |peer| match peer {
+    let rounds = rounds(settings, &able, |peer| match peer {
         Some(peer) => work.visit(peer, settings, &mut table),
         None => floors(&site, settings, &mut table),
     });
-    table.print(times);
+    table.print(rounds);
     fs::remove_dir_all(&site.folder).expect("the folder is removed");
 }
 

@@ -54,11 +54,11 @@ fn one(under: &Path, settings: &Settings, peers: &[&Peer], files: usize, bytes: 
     let bases = ["bare loop", "stat loop", "cp -r"];
     let sections = STEPS.map(Step::name).into_iter().zip(bases);
     let mut table = Table::new(title, &sections.collect::<Vec<_>>());
-    let times = rounds(settings, peers, |peer| match peer {
+    let rounds = rounds(settings, peers, |peer| match peer {
         Some(peer) => work.visit(peer, settings, &mut table),
         None => floors(&site, &jobs, &mut table),
     });
-    table.print(times);
+    table.print(rounds);
     fs::remove_dir_all(&site.folder).expect("the folder is removed");
     fs::remove_dir_all(&payload).expect("the folder is removed");
 }

@@ -23,6 +23,8 @@ struct Row {
 /// All that was measured of one subject.
 pub struct Table {
     title: String,
+    /// How busy the machine was before.
+    load: String,
     sections: Vec<Section>,
 }
 
@@ -34,8 +36,10 @@ impl Table {
             base,
             rows: Vec::new(),
         };
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
             title,
+            load: load.split(' ').next().unwrap_or_default().to_owned(),
             sections: sections.iter().map(section).collect(),
         }
     }
@@ -67,8 +71,11 @@ impl Table {
     }
 
     /// For people.
-    pub fn print(&self, times: usize) {
-        println!("\n## {} ({times} times)\n", self.title);
+    pub fn print(&self, rounds: usize) {
+        println!(
+            "\n## {}; rounds: {rounds}; load before: {}\n",
+            self.title, self.load
+        );
         for section in self.sections.iter().filter(|s| !s.rows.is_empty()) {
             section.print();
         }
@@ -83,8 +90,8 @@ impl Section {
 
     fn print(&self) {
         println!(
-            "{:<26} {:>12} {:>8} {:>9}",
-            self.name, "median ms", "ratio", "peak MB"
+            "{:<26} {:>12} {:>12} {:>8} {:>9}",
+            self.name, "median ms", "least ms", "ratio", "peak MB"
         );
         let base = self.median(self.base);
         for row in &self.rows {
@@ -98,10 +105,12 @@ impl Section {
             };
             let star = if row.name == self.base { " *" } else { "" };
             let name = format!("  {}{star}", row.name);
-            let time = time.as_secs_f64() * 1000.0;
+            let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+            let least = row.times.iter().min().copied().unwrap_or_default();
+            let (time, least) = (milliseconds(time), milliseconds(least));
             let notes: Vec<_> = row.notes.iter().map(|n| format!("  ! {n}")).collect();
             println!(
-                "{name:<26} {time:>12.1} {ratio:>8} {peak:>9}{}",
+                "{name:<26} {time:>12.1} {least:>12.1} {ratio:>8} {peak:>9}{}",
                 notes.concat()
             );
         }

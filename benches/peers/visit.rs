@@ -73,7 +73,10 @@ impl Work<'_> {
                 Step::Cold | Step::UpToDate => {}
             }
             let mut run = self.run(peer, settings, NOW_AND_THEN);
-            let notes = self.notes(step, &run);
+            let mut notes = self.notes(step, &run);
+            if step == Step::Cold && run.time > settings.limit {
+                notes.push("over the limit, measured once".to_owned());
+            }
             // Too short to be seen at its largest: once more, only for that.
             if step == Step::UpToDate && run.time < SHORT {
                 run.peak = run.peak.max(self.run(peer, settings, ALL_THE_TIME).peak);

@@ -19,7 +19,7 @@ pub struct Names {
     declared: Vec<(Kind, IndexMap<String, Span>)>,
     used: std::cell::RefCell<BTreeSet<(Kind, String)>>,
     /// The parameters of the pipeline.
-    params: Vec<String>,
+    params: BTreeSet<String>,
 }
 
 impl Names {
@@ -42,13 +42,13 @@ impl Names {
 
     /// Notes a parameter of the pipeline.
     pub fn declare_param(&mut self, name: &str) {
-        self.params.push(name.to_owned());
+        self.params.insert(name.to_owned());
     }
 
     /// Whether the pipeline has this parameter.
     #[must_use]
     pub fn is_param(&self, name: &str) -> bool {
-        self.params.iter().any(|p| p == name)
+        self.params.contains(name)
     }
 
     /// The names of a kind.

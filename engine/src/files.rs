@@ -206,7 +206,8 @@ fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
 /// What makes a pattern more than a path.
 const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-fn literal_prefix(pattern: &str) -> PathBuf {
+/// The part of a pattern before its first wildcard.
+pub(crate) fn literal_prefix(pattern: &str) -> PathBuf {
     let literal = |part: &&str| !part.contains(WILDCARDS);
     pattern
         .split('/')

@@ -139,6 +139,35 @@ async fn there_is_nothing_to_read() {
     );
 }
 
+#[tokio::test]
+async fn a_name_is_looked_up_in_the_path_that_the_process_gets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str, mode| {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    file("first/tool", "#!/bin/sh\necho never\n", 0o644);
+    file("second/tool", "#!/bin/sh\necho second $0\n", 0o755);
+    file("third/tool", "#!/bin/sh\necho third $0\n", 0o755);
+    file("plain/tool", "echo without a first line\n", 0o755);
+    let under = |name: &str| format!("{}/{name}", directory.path().display());
+    let said = async |path: String| {
+        let mut spec = shell("");
+        spec.program = "tool".into();
+        spec.args = Vec::new();
+        spec.cwd = directory.path().to_owned();
+        spec.env = vec![("PATH".into(), path.into())];
+        ended(&spec).await.1.replace(&under(""), "/")
+    };
+    let absolute = format!("{}:{}:{}", under("first"), under("second"), under("third"));
+    assert_eq!(said(absolute).await, "second /second/tool\n");
+    let relative = format!("third:{}", under("second"));
+    assert_eq!(said(relative).await, "third third/tool\n");
+    assert_eq!(said(under("plain")).await, "without a first line\n");
+}
+
 async fn start_error(spec: &Spec) -> StartError {
     match ended(spec).await.0.exit {
         Exit::NotStarted(error) => error,

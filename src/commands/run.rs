@@ -328,7 +328,8 @@ fn record(
 /// Tells what the run before this one may have left behind, if it was killed.
 fn warn_of_interrupted(project: &Project, out: &Out) {
     let runs = project.runs();
-    let last = runs.ids().last().and_then(|id| runs.summary(*id).ok());
+    let last = runs.ids().last().copied().filter(|id| !runs.is_over(*id));
+    let last = last.and_then(|id| runs.summary(id).ok());
     let Some(last) = last.filter(Summary::is_interrupted) else {
         return;
     };

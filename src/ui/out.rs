@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
-use engine::output::harmless;
+use engine::output::{harmless, is_calm};
 use engine::run::asked_to_end;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -99,14 +99,16 @@ impl Out {
 
     /// The text with its colours, or without. Nothing else in it acts on a terminal.
     #[must_use]
-    pub fn painted(&self, text: &str) -> String {
-        if self.color {
-            harmless(text).into_owned()
+    pub fn painted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if is_calm(text) {
+            Cow::Borrowed(text)
+        } else if self.color {
+            harmless(text)
         } else {
             let plain = anstream::adapter::strip_str(text).to_string();
             match harmless(&plain) {
-                Cow::Borrowed(_) => plain,
-                Cow::Owned(clean) => clean,
+                Cow::Borrowed(_) => plain.into(),
+                Cow::Owned(clean) => clean.into(),
             }
         }
     }
@@ -162,6 +164,12 @@ impl Gathered {
 
     /// Takes a line.
     pub fn line(&mut self, line: &str) {
+        self.prefixed("", line);
+    }
+
+    /// Takes a line that begins with something.
+    pub fn prefixed(&mut self, prefix: &str, line: &str) {
+        self.text.push_str(prefix);
         self.text.push_str(line);
         self.text.push('\n');
         if self.text.len() >= GATHERED {

@@ -11,6 +11,7 @@ use super::words::{DIM, pad, paint};
 pub struct Plain {
     ending: Ending,
     width: usize,
+    color: bool,
     out: Gathered,
 }
 
@@ -21,6 +22,7 @@ impl Plain {
         Self {
             width: ending.label_width(),
             ending,
+            color: out.color,
             out: Gathered::new(out),
         }
     }
@@ -32,12 +34,15 @@ impl Subscriber for Plain {
         match event {
             Event::RunStarted { .. } => self.out.line(&self.ending.head()),
             Event::Output { step, lines } => {
-                let prefix = paint(
-                    DIM,
-                    &format!("{} |", pad(self.ending.label(step), self.width)),
-                );
+                let label = pad(self.ending.label(step), self.width);
+                let prefix = if self.color {
+                    paint(DIM, &format!("{label} |")) + " "
+                } else {
+                    // What is not painted need not be looked through for colours.
+                    format!("{label} | ")
+                };
                 for line in lines {
-                    self.out.line(&format!("{prefix} {line}"));
+                    self.out.prefixed(&prefix, line);
                 }
             }
             Event::RunEnded { .. } => self

@@ -289,8 +289,12 @@ fn a_job_without_inputs_or_with_an_undo_always_runs() {
 "##,
     );
     for _ in 0..2 {
-        app.tells(&[("a", "passed", ""), ("b", "passed", "")]);
+        let run = app.run().exits(0);
+        assert!(run.stdout.ends_with("· 2 passed\n"), "{}", run.stdout);
+        // That `inputs` decides nothing there is told before.
+        assert!(run.stderr.starts_with("W701"), "{}", run.stderr);
     }
+    assert_eq!(app.ran(), ["a", "b", "a", "b"]);
     assert_eq!(
         files(&app.store().join("action")),
         Vec::<std::path::PathBuf>::new()

@@ -23,9 +23,14 @@ pub struct Project {
 impl Project {
     /// An empty project, outside of any repository.
     pub fn new() -> Self {
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// The same in a folder beneath this one.
+    pub fn within(folder: &Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pipe-test-")
-            .tempdir()
+            .tempdir_in(folder)
             .unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
         std::fs::create_dir(dir.path().join("app")).unwrap();

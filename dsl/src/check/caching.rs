@@ -52,7 +52,7 @@ fn run_variables(step: &Step, job: &Job, out: &mut Diagnostics) {
         Command::Shell(text) => Some(text),
         Command::Exec(_) => None,
     });
-    for text in shell_texts {
+    for text in shell_texts.filter(|t| t.value.contains('$')) {
         let Some(name) = RUN_VARIABLES.iter().find(|name| uses(&text.value, name)) else {
             continue;
         };
@@ -88,8 +88,9 @@ fn run_variables(step: &Step, job: &Job, out: &mut Diagnostics) {
 /// Whether a shell text has `$NAME` or `${NAME}`.
 fn uses(text: &str, name: &str) -> bool {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    text.contains(&format!("${{{name}}}"))
-        || text
-            .match_indices(&format!("${name}"))
-            .any(|(at, found)| ends(&text[at + found.len()..]))
+    text.match_indices('$').any(|(at, _)| {
+        let rest = &text[at + 1..];
+        let in_braces = rest.strip_prefix('{').and_then(|r| r.strip_prefix(name));
+        in_braces.is_some_and(|r| r.starts_with('}')) || rest.strip_prefix(name).is_some_and(ends)
+    })
 }

@@ -19,11 +19,50 @@ enum Point {
     End(StageId),
 }
 
-/// Why the one point waits for the other; edges point from the waiting one. Nobody wrote an edge without text: it
-/// joins a step with the beginning and the end of its stage.
-struct Because {
+/// Why the one point waits for the other; edges point from the waiting one.
+struct Because<'a> {
     span: Span,
-    text: String,
+    why: Why<'a>,
+}
+
+/// What made an edge.
+#[derive(Clone, Copy)]
+enum Why<'a> {
+    /// Nobody wrote it: it joins a step with the beginning and the end of its stage.
+    Silent,
+    /// A stage stands before another one.
+    Before(StageId, StageId),
+    /// A step uses what another one makes.
+    Uses(StepId, StepId),
+    /// What waits, by name, and what it wrote.
+    Wait(&'a str, &'a Wait),
+}
+
+impl Because<'_> {
+    fn is_written(&self) -> bool {
+        !matches!(self.why, Why::Silent)
+    }
+
+    fn text(&self, pipeline: &Pipeline) -> String {
+        let step = |id| &pipeline.step(id).name.value;
+        let stage = |id| &pipeline.stage(id).name.value;
+        match self.why {
+            Why::Silent => String::new(),
+            Why::Before(later, earlier) => format!(
+                "the stage `{}` waits for `{}`, which stands before it",
+                stage(later),
+                stage(earlier)
+            ),
+            Why::Uses(user, maker) => format!("`{}` uses what `{}` makes", step(user), step(maker)),
+            Why::Wait(who, wait) => {
+                let what = match wait.target {
+                    WaitTarget::Step(id) => format!("`{}`", step(id)),
+                    WaitTarget::Stage(id) => format!("the stage `{}`", stage(id)),
+                };
+                format!("`{who}` {} {what}", wait.kind.word())
+            }
+        }
+    }
 }
 
 /// Nobody reads more cycles than this.
@@ -44,7 +83,7 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     }
 }
 
-fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
+fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because<'_>> {
     let mut waiting = Waiting::new(pipeline);
     let before = pipeline.stages_before(&|_| true);
     for stage in pipeline.stage_ids() {
@@ -59,7 +98,7 @@ fn graph(pipeline: &Pipeline) -> DiGraph<Point, Because> {
 /// The graph while it is filled, and where its points are.
 struct Waiting<'a> {
     pipeline: &'a Pipeline,
-    graph: DiGraph<Point, Because>,
+    graph: DiGraph<Point, Because<'a>>,
     steps: Vec<NodeIndex>,
     stages: Vec<(NodeIndex, NodeIndex)>,
 }
@@ -93,14 +132,9 @@ impl<'a> Waiting<'a> {
             self.wait(begin, wait, &stage.name.value);
         }
         for earlier in before {
-            let text = format!(
-                "the stage `{}` waits for `{}`, which stands before it",
-                stage.name.value,
-                self.pipeline.stage(*earlier).name.value
-            );
-            let span = stage.name.span;
+            let (span, why) = (stage.name.span, Why::Before(id, *earlier));
             let end = self.stages[earlier.0 as usize].1;
-            self.graph.add_edge(begin, end, Because { span, text });
+            self.graph.add_edge(begin, end, Because { span, why });
         }
     }
 
@@ -111,7 +145,7 @@ impl<'a> Waiting<'a> {
         let (begin, end) = self.stages[stage.0 as usize];
         let silent = || Because {
             span: step.name.span,
-            text: String::new(),
+            why: Why::Silent,
         };
         self.graph.add_edge(end, at, silent());
         if step.waits_for_stage(pipeline) {
@@ -123,41 +157,26 @@ impl<'a> Waiting<'a> {
         for used in step.uses(pipeline) {
             let span = used.span;
             for maker in pipeline.makers(stage, &used.what, &|m| m != id) {
-                let text = format!(
-                    "`{}` uses what `{}` makes",
-                    step.name.value,
-                    pipeline.step(maker).name.value
-                );
+                let why = Why::Uses(id, maker);
                 let made = self.steps[maker.0 as usize];
-                self.graph.add_edge(at, made, Because { span, text });
+                self.graph.add_edge(at, made, Because { span, why });
             }
         }
     }
 
-    fn wait(&mut self, from: NodeIndex, wait: &Wait, who: &str) {
+    fn wait(&mut self, from: NodeIndex, wait: &'a Wait, who: &'a str) {
         let to = match wait.target {
             WaitTarget::Step(step) => self.steps[step.0 as usize],
             WaitTarget::Stage(stage) => self.stages[stage.0 as usize].1,
         };
-        self.graph
-            .add_edge(from, to, because(self.pipeline, wait, who));
-    }
-}
-
-fn because(pipeline: &Pipeline, wait: &Wait, who: &str) -> Because {
-    let what = match wait.target {
-        WaitTarget::Step(id) => format!("`{}`", pipeline.step(id).name.value),
-        WaitTarget::Stage(id) => format!("the stage `{}`", pipeline.stage(id).name.value),
-    };
-    Because {
-        span: wait.span,
-        text: format!("`{who}` {} {what}", wait.kind.word()),
+        let (span, why) = (wait.span, Why::Wait(who, wait));
+        self.graph.add_edge(from, to, Because { span, why });
     }
 }
 
 /// A shortest cycle through the component's first point, as edges.
 fn shortest(
-    graph: &DiGraph<Point, Because>,
+    graph: &DiGraph<Point, Because<'_>>,
     component: &[NodeIndex],
 ) -> Option<Vec<petgraph::graph::EdgeIndex>> {
     let start = component
@@ -188,7 +207,7 @@ fn shortest(
 }
 
 fn path(
-    graph: &DiGraph<Point, Because>,
+    graph: &DiGraph<Point, Because<'_>>,
     came: &[Option<petgraph::graph::EdgeIndex>],
     start: NodeIndex,
 ) -> Vec<petgraph::graph::EdgeIndex> {
@@ -207,7 +226,7 @@ fn path(
 
 fn finding(
     pipeline: &Pipeline,
-    graph: &DiGraph<Point, Because>,
+    graph: &DiGraph<Point, Because<'_>>,
     cycle: &[petgraph::graph::EdgeIndex],
 ) -> Diagnostic {
     let mut names: Vec<String> = Vec::new();
@@ -224,10 +243,10 @@ fn finding(
             names.push(name);
         }
     }
-    let written: Vec<&Because> = cycle
+    let written: Vec<&Because<'_>> = cycle
         .iter()
         .map(|e| &graph[*e])
-        .filter(|b| !b.text.is_empty())
+        .filter(|b| b.is_written())
         .collect();
     let message = match names.as_slice() {
         [one] if cycle.len() > 1 => format!("`{one}` waits for its own stage"),
@@ -253,9 +272,9 @@ fn finding(
     let Some((first, rest)) = written.split_first() else {
         return Diagnostic::new(&codes::CYCLE, message, graph[cycle[0]].span, "").help(help);
     };
-    let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text.clone());
+    let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text(pipeline));
     for because in rest {
-        finding = finding.label(because.span, because.text.clone());
+        finding = finding.label(because.span, because.text(pipeline));
     }
     finding.help(help)
 }

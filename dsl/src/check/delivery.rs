@@ -163,7 +163,7 @@ fn push(pipeline: &Pipeline, step: &Step, push: &Push, out: &mut Diagnostics) {
         .accept_branches
         .iter()
         .map(|b| Way::of_branch(&b.value));
-    let accepted: Vec<Way> = branches
+    let accepted: Vec<Way<'_>> = branches
         .chain(registry.accept_tags.iter().map(|t| Way::of_tag(&t.value)))
         .collect();
     let own = possible::of_step(pipeline, step);

@@ -2,7 +2,7 @@
 
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Condition, Pipeline, Selection, StageId, Step, StepId, WaitKind, WaitTarget};
+use crate::model::{Condition, Pipeline, Selection, Step, WaitKind, WaitTarget};
 use crate::source::Spanned;
 
 const PUSH: u8 = 1;
@@ -13,17 +13,17 @@ const MANUAL: u8 = 16;
 const ALL: u8 = 31;
 
 /// One way in which a selection can hold: the events, and patterns that must match.
-#[derive(Debug, Clone)]
-pub(super) struct Way {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
     events: u8,
-    branch: Option<String>,
-    tag: Option<String>,
-    into: Option<String>,
-    from: Option<String>,
+    branch: Option<&'a str>,
+    tag: Option<&'a str>,
+    into: Option<&'a str>,
+    from: Option<&'a str>,
 }
 
-impl Way {
-    const ANY: Way = Way {
+impl<'a> Way<'a> {
+    const ANY: Way<'static> = Way {
         events: ALL,
         branch: None,
         tag: None,
@@ -31,8 +31,10 @@ impl Way {
         from: None,
     };
 
-    fn of(condition: &Condition) -> Way {
-        let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| t.value.clone());
+    fn of(condition: &'a Condition) -> Self {
+        fn text(t: &Option<Spanned<String>>) -> Option<&str> {
+            t.as_ref().map(|t| t.value.as_str())
+        }
         let mut events = match condition.event.as_ref().map(|e| e.value.as_str()) {
             None => ALL,
             // A pushed tag is an event of its own here, and a push elsewhere.
@@ -62,37 +64,36 @@ impl Way {
     }
 
     /// What holds when both hold; `None` if they cannot.
-    fn and(&self, other: &Way) -> Option<Way> {
-        let pattern = |a: &Option<String>, b: &Option<String>| match (a, b) {
+    fn and(self, other: Self) -> Option<Self> {
+        let pattern = |a: Option<&'a str>, b: Option<&'a str>| match (a, b) {
             (Some(a), Some(b)) if apart(a, b) => Err(()),
-            (Some(a), _) => Ok(Some(a.clone())),
-            (None, b) => Ok(b.clone()),
+            (a, b) => Ok(a.or(b)),
         };
         let events = self.events & other.events;
         let both = Way {
             events,
-            branch: pattern(&self.branch, &other.branch).ok()?,
-            tag: pattern(&self.tag, &other.tag).ok()?,
-            into: pattern(&self.into, &other.into).ok()?,
-            from: pattern(&self.from, &other.from).ok()?,
+            branch: pattern(self.branch, other.branch).ok()?,
+            tag: pattern(self.tag, other.tag).ok()?,
+            into: pattern(self.into, other.into).ok()?,
+            from: pattern(self.from, other.from).ok()?,
         };
         (events != 0).then_some(both)
     }
 
     /// A branch of which a registry accepts what was built from it.
-    pub(super) fn of_branch(pattern: &str) -> Way {
+    pub(super) fn of_branch(pattern: &'a str) -> Self {
         Way {
             events: PUSH | SCHEDULE | MANUAL,
-            branch: Some(pattern.to_owned()),
+            branch: Some(pattern),
             ..Way::ANY
         }
     }
 
     /// A tag of which a registry accepts what was built from it.
-    pub(super) fn of_tag(pattern: &str) -> Way {
+    pub(super) fn of_tag(pattern: &'a str) -> Self {
         Way {
             events: TAG,
-            tag: Some(pattern.to_owned()),
+            tag: Some(pattern),
             ..Way::ANY
         }
     }
@@ -133,7 +134,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 /// More alternatives than this are not compared one by one.
 const MAX_WAYS: usize = 16;
 
-fn ways(selection: &Selection) -> Vec<Way> {
+fn ways(selection: &Selection) -> Vec<Way<'_>> {
     if selection.when.is_empty() || selection.when.len() > MAX_WAYS {
         return vec![Way::ANY];
     }
@@ -145,10 +146,10 @@ fn ways(selection: &Selection) -> Vec<Way> {
         .collect()
 }
 
-fn meet(a: &[Way], b: &[Way]) -> Vec<Way> {
-    let both: Vec<Way> = a
+fn meet<'a>(a: &[Way<'a>], b: &[Way<'a>]) -> Vec<Way<'a>> {
+    let both: Vec<Way<'a>> = a
         .iter()
-        .flat_map(|a| b.iter().filter_map(|b| a.and(b)))
+        .flat_map(|a| b.iter().filter_map(|b| a.and(*b)))
         .collect();
     if both.len() > MAX_WAYS {
         return vec![Way::ANY];
@@ -157,7 +158,7 @@ fn meet(a: &[Way], b: &[Way]) -> Vec<Way> {
 }
 
 /// The ways in which a step can be part of a run.
-pub(super) fn of_step(pipeline: &Pipeline, step: &Step) -> Vec<Way> {
+pub(super) fn of_step<'a>(pipeline: &'a Pipeline, step: &'a Step) -> Vec<Way<'a>> {
     meet(
         &ways(&pipeline.stage(step.stage).selection),
         &ways(&step.selection),
@@ -165,8 +166,8 @@ pub(super) fn of_step(pipeline: &Pipeline, step: &Step) -> Vec<Way> {
 }
 
 /// Whether some run has both.
-pub(super) fn can_meet(a: &[Way], b: &[Way]) -> bool {
-    a.iter().any(|a| b.iter().any(|b| a.and(b).is_some()))
+pub(super) fn can_meet(a: &[Way<'_>], b: &[Way<'_>]) -> bool {
+    a.iter().any(|a| b.iter().any(|b| a.and(*b).is_some()))
 }
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
@@ -181,8 +182,10 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     if !restricted {
         return;
     }
-    for step in &pipeline.steps {
-        let own = of_step(pipeline, step);
+    let of_steps = pipeline.steps.iter().map(|s| of_step(pipeline, s));
+    let of_steps: Vec<Vec<Way<'_>>> = of_steps.collect();
+    let of_stages: Vec<Vec<Way<'_>>> = pipeline.stages.iter().map(|s| ways(&s.selection)).collect();
+    for (step, own) in pipeline.steps.iter().zip(&of_steps) {
         let step_selected = !step.selection.when.is_empty();
         if step_selected && own.is_empty() && !ways(&step.selection).is_empty() {
             let condition = &step.selection.when[0];
@@ -205,8 +208,12 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
             .iter()
             .filter(|w| matches!(w.kind, WaitKind::Needs | WaitKind::Reference) && !w.optional)
         {
-            let (name, other) = other_end(pipeline, wait.target);
-            if !own.is_empty() && !other.is_empty() && !can_meet(&own, &other) {
+            let (name, other) = match wait.target {
+                WaitTarget::Step(id) => (&pipeline.step(id).name, &of_steps[id.0 as usize]),
+                WaitTarget::Stage(id) => (&pipeline.stage(id).name, &of_stages[id.0 as usize]),
+            };
+            let name = &name.value;
+            if !own.is_empty() && !other.is_empty() && !can_meet(own, other) {
                 out.push(
                     Diagnostic::new(
                         &codes::NEVER_TOGETHER,
@@ -217,19 +224,6 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
                     .help("make their `when` meet, or wait only where it is part of the run: `optional=#true`"),
                 );
             }
-        }
-    }
-}
-
-fn other_end(pipeline: &Pipeline, target: WaitTarget) -> (&str, Vec<Way>) {
-    match target {
-        WaitTarget::Step(StepId(at)) => {
-            let step = &pipeline.steps[at as usize];
-            (&step.name.value, of_step(pipeline, step))
-        }
-        WaitTarget::Stage(StageId(at)) => {
-            let stage = &pipeline.stages[at as usize];
-            (&stage.name.value, ways(&stage.selection))
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Things that are declared in the root file and never named.
 
+use std::collections::BTreeSet;
+
 use crate::codes::names as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::expr::Ref;
-use crate::model::{Pipeline, StepKind};
+use crate::model::{Pipeline, Step, StepKind};
 use crate::names::Names;
 use crate::schema::Kind;
 use crate::source::Span;
@@ -33,21 +35,23 @@ pub(super) fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     }
     let params = used_params(pipeline);
     for param in pipeline.params.values() {
-        if !params.contains(&param.name.value.as_str()) {
+        if !params.contains(param.name.value.as_str()) {
             report("parameter", &param.name.value, param.name.span, out);
         }
     }
+    let built: BTreeSet<&str> = pipeline.steps.iter().filter_map(built_image).collect();
     for image in pipeline.images.values().filter(|i| i.declared) {
-        let built = |kind: &StepKind| match kind {
-            StepKind::Build(b) => b
-                .image
-                .as_ref()
-                .is_some_and(|n| n.value == image.name.value),
-            _ => false,
-        };
-        if !pipeline.steps.iter().any(|s| built(&s.kind)) {
+        if !built.contains(image.name.value.as_str()) {
             report("image", &image.name.value, image.name.span, out);
         }
+    }
+}
+
+/// The image that a step builds.
+fn built_image(step: &Step) -> Option<&str> {
+    match &step.kind {
+        StepKind::Build(build) => build.image.as_ref().map(|i| i.value.as_str()),
+        _ => None,
     }
 }
 
@@ -79,7 +83,7 @@ fn report(noun: &str, name: &str, span: Span, out: &mut Diagnostics) {
     );
 }
 
-fn used_params(pipeline: &Pipeline) -> Vec<&str> {
+fn used_params(pipeline: &Pipeline) -> BTreeSet<&str> {
     let stage_env = pipeline.stages.iter().flat_map(|s| &s.env);
     let env = pipeline.env.iter().chain(stage_env).map(|v| &v.value.value);
     let steps = pipeline

@@ -325,6 +325,24 @@ impl Form<'_> {
         matches!(self.value(name), Some(Val::Bool(b)) if b.value)
     }
 
+    /// The argument at this place, as text, taken out of the form.
+    pub fn take_arg(&mut self, at: usize) -> Option<Spanned<String>> {
+        match self.args.get_mut(at)?.take()? {
+            Val::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts of the further arguments, taken out of the form.
+    #[must_use]
+    pub fn into_texts(self) -> Vec<Spanned<String>> {
+        let text = |val| match val {
+            Val::Text(text) => Some(text),
+            _ => None,
+        };
+        self.rest.into_iter().filter_map(text).collect()
+    }
+
     /// The texts of the further arguments.
     #[must_use]
     pub fn texts(&self) -> Vec<Spanned<String>> {

@@ -13,7 +13,10 @@ use crate::units;
 impl Reader<'_> {
     pub(super) fn script(&mut self, text: &str, span: Span) -> Option<Val> {
         let source = self.sources.get(span.source);
-        if let Some((name, at)) = expr::looks_like_reference(text, span, source) {
+        let reference = text
+            .contains('$')
+            .then(|| expr::looks_like_reference(text, span, source));
+        if let Some((name, at)) = reference.flatten() {
             let variable: String = name
                 .rsplit('.')
                 .next()

@@ -29,16 +29,16 @@ pub(super) fn job(
     for (schema, node) in &form.children {
         match schema.name {
             "shell" => job.shell = shell(reader, node, schema),
-            "workdir" => job.workdir = reader.form(node, schema).arg(0).cloned(),
+            "workdir" => job.workdir = reader.form(node, schema).take_arg(0),
             "container" => job.container = container(reader, node, schema),
             "service" => job.services.extend(service(reader, node, schema)),
-            "inputs" => job.inputs.extend(reader.form(node, schema).texts()),
-            "outputs" => job.outputs.extend(reader.form(node, schema).texts()),
+            "inputs" => job.inputs.extend(reader.form(node, schema).into_texts()),
+            "outputs" => job.outputs.extend(reader.form(node, schema).into_texts()),
             "key" => job.key.extend(key(reader, node, schema)),
             "cache" => job.caches.extend(cache(reader, node, schema)),
             "artifact" => artifact(reader, node, schema, prefix, &mut job, &mut waits),
-            "secrets" => job.secrets.extend(reader.form(node, schema).texts()),
-            "pass-env" => job.pass_env.extend(reader.form(node, schema).texts()),
+            "secrets" => job.secrets.extend(reader.form(node, schema).into_texts()),
+            "pass-env" => job.pass_env.extend(reader.form(node, schema).into_texts()),
             "matrix" => job.matrix = matrix(reader, node, schema),
             "resources" => job.resources = resources(reader, node, schema),
             _ => {}
@@ -53,10 +53,10 @@ pub(super) fn shell(
     node: &Node,
     schema: &'static NodeSchema,
 ) -> Option<Shell> {
-    let form = reader.form(node, schema);
+    let mut form = reader.form(node, schema);
     Some(Shell {
-        program: form.arg(0)?.clone(),
-        args: form.texts().into_iter().map(|t| t.value).collect(),
+        program: form.take_arg(0)?,
+        args: form.into_texts().into_iter().map(|t| t.value).collect(),
     })
 }
 
@@ -267,7 +267,7 @@ fn matrix(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> 
             )
             .help(format!("at most {MAX_LEGS} are run; take fewer values, or write the combinations with `include`")),
         );
-    } else if matrix.legs().is_empty() && !unread(&form, &matrix) {
+    } else if !matrix.has_legs() && !unread(&form, &matrix) {
         reader.report(
             Diagnostic::new(&codes::MATRIX, "this matrix has no legs", node.name.span, "nothing would run")
                 .help("give it an axis with values, `os linux macos`, that `exclude` does not take away again"),

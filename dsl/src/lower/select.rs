@@ -69,6 +69,10 @@ pub(crate) fn selection(reader: &mut Reader<'_>, form: &Form<'_>) -> Selection {
 
 fn name_glob(reader: &mut Reader<'_>, form: &Form<'_>, name: &str) -> Option<Spanned<String>> {
     let text = form.text(name)?;
+    // Nothing else in a pattern can be wrong.
+    if !text.value.contains(['[', '{', '}', '\\']) {
+        return Some(text);
+    }
     match globset::Glob::new(&text.value) {
         Ok(_) => Some(text),
         Err(e) => {
@@ -122,11 +126,12 @@ fn collect(
             Some((name.value.clone(), val.as_text()?.value.clone()))
         };
         let legs: IndexMap<String, String> = inner.open.iter().filter_map(legs).collect();
-        for name in inner.texts() {
+        let optional = inner.flag("optional");
+        for name in inner.into_texts() {
             out.push(RawWait {
                 name,
                 kind,
-                optional: inner.flag("optional"),
+                optional,
                 legs: legs.clone(),
                 prefix: prefix.map(str::to_owned),
                 used_at: reader.scope.and_then(|s| s.used_at),

@@ -116,12 +116,12 @@ fn usual_name(kind: &StepKind) -> String {
 pub(crate) fn commands(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Command> {
     let runs = form.children.iter().filter(|(s, _)| s.name == "run");
     runs.filter_map(|(schema, node)| {
-        let run = reader.form(node, schema);
-        let first = run.arg(0)?.clone();
+        let mut run = reader.form(node, schema);
+        let first = run.take_arg(0)?;
         if run.rest.is_empty() {
             return Some(Command::Shell(first));
         }
-        let words: Vec<Spanned<String>> = std::iter::once(first).chain(run.texts()).collect();
+        let words: Vec<Spanned<String>> = std::iter::once(first).chain(run.into_texts()).collect();
         sentence(reader, &words);
         Some(Command::Exec(words))
     })

@@ -34,6 +34,15 @@ impl Matrix {
             .saturating_add(self.include.len())
     }
 
+    /// Whether there is any leg.
+    #[must_use]
+    pub fn has_legs(&self) -> bool {
+        if !self.exclude.is_empty() {
+            return !self.legs().is_empty();
+        }
+        (1..=MAX_LEGS).contains(&self.combinations())
+    }
+
     /// The legs: the product of the axes, the last axis fastest, less `exclude`, then `include`.
     /// Empty where there would be more than [`MAX_LEGS`] combinations, which is a finding of its own.
     #[must_use]

@@ -1,5 +1,7 @@
 //! In which order stages run where they do not say it themselves.
 
+use std::collections::BTreeSet;
+
 use super::{Pipeline, Stage, StageId, Step, Wait, WaitKind, WaitTarget};
 
 impl Stage {
@@ -17,22 +19,23 @@ impl Pipeline {
     /// part of the run, less those that another one of them waits for already.
     pub fn stages_before(&self, in_run: &dyn Fn(StageId) -> bool) -> Vec<Vec<StageId>> {
         let mut before = vec![Vec::new(); self.stages.len()];
-        let mut last: Vec<StageId> = Vec::new();
+        let mut last: BTreeSet<StageId> = BTreeSet::new();
         for id in self.stage_ids().filter(|id| in_run(*id)) {
             let stage = self.stage(id);
             match &stage.waits {
-                None => before[id.0 as usize] = std::mem::take(&mut last),
+                None => {
+                    before[id.0 as usize] = std::mem::take(&mut last).into_iter().collect();
+                }
                 Some(waits) => {
-                    let needed = |s: &StageId| {
-                        waits
-                            .iter()
-                            .any(|w| w.kind == WaitKind::Needs && w.target == WaitTarget::Stage(*s))
-                    };
-                    last.retain(|s| !needed(s));
+                    for wait in waits.iter().filter(|w| w.kind == WaitKind::Needs) {
+                        if let WaitTarget::Stage(needed) = wait.target {
+                            last.remove(&needed);
+                        }
+                    }
                 }
             }
             if !stage.is_aside() {
-                last.push(id);
+                last.insert(id);
             }
         }
         before

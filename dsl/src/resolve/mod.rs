@@ -89,29 +89,26 @@ fn take_artifacts(kind: &mut StepKind, edges: &[Wait]) {
 }
 
 /// Steps and stages by name.
-struct Index {
-    stages: IndexMap<String, StageId>,
-    steps: Vec<IndexMap<String, StepId>>,
+struct Index<'a> {
+    stages: IndexMap<&'a str, StageId>,
+    steps: Vec<IndexMap<&'a str, StepId>>,
     /// The steps of a name, stage after stage.
-    by_name: IndexMap<String, Vec<StepId>>,
+    by_name: IndexMap<&'a str, Vec<StepId>>,
 }
 
-impl Index {
-    fn new(pipeline: &Pipeline) -> Self {
-        let by_name = |stage: &Stage| {
-            let named = |id: &StepId| (pipeline.step(*id).name.value.clone(), *id);
-            stage.steps.iter().map(named).collect()
-        };
-        let mut all: IndexMap<String, Vec<StepId>> = IndexMap::new();
+impl<'a> Index<'a> {
+    fn new(pipeline: &'a Pipeline) -> Self {
+        let name = |id: &StepId| pipeline.step(*id).name.value.as_str();
+        let by_name = |stage: &Stage| stage.steps.iter().map(|id| (name(id), *id)).collect();
+        let mut all: IndexMap<&str, Vec<StepId>> = IndexMap::with_capacity(pipeline.steps.len());
         for id in pipeline.stages.iter().flat_map(|s| &s.steps) {
-            let name = pipeline.step(*id).name.value.clone();
-            all.entry(name).or_default().push(*id);
+            all.entry(name(id)).or_default().push(*id);
         }
         Self {
             by_name: all,
             stages: pipeline
                 .stage_ids()
-                .map(|id| (pipeline.stage(id).name.value.clone(), id))
+                .map(|id| (pipeline.stage(id).name.value.as_str(), id))
                 .collect(),
             steps: pipeline.stages.iter().map(by_name).collect(),
         }
@@ -122,6 +119,9 @@ impl Index {
     }
 }
 
+/// The values that legs must have, as written.
+type Legs<'a> = Vec<(&'a str, &'a str)>;
+
 enum Lookup {
     Found(WaitTarget),
     Ambiguous(Vec<StepId>),
@@ -130,7 +130,7 @@ enum Lookup {
 }
 
 struct Resolver<'a> {
-    index: Index,
+    index: Index<'a>,
     pipeline: &'a Pipeline,
     names: &'a Names,
     /// The variables of the pipeline.
@@ -156,12 +156,13 @@ impl Resolver<'_> {
 
     fn waits(&mut self, stage: StageId, step: Option<StepId>, raw: &[RawWait]) -> Vec<Wait> {
         let mut edges: Vec<Wait> = Vec::new();
-        let mut seen: IndexMap<(WaitTarget, WaitKind, String), Span> = IndexMap::new();
+        let mut seen: IndexMap<(WaitTarget, WaitKind, Legs<'_>), Span> = IndexMap::new();
         for wait in raw {
             let Some(target) = self.target(stage, step, wait) else {
                 continue;
             };
-            let key = (target, wait.kind, format!("{:?}", wait.legs));
+            let legs = wait.legs.iter().map(|(a, v)| (a.as_str(), v.as_str()));
+            let key = (target, wait.kind, legs.collect());
             let first = *seen.entry(key).or_insert(wait.name.span);
             if wait.kind != WaitKind::Reference && first != wait.name.span {
                 self.report(
@@ -245,12 +246,10 @@ impl Resolver<'_> {
         if self.out.len() > MANY {
             return names::unknown("step or stage", name, &[], form);
         }
-        let own = self.index.steps[stage.0 as usize]
-            .keys()
-            .map(String::as_str);
+        let own = self.index.steps[stage.0 as usize].keys().copied();
         let before = self.index.steps[..stage.0 as usize]
             .iter()
-            .flat_map(|s| s.keys().map(String::as_str));
+            .flat_map(|s| s.keys().copied());
         let all: Vec<String> = self
             .pipeline
             .steps
@@ -263,7 +262,7 @@ impl Resolver<'_> {
             .collect();
         let mut known: Vec<&str> = own
             .chain(before)
-            .chain(self.index.stages.keys().map(String::as_str))
+            .chain(self.index.stages.keys().copied())
             .collect();
         if name.value.contains('.') {
             known = all.iter().map(String::as_str).collect();

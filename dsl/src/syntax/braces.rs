@@ -90,7 +90,7 @@ fn hides_brace(token: &Token, text: &str) -> bool {
         token.kind,
         Kind::Bad(Bad::OpenComment | Bad::OpenText | Bad::OpenLines | Bad::HashComment)
     );
-    open && text[token.start..token.end].contains(['{', '}'])
+    open && text[token.range()].contains(['{', '}'])
 }
 
 #[derive(Clone, Copy)]
@@ -124,7 +124,7 @@ impl Walk {
         for (at, token) in tokens.iter().enumerate() {
             match token.kind {
                 Kind::Newline => (indent, first) = (0, true),
-                Kind::Space if first => indent = token.end - token.start,
+                Kind::Space if first => indent = token.end() - token.start(),
                 Kind::Space
                 | Kind::Bom
                 | Kind::LineComment
@@ -241,7 +241,7 @@ fn unclosed(open: usize, tokens: &[Token], findings: &Findings) -> Diagnostic {
             )
         })
         .last();
-    let written = |t: &Token| findings.text()[t.start..tokens[open].start].trim_end();
+    let written = |t: &Token| findings.text()[t.start()..tokens[open].start()].trim_end();
     let message = match header.map(|t| show(written(t))) {
         Some(name) => format!("the block of `{name}` is never closed"),
         None => "a block is never closed".to_owned(),

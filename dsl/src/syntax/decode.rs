@@ -31,6 +31,9 @@ pub(super) fn string(kind: Kind, text: &str) -> Option<String> {
         }
         Kind::Text => {
             let body = inner(text, 1)?;
+            if !body.as_bytes().contains(&b'\\') {
+                return Some(body.to_owned());
+            }
             let mut out = String::with_capacity(body.len());
             unescape(body, true, &mut out).then_some(out)
         }

@@ -10,6 +10,7 @@ use super::tree::{Block, Node, Prop, Value};
 use crate::source::{SourceId, Span, Spanned};
 
 /// Reads the nodes of one text, in the order in which they stand there.
+#[derive(Clone)]
 pub(super) struct Direct<'a> {
     source: SourceId,
     text: &'a str,
@@ -32,8 +33,9 @@ impl<'a> Direct<'a> {
 
     /// The next node, without the nodes in its block; none where the library has to read it.
     pub(super) fn node(&mut self, item: &Item) -> Option<Node> {
-        self.end = item.header.end;
-        while self.tokens.get(self.at)?.start < item.header.start {
+        let header = item.header();
+        self.end = header.end;
+        while self.tokens.get(self.at)?.start() < header.start {
             self.at += 1;
         }
         let name = self.take()?;
@@ -60,18 +62,18 @@ impl<'a> Direct<'a> {
             name,
             args,
             props,
-            children: item.block.as_ref().map(|block| Block {
+            children: item.block().map(|block| Block {
                 nodes: Vec::new(),
                 span: self.span(block),
             }),
-            span: self.span(&(item.header.start..item.end())),
+            span: self.span(header.start..item.end()),
         })
     }
 
     /// The kind of the next token of the header.
     fn kind(&self) -> Option<Kind> {
         let next = self.tokens.get(self.at);
-        next.filter(|t| t.start < self.end).map(|t| t.kind)
+        next.filter(|t| t.start() < self.end).map(|t| t.kind)
     }
 
     fn take(&mut self) -> Option<Token> {
@@ -91,8 +93,8 @@ impl<'a> Direct<'a> {
     }
 
     fn name(&self, token: Token) -> Option<Spanned<String>> {
-        let value = decode::string(token.kind, &self.text[token.start..token.end])?;
-        Some(Spanned::new(value, self.span(&(token.start..token.end))))
+        let value = decode::string(token.kind, &self.text[token.range()])?;
+        Some(Spanned::new(value, self.span(token.range())))
     }
 
     /// A value that begins with this token, which may be that of an annotation.
@@ -108,12 +110,12 @@ impl<'a> Direct<'a> {
         };
         Some(Value {
             ty,
-            kind: decode::value(token.kind, &self.text[token.start..token.end])?,
-            span: self.span(&(token.start..token.end)),
+            kind: decode::value(token.kind, &self.text[token.range()])?,
+            span: self.span(token.range()),
         })
     }
 
-    fn span(&self, range: &Range<usize>) -> Span {
+    fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.source, range.start, range.end)
     }
 }

@@ -24,7 +24,8 @@ impl Reader<'_, '_> {
             kind if kind.is_text() || matches!(kind, Kind::Bad(_)) => {
                 let before = self.findings.len();
                 header.usable &= words::check(&token, Role::Name, self.findings);
-                if token.kind == Kind::Word && self.findings.text()[token.start..].starts_with("- ")
+                if token.kind == Kind::Word
+                    && self.findings.text()[token.start()..].starts_with("- ")
                 {
                     self.findings.drop_repeated(header.place.findings, before);
                 }

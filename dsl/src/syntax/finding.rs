@@ -78,7 +78,7 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn span(&self, token: &Token) -> Span {
-        self.range(token.start, token.end)
+        self.range(token.start(), token.end())
     }
 
     pub(super) fn range(&self, start: usize, end: usize) -> Span {
@@ -87,7 +87,7 @@ impl<'a> Findings<'a> {
 
     /// The text of a token, short enough for a message.
     pub(super) fn show(&self, token: &Token) -> String {
-        show(&self.text()[token.start..token.end])
+        show(&self.text()[token.range()])
     }
 
     /// By place, the first one first.

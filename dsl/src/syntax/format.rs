@@ -57,7 +57,7 @@ fn pieces<'a>(text: &'a str, tokens: &[Token]) -> Vec<Piece<'a>> {
     let mut pieces: Vec<Piece> = Vec::with_capacity(tokens.len() / 2);
     let (mut lines, mut space, mut fresh, mut continued) = (0, "", true, false);
     for token in tokens {
-        let written = &text[token.start..token.end];
+        let written = &text[token.range()];
         match token.kind {
             Kind::Bom => {}
             Kind::Space => space = written,

@@ -1,6 +1,8 @@
 //! Text to tokens with byte spans. Total and linear: what KDL does not know becomes a `Bad` token.
 //! Knows nothing about nodes; the outline and the formatter both read its tokens.
 
+use std::ops::Range;
+
 use super::chars::{
     forbidden, is_newline, is_plain_word, is_space, is_word, is_wrong_quote, line, newline_len,
     prefix, run, space_len,
@@ -22,11 +24,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             lexer.at += lexer.first_len(start);
         }
         lexer.note_line(kind);
-        tokens.push(Token {
-            kind,
-            start,
-            end: lexer.at,
-        });
+        tokens.push(Token::new(kind, start, lexer.at));
     }
     tokens
 }
@@ -36,10 +34,41 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
 pub(super) struct Token {
     /// What it is.
     pub(super) kind: Kind,
+    start: u32,
+    end: u32,
+}
+
+impl Token {
+    /// A token of these bytes; a text has at most 1 MiB.
+    pub(super) fn new(kind: Kind, start: usize, end: usize) -> Self {
+        let (start, end) = (offset(start), offset(end));
+        Self { kind, start, end }
+    }
+
     /// Offset of its first byte.
-    pub(super) start: usize,
+    pub(super) fn start(&self) -> usize {
+        self.start as usize
+    }
+
     /// Offset after its last byte.
-    pub(super) end: usize,
+    pub(super) fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// The offsets of its bytes.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start()..self.end()
+    }
+
+    /// The same with another end.
+    pub(super) fn until(self, end: usize) -> Self {
+        Self::new(self.kind, self.start(), end)
+    }
+}
+
+/// An offset, kept small: there are many of them.
+pub(super) fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// What a token is.

@@ -23,6 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const STACK: usize = 16 * 1024 * 1024;
 
 /// What the library did not take, and why.
+#[derive(Default)]
 pub(super) struct Fault {
     pub(super) range: Range<usize>,
     pub(super) message: String,
@@ -75,7 +76,7 @@ struct Job {
 fn blanks(scan: &Scan) -> Vec<Range<usize>> {
     let comment = |t: &&Token| matches!(t.kind, Kind::LineComment | Kind::BlockComment(_));
     let comments = scan.tokens.iter().filter(comment);
-    let mut blanks: Vec<_> = comments.map(|t| t.start..t.end).collect();
+    let mut blanks: Vec<_> = comments.map(Token::range).collect();
     blanks.extend(scan.outline.disabled.iter().cloned());
     blanks.sort_by_key(|b| b.start);
     blanks
@@ -96,20 +97,20 @@ fn without(text: &str, blanks: Vec<Range<usize>>) -> String {
 }
 
 fn read_one(job: &Job, item: &Item) -> Result<Node, Fault> {
-    let text = &job.text[item.header.clone()];
+    let text = &job.text[item.header()];
     let reader = Reader {
         source: job.source,
-        base: item.header.start,
+        base: item.header().start,
     };
     match KdlDocument::parse_v2(text) {
         Ok(document) => match document.nodes() {
             [node] => Ok(reader.node(node, item)),
             _ => Err(Fault {
-                range: item.header.clone(),
+                range: item.header(),
                 message: String::new(),
             }),
         },
-        Err(error) => Err(fault(&error, text, item.header.start)),
+        Err(error) => Err(fault(&error, text, item.header().start)),
     }
 }
 
@@ -151,11 +152,11 @@ impl Reader {
             name: self.name(node.name()),
             args,
             props,
-            children: item.block.as_ref().map(|block| Block {
+            children: item.block().map(|block| Block {
                 nodes: Vec::new(),
                 span: self.span(block.start, block.end),
             }),
-            span: self.span(item.header.start, item.end()),
+            span: self.span(item.header().start, item.end()),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::finding::{Findings, MAX_DEPTH, MAX_DISABLED_DEPTH, MAX_ENTRIES, MAX_NODES, wording};
-use super::lexer::{Bad, Kind, Token};
+use super::lexer::{Bad, Kind, Token, offset};
 use super::words::{self, Role};
 use crate::codes::syntax as codes;
 use crate::diagnostic::{Code, Diagnostic};
@@ -22,18 +22,31 @@ pub(super) struct Outline {
 /// Where a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
-    /// In how many blocks it stands.
-    pub(super) depth: usize,
-    /// Its name and its entries.
-    pub(super) header: Range<usize>,
-    /// Its block with both braces.
-    pub(super) block: Option<Range<usize>>,
+    depth: u32,
+    header: Range<u32>,
+    block: Option<Range<u32>>,
 }
 
 impl Item {
     /// Offset after the last byte of the node.
     pub(super) fn end(&self) -> usize {
-        self.block.as_ref().map_or(self.header.end, |b| b.end)
+        self.block().map_or(self.header().end, |b| b.end)
+    }
+
+    /// In how many blocks it stands.
+    pub(super) fn depth(&self) -> usize {
+        self.depth as usize
+    }
+
+    /// Its name and its entries.
+    pub(super) fn header(&self) -> Range<usize> {
+        self.header.start as usize..self.header.end as usize
+    }
+
+    /// Its block with both braces.
+    pub(super) fn block(&self) -> Option<Range<usize>> {
+        let block = self.block.as_ref()?;
+        Some(block.start as usize..block.end as usize)
     }
 }
 
@@ -98,7 +111,7 @@ impl Reader<'_, '_> {
     fn end(&self) -> usize {
         let blank = |t: &&Token| !t.kind.is_line_space();
         let read = self.tokens[..self.at].iter();
-        read.rev().find(blank).map_or(0, |t| t.end)
+        read.rev().find(blank).map_or(0, Token::end)
     }
 
     pub(super) fn skip(&mut self, blank: impl Fn(Kind) -> bool) {
@@ -220,7 +233,7 @@ impl Reader<'_, '_> {
         let Some(inner) = self.begin_disabled(place) else {
             return;
         };
-        let start = self.tokens[self.at].start;
+        let start = self.tokens[self.at].start();
         self.at += 1;
         self.skip_lines();
         if self.kind() == Some(Kind::Open) {
@@ -277,12 +290,12 @@ impl Reader<'_, '_> {
             self.stop();
             return;
         }
-        let start = self.token().map_or(0, |t| t.start);
+        let start = self.token().map_or(0, Token::start);
         let item = (place.disabled == 0).then_some(self.outline.nodes.len());
         if item.is_some() {
             self.outline.nodes.push(Item {
-                depth: place.depth,
-                header: start..start,
+                depth: offset(place.depth),
+                header: offset(start)..offset(start),
                 block: None,
             });
         }
@@ -300,7 +313,7 @@ impl Reader<'_, '_> {
     fn end_header(&mut self, header: &Header) {
         let end = self.end();
         if let Some(item) = header.item.and_then(|at| self.outline.nodes.get_mut(at)) {
-            item.header.end = end.max(item.header.start);
+            item.header.end = offset(end).max(item.header.start);
         }
     }
 
@@ -344,7 +357,7 @@ impl Reader<'_, '_> {
 
     /// Reads a block; false if its `}` is missing.
     fn block(&mut self, owner: Option<usize>, place: Place) -> bool {
-        let open = self.tokens[self.at].start;
+        let open = self.tokens[self.at].start();
         let depth = place.depth + 1;
         self.at += 1;
         if depth > MAX_DEPTH {
@@ -358,7 +371,7 @@ impl Reader<'_, '_> {
         });
         let end = self.end();
         if let Some(item) = owner.and_then(|at| self.outline.nodes.get_mut(at)) {
-            item.block = Some(open..end);
+            item.block = Some(offset(open)..offset(end));
         }
         closed
     }
@@ -421,7 +434,7 @@ impl Reader<'_, '_> {
         let Some(inner) = self.begin_disabled(header.place) else {
             return;
         };
-        let start = self.tokens[self.at].start;
+        let start = self.tokens[self.at].start();
         self.at += 1;
         self.skip_lines();
         if self.nothing_to_disable(start) {

@@ -21,8 +21,8 @@ pub fn parse(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
         return (Vec::new(), findings.into_sorted());
     };
     let items = sound_nodes(&scan, &findings);
-    let nodes = match read(source, &scan, &items) {
-        Ok(read) => assemble(&items, read, &mut findings),
+    let nodes = match read(source, &scan, &items, &mut findings) {
+        Ok(nodes) => nodes,
         Err(why) => {
             let end = source.text.chars().next().map_or(0, char::len_utf8);
             let token = token(0..end);
@@ -45,8 +45,8 @@ pub(super) fn sound_nodes<'s>(scan: &'s Scan, findings: &Findings) -> Vec<&'s It
     faults.sort_unstable();
     let mut sound = true;
     let nodes = scan.outline.nodes.iter().filter(|node| {
-        if node.depth == 0 {
-            let next = faults.partition_point(|&at| at < node.header.start);
+        if node.depth() == 0 {
+            let next = faults.partition_point(|&at| at < node.header().start);
             sound = faults.get(next).is_none_or(|&at| at >= node.end());
         }
         sound
@@ -54,69 +54,93 @@ pub(super) fn sound_nodes<'s>(scan: &'s Scan, findings: &Findings) -> Vec<&'s It
     nodes.collect()
 }
 
-/// Reads each of these nodes: itself where it is plain how, with the library where it is not.
+/// Reads these nodes: directly where it is plain how, with the library where it is not.
 fn read(
     source: &Source,
     scan: &Scan,
     items: &[&Item],
-) -> Result<impl Iterator<Item = Result<Node, Fault>>, String> {
-    let mut direct = Direct::new(source.id, &source.text, &scan.tokens);
-    let read: Vec<Option<Node>> = items.iter().map(|item| direct.node(item)).collect();
-    let left = items.iter().zip(&read).filter(|(_, node)| node.is_none());
-    let left = left.map(|(item, _)| (*item).clone()).collect();
-    let mut others = library::read(source, scan, left)?.into_iter();
-    Ok(read.into_iter().filter_map(move |node| match node {
-        Some(node) => Some(Ok(node)),
-        None => others.next(),
-    }))
-}
-
-/// Puts each node into the block where it belongs.
-fn assemble(
-    items: &[&Item],
-    read: impl Iterator<Item = Result<Node, Fault>>,
     findings: &mut Findings,
-) -> Vec<Node> {
-    let mut done = Vec::new();
-    let mut open: Vec<(usize, Node)> = Vec::new();
-    let mut sound = true;
-    for (item, node) in items.iter().zip(read) {
-        sound |= item.depth == 0;
-        if !sound {
-            continue;
+) -> Result<Vec<Node>, String> {
+    let mut direct = Direct::new(source.id, &source.text, &scan.tokens);
+    let mut nodes: Vec<Option<Node>> = Vec::new();
+    let mut left: Vec<Partly<'_>> = Vec::new();
+    for group in items.chunk_by(|_, next| next.depth() > 0) {
+        let begin = direct.clone();
+        let whole = assemble(group, |item| direct.node(item).ok_or(()));
+        if whole.is_err() {
+            direct = begin;
+            let read = group.iter().map(|item| direct.node(item)).collect();
+            left.push(Partly { group, read });
         }
-        close(&mut open, &mut done, item.depth);
-        match node {
-            Ok(node) => open.push((item.depth, node)),
-            Err(fault) => {
-                // The whole top-level node is left out.
-                open.clear();
-                sound = false;
-                report(&fault, findings);
-            }
+        nodes.push(whole.ok());
+    }
+    if !left.is_empty() {
+        let mut others = read_rest(source, scan, left, findings)?.into_iter();
+        for node in nodes.iter_mut().filter(|node| node.is_none()) {
+            *node = others.next().flatten();
         }
     }
-    close(&mut open, &mut done, 0);
-    done
+    Ok(nodes.into_iter().flatten().collect())
 }
 
-/// Nodes at this depth or deeper are complete: the next one stands after them.
-fn close(open: &mut Vec<(usize, Node)>, done: &mut Vec<Node>, depth: usize) {
-    while let Some((_, node)) = open.pop_if(|(of, _)| *of >= depth) {
+/// A top-level node with everything in it, read as far as it can be read directly.
+struct Partly<'a> {
+    group: &'a [&'a Item],
+    read: Vec<Option<Node>>,
+}
+
+/// Reads with the library what is not read yet; gives the top-level nodes, none for those that it refuses.
+fn read_rest(
+    source: &Source,
+    scan: &Scan,
+    left: Vec<Partly<'_>>,
+    findings: &mut Findings,
+) -> Result<Vec<Option<Node>>, String> {
+    let items = left
+        .iter()
+        .flat_map(|part| part.group.iter().zip(&part.read));
+    let items = items.filter(|(_, node)| node.is_none());
+    let items = items.map(|(item, _)| (*item).clone()).collect();
+    let mut others = library::read(source, scan, items)?.into_iter();
+    let mut nodes = Vec::with_capacity(left.len());
+    for Partly { group, read } in left {
+        let all = |node: Option<Node>| node.map_or_else(|| others.next(), |node| Some(Ok(node)));
+        let read: Vec<_> = read.into_iter().filter_map(all).collect();
+        let mut read = read.into_iter();
+        let node = assemble(group, |_| {
+            read.next().unwrap_or_else(|| Err(Fault::default()))
+        });
+        nodes.push(node.map_err(|fault| report(&fault, findings)).ok());
+    }
+    Ok(nodes)
+}
+
+/// The first node of a group with the others in the blocks where they belong.
+fn assemble<E>(group: &[&Item], mut read: impl FnMut(&Item) -> Result<Node, E>) -> Result<Node, E> {
+    let mut open: Vec<(usize, Node)> = Vec::new();
+    for item in group {
+        close(&mut open, item.depth());
+        open.push((item.depth(), read(item)?));
+    }
+    close(&mut open, 0);
+    let (_, first) = open.pop().expect("a group has a first node");
+    Ok(first)
+}
+
+/// Nodes at this depth or deeper are complete, the first one aside: the next one stands after them.
+fn close(open: &mut Vec<(usize, Node)>, depth: usize) {
+    while open.len() > 1
+        && let Some((_, node)) = open.pop_if(|(of, _)| *of >= depth)
+    {
         let block = open.last_mut().and_then(|(_, o)| o.children.as_mut());
-        match block {
-            Some(block) => block.nodes.push(node),
-            None => done.push(node),
+        if let Some(block) = block {
+            block.nodes.push(node);
         }
     }
 }
 
 fn token(range: Range<usize>) -> Token {
-    Token {
-        kind: Kind::Word,
-        start: range.start,
-        end: range.end,
-    }
+    Token::new(Kind::Word, range.start, range.end)
 }
 
 fn report(fault: &Fault, findings: &mut Findings) {

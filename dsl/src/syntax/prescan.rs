@@ -37,11 +37,7 @@ pub(super) fn scan(findings: &mut Findings) -> Option<Scan> {
 fn check_size(findings: &mut Findings) -> bool {
     let text = findings.text();
     let too_large = |message: String, help: &str, start: usize, end: usize| {
-        let token = Token {
-            kind: Kind::Word,
-            start,
-            end,
-        };
+        let token = Token::new(Kind::Word, start, end);
         (token, wording(message, "starts here", help))
     };
     let first_char = |at: usize| at + text[at..].chars().next().map_or(0, char::len_utf8);
@@ -115,11 +111,7 @@ fn check_characters(findings: &mut Findings) {
         } else {
             format!("{help}: `\\u{{{:x}}}`", u32::from(c))
         };
-        let token = Token {
-            kind: Kind::Word,
-            start: at,
-            end: after,
-        };
+        let token = Token::new(Kind::Word, at, after);
         let message = format!("the character U+{:04X} is not allowed", u32::from(c));
         findings.add(
             &codes::FORBIDDEN_CHARACTER,
@@ -133,10 +125,7 @@ fn check_comments(tokens: &[Token], findings: &mut Findings) {
     let too_deep =
         |t: &&Token| matches!(t.kind, Kind::BlockComment(d) if usize::from(d) > MAX_COMMENT_DEPTH);
     if let Some(token) = tokens.iter().find(too_deep) {
-        let opener = Token {
-            end: token.start + 2,
-            ..*token
-        };
+        let opener = token.until(token.start() + 2);
         let message = format!("comments are nested more than {MAX_COMMENT_DEPTH} deep");
         let what = wording(
             message,

@@ -9,7 +9,9 @@ use proptest::test_runner::{TestError, TestRunner};
 
 use super::direct::Direct;
 use super::finding::Findings;
-use super::parse::sound_nodes;
+use super::outline::Item;
+use super::parse::{parse, sound_nodes};
+use super::tree::Node;
 use super::{library, prescan};
 use crate::source::SourceMap;
 
@@ -31,28 +33,35 @@ impl Count {
         let scan = prescan::scan(&mut findings);
         self.texts.set(self.texts.get() + 1);
         let Some(scan) = scan else { return Ok(()) };
-        let items = sound_nodes(&scan, &findings);
+        let items: Vec<Item> = sound_nodes(&scan, &findings).into_iter().cloned().collect();
         let mut direct = Direct::new(id, text, &scan.tokens);
-        let mut read = Vec::new();
-        for item in items {
-            match direct.node(item) {
-                Some(node) => read.push((item.clone(), node)),
-                None => self.left.set(self.left.get() + 1),
+        let ours = items.iter().map(|item| direct.node(item));
+        let ours: Vec<Option<Node>> = ours.collect();
+        let read = ours.iter().flatten().count();
+        self.direct.set(self.direct.get() + read);
+        self.left.set(self.left.get() + items.len() - read);
+        let theirs = library::read(source, &scan, items.clone())?;
+        for (item, both) in items.iter().zip(ours.iter().zip(&theirs)) {
+            let written = &text[item.header()];
+            match both {
+                (None, _) => {}
+                (Some(ours), Ok(theirs)) => same(written, ours, theirs)?,
+                (Some(ours), Err(fault)) => {
+                    return Err(format!("{written}\n{ours:#?}\n{}", fault.message));
+                }
             }
         }
-        self.direct.set(self.direct.get() + read.len());
-        let items = read.iter().map(|(item, _)| item.clone()).collect();
-        let library = library::read(source, &scan, items)?;
-        for ((item, ours), theirs) in read.iter().zip(library) {
-            let written = &text[item.header.clone()];
-            match theirs {
-                // As text, so that a number is told from another one of the same size.
-                Ok(theirs) if format!("{theirs:?}") == format!("{ours:?}") => {}
-                Ok(theirs) => return Err(format!("{written}\n{ours:#?}\n{theirs:#?}")),
-                Err(fault) => return Err(format!("{written}\n{ours:#?}\n{}", fault.message)),
-            }
+        if theirs.iter().any(Result::is_err) {
+            return Ok(());
         }
-        Ok(())
+        // Nodes that are read either way stand where the outline says.
+        let whole = items
+            .iter()
+            .map(Item::depth)
+            .zip(theirs.into_iter().flatten());
+        let mut parsed = Vec::new();
+        flatten(0, parse(source).0, &mut parsed);
+        same(text, &parsed, &whole.collect())
     }
 
     /// Runs so many cases; gives the part of the nodes that were read directly, in percent.
@@ -77,6 +86,23 @@ impl Count {
         let (texts, direct, left) = (self.texts.get(), self.direct.get(), self.left.get());
         println!("{what}: {texts} texts, {direct} nodes read directly, {left} by the library");
         100 * direct / (direct + left).max(1)
+    }
+}
+
+/// Compares as text, so that a number is told from another one of the same size.
+fn same<T: std::fmt::Debug>(written: &str, ours: &T, theirs: &T) -> Result<(), String> {
+    let alike = format!("{ours:?}") == format!("{theirs:?}");
+    let differ = || format!("{written}\n{ours:#?}\n{theirs:#?}");
+    alike.then_some(()).ok_or_else(differ)
+}
+
+/// Each node before those in its block, with its depth and without them.
+fn flatten(depth: usize, nodes: Vec<Node>, out: &mut Vec<(usize, Node)>) {
+    for mut node in nodes {
+        let block = node.children.as_mut().map(|b| &mut b.nodes);
+        let inner = block.map(std::mem::take).unwrap_or_default();
+        out.push((depth, node));
+        flatten(depth + 1, inner, out);
     }
 }
 

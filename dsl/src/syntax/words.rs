@@ -22,9 +22,10 @@ pub(super) enum Role {
 /// Reports what is wrong with a value; says whether it is usable.
 pub(super) fn check(token: &Token, role: Role, findings: &mut Findings) -> bool {
     let before = findings.len();
-    let text = &findings.text()[token.start..token.end];
+    let text = &findings.text()[token.range()];
     match token.kind {
         Kind::Word if is_usual(text) => return true,
+        Kind::Text if !text.as_bytes().contains(&b'\\') => return true,
         Kind::Word => word(token, text, role, findings),
         Kind::Number => number(token, text, findings),
         Kind::Text => escapes(token, text, findings),
@@ -208,11 +209,8 @@ fn escapes(token: &Token, text: &str, findings: &mut Findings) {
         let len = escape_len(after);
         if len == 0 {
             let shown = after.chars().next().unwrap_or(' ');
-            let bad = Token {
-                kind: token.kind,
-                start: token.start + at,
-                end: token.start + at + 1 + shown.len_utf8(),
-            };
+            let start = token.start() + at;
+            let bad = Token::new(token.kind, start, start + 1 + shown.len_utf8());
             let what = if shown == 'u' {
                 wording(
                     "`\\u` needs a code point in braces",
@@ -259,12 +257,8 @@ fn lines(token: &Token, text: &str, findings: &mut Findings) {
     let last_break = body.rfind(is_newline).unwrap_or(0);
     let last = last_break + newline_len(&body[last_break..]);
     let indent = &body[last..];
-    let at = token.start + raw + 3;
-    let piece = |from: usize, to: usize| Token {
-        kind: token.kind,
-        start: at + from,
-        end: at + to,
-    };
+    let at = token.start() + raw + 3;
+    let piece = |from: usize, to: usize| Token::new(token.kind, at + from, at + to);
     let escaped = |line: &str| raw == 0 && ends_in_escape(line);
     let blank = |line: &str| line.chars().all(is_space);
     if !blank(indent) {
@@ -301,10 +295,7 @@ fn ends_in_escape(line: &str) -> bool {
 }
 
 fn bad(token: &Token, text: &str, bad: Bad, findings: &mut Findings) {
-    let first_line = Token {
-        end: token.start + line(text).len(),
-        ..*token
-    };
+    let first_line = token.until(token.start() + line(text).len());
     let (code, what): (Code, Wording) = match bad {
         Bad::OpenComment => (
             &codes::UNCLOSED_COMMENT,
@@ -366,10 +357,7 @@ fn bad(token: &Token, text: &str, bad: Bad, findings: &mut Findings) {
         Bad::Char => (&codes::UNEXPECTED, unexpected(text)),
     };
     let marker = match bad {
-        Bad::OpenComment => Token {
-            end: token.start + 2,
-            ..*token
-        },
+        Bad::OpenComment => token.until(token.start() + 2),
         _ => first_line,
     };
     findings.add(code, &marker, what);

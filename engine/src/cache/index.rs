@@ -17,8 +17,7 @@ use std::time::{Duration, SystemTime};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::Digest;
-use super::sealed;
+use super::{Digest, Store, sealed};
 
 /// The longest tick of a clock that stamps files with fractions of seconds.
 const TICK: Duration = Duration::from_millis(20);
@@ -117,16 +116,16 @@ impl Index {
         }
     }
 
-    /// Writes the index if it has learnt something.
+    /// Writes the index into a store if it has learnt something.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
+    pub fn save(&self, store: &Store, path: &Path) -> io::Result<()> {
         let mut known = self.known();
         if !known.learnt {
             return Ok(());
         }
-        sealed::write(path, &known.files)?;
+        sealed::write(store, path, &known.files)?;
         known.learnt = false;
         Ok(())
     }
@@ -247,7 +246,7 @@ mod tests {
         let index = blank(Some(3));
         let digest = Digest::of(b"x");
         index.learn("a", seen(100), digest, at(200));
-        index.save(&path).unwrap();
+        index.save(&Store::beneath(dir.path()), &path).unwrap();
         let read = |path: &Path| Index::open(path, None).content("a", &seen(100));
         assert_eq!(read(&path), Some(digest));
         let sound = fs::read(&path).unwrap();

@@ -110,7 +110,6 @@ pub struct Cache {
 }
 
 /// What is kept of a step that ran.
-#[derive(Debug)]
 pub struct Made<'a> {
     /// The step's full name.
     pub step: &'a str,
@@ -120,6 +119,8 @@ pub struct Made<'a> {
     pub products: &'a Patterns,
     /// The patterns of each of its artifacts.
     pub artifacts: Vec<(&'a str, Patterns)>,
+    /// What there is to say against keeping these paths: another step may have made one of them.
+    pub contested: &'a (dyn Fn(&[&str]) -> Option<String> + 'a),
     /// Its outputs, by name.
     pub values: std::collections::BTreeMap<String, String>,
     /// The file with what it wrote, if it wrote something.
@@ -202,7 +203,7 @@ impl Cache {
         action
     }
 
-    /// Puts a result in place.
+    /// Puts a result in place. What steps that run now may have made stays: `others` says so of a path.
     ///
     /// # Errors
     /// What is missing or damaged in the store, or cannot be put in place.
@@ -212,13 +213,14 @@ impl Cache {
         action: &Action,
         products: &Patterns,
         scratch: &Path,
+        others: &dyn Fn(&str) -> bool,
     ) -> Result<(), Lost> {
         let place = restore::Place {
             root: &self.settings.root,
             scratch,
             index: &self.index,
         };
-        let others = |path: &str| self.steps.is_of_another(step, path);
+        let others = |path: &str| others(path) || self.steps.is_of_another(step, path);
         restore::restore(&action.outputs, &self.store, &place, products, &others)
     }
 
@@ -256,6 +258,10 @@ impl Cache {
         };
         if let Some(out) = outputs.iter().find(|e| !e.stays_inside()) {
             return Err(format!("{} leads out of the pipeline's folder", out.path));
+        }
+        let paths: Vec<&str> = outputs.iter().map(|e| e.path.as_str()).collect();
+        if let Some(why) = (made.contested)(&paths) {
+            return Err(why);
         }
         let of = |patterns: &Patterns| {
             let paths = outputs.iter().map(|e| &e.path);
@@ -343,8 +349,8 @@ impl Cache {
     pub fn close(&self) {
         let checkout = self.settings.checkout();
         let saved = store::private_folder(&checkout)
-            .and_then(|()| self.index.save(&checkout.join("files")))
-            .and_then(|()| self.steps.save(&checkout.join("steps")));
+            .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
+            .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
         if !self.kept.load(Ordering::Relaxed) {
             // What is remembered only saves time.
             return;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
+use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -141,8 +142,11 @@ fn remove(stale: &[(PathBuf, Metadata)], root: &Path) -> io::Result<()> {
     // They are empty only when what is in them is gone.
     for (path, meta) in stale.iter().rev() {
         if meta.is_dir() {
-            // Something of another step may be in it.
-            let _ = fs::remove_dir(root.join(path));
+            match fs::remove_dir(root.join(path)) {
+                // Something of another step is in it, or was.
+                Err(e) if matches!(e.kind(), DirectoryNotEmpty | NotFound) => {}
+                removed => removed?,
+            }
         } else {
             files::remove(root, path)?;
         }

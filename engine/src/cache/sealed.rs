@@ -1,13 +1,12 @@
 //! Small binary files that are read whole or not at all: a mark with the format's version, a checksum, the content.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Digest, store};
+use super::{Digest, Store, store};
 
 /// Changes with anything that is written this way: a file of another version is like none.
 const MARK: &[u8; 8] = b"pipe-c01";
@@ -26,21 +25,12 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     postcard::from_bytes(content).ok()
 }
 
-/// Writes a file in one step: whoever reads it meanwhile gets the old one or the new one.
-pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+/// Writes a file of a store in one step: whoever reads it meanwhile gets the old one or the new one.
+pub(super) fn write<T: Serialize>(store: &Store, path: &Path, value: &T) -> io::Result<()> {
     let content = postcard::to_allocvec(value).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(content.len() + 40);
     bytes.extend_from_slice(MARK);
     bytes.extend_from_slice(Digest::of(&content).as_bytes());
     bytes.extend_from_slice(&content);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix("new-")
-        .tempfile_in(folder)?;
-    io::Write::write_all(&mut file, &bytes)?;
-    let temporary = file.into_temp_path();
-    store::take_place(&temporary, path)?;
-    // It has another name now, which stays.
-    Ok(temporary.keep().map(drop)?)
+    store.record(path, &bytes)
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sealed;
 use super::store::private_folder;
-use super::{Action, Digest};
+use super::{Action, Digest, Store};
 
 /// What is remembered of one step.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -138,11 +138,11 @@ impl Steps {
         })
     }
 
-    /// Writes what has changed; what another run has written meanwhile stays.
+    /// Writes what has changed into a store; what another run has written meanwhile stays.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
+    pub fn save(&self, store: &Store, path: &Path) -> io::Result<()> {
         let changed = std::mem::take(&mut self.known().changed);
         if changed.is_empty() {
             return Ok(());
@@ -153,7 +153,7 @@ impl Steps {
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);
-        sealed::write(path, &steps)
+        sealed::write(store, path, &steps)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

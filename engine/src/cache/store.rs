@@ -171,7 +171,7 @@ impl Store {
         let _ = fs::remove_file(self.blob(digest));
     }
 
-    /// Writes a small record in one step, at a path beneath the store.
+    /// Writes a small file in one step, at a path beneath the store.
     ///
     /// # Errors
     /// When it cannot be written.

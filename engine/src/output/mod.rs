@@ -18,7 +18,7 @@ mod sanitise;
 pub use lines::{LONGEST_LINE, Lines, SPLIT_MARK};
 pub use mask::{MASK, Masker, SHORTEST_SECRET};
 pub use neutralise::{OuterCi, neutralise};
-pub use sanitise::{Sanitiser, harmless};
+pub use sanitise::{Sanitiser, harmless, is_calm};
 
 /// Where the two products of the chain go.
 pub trait Sink {

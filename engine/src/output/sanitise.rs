@@ -52,11 +52,10 @@ impl Sanitiser {
                 }
                 continue;
             }
-            let plain = rest.iter().take_while(|&&byte| is_plain(byte)).count();
-            if plain > 0 {
-                // Checked above: only printable ASCII and tabs.
-                self.text(&String::from_utf8_lossy(&rest[..plain]), out);
-                rest = &rest[plain..];
+            let (calm, other) = rest.split_at(calm(rest));
+            if !calm.is_empty() {
+                self.calm(calm, out);
+                rest = other;
             } else if byte.is_ascii() {
                 self.control(byte, out);
                 rest = &rest[1..];
@@ -118,6 +117,16 @@ impl Sanitiser {
             }
         }
         rest
+    }
+
+    /// Takes printable ASCII, tabs and line ends.
+    fn calm(&mut self, bytes: &[u8], out: &mut String) {
+        let begins_line = bytes.first() == Some(&b'\n');
+        if std::mem::take(&mut self.returned) && self.written && !begins_line {
+            out.push('\n');
+        }
+        self.written = bytes.last() != Some(&b'\n');
+        out.push_str(std::str::from_utf8(bytes).unwrap_or_default());
     }
 
     fn characters(&mut self, text: &str, out: &mut String) {
@@ -200,6 +209,9 @@ impl Sanitiser {
 /// A text fit for a terminal: colours and line ends pass. For what is not a job's output: names, reasons, values.
 #[must_use]
 pub fn harmless(text: &str) -> Cow<'_, str> {
+    if is_calm(text) {
+        return Cow::Borrowed(text);
+    }
     let strange = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || acts(c);
     if !text.chars().any(strange) {
         return Cow::Borrowed(text);
@@ -208,6 +220,28 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     sanitiser.feed(text.as_bytes(), &mut out);
     sanitiser.finish(&mut out);
     Cow::Owned(out)
+}
+
+/// Whether a text is nothing but printable ASCII, tabs and line ends: it is fit for everything as it is.
+#[must_use]
+pub fn is_calm(text: &str) -> bool {
+    calm(text.as_bytes()) == text.len()
+}
+
+/// How many bytes at the beginning are printable ASCII, tabs and line ends. Looks at many at once: this is most of what
+/// anybody writes.
+fn calm(bytes: &[u8]) -> usize {
+    let is_calm = |byte: &u8| is_plain(*byte) | (*byte == b'\n');
+    let mut pieces = bytes.chunks(64);
+    let whole = pieces
+        .by_ref()
+        .take_while(|piece| piece.iter().fold(true, |all, byte| all & is_calm(byte)))
+        .fold(0, |length, piece| length + piece.len());
+    whole
+        + bytes[whole..]
+            .iter()
+            .take_while(|byte| is_calm(byte))
+            .count()
 }
 
 fn is_plain(byte: u8) -> bool {

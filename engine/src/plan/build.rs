@@ -10,8 +10,8 @@ use dsl::model::{EnvVar, Leg, Pipeline, StageId, StepId, Wait, WaitKind, WaitTar
 use petgraph::graph::DiGraph;
 
 use super::select::{self, LeftOut, Part, Selected};
-use super::values::{self, Before};
-use super::{Edge, Plan, PlannedStage, PlannedStep, Request, Vertex, VertexId};
+use super::values;
+use super::{Edge, Env, Plan, PlannedStage, PlannedStep, Request, Variable, Vertex, VertexId};
 
 struct Builder<'a> {
     pipeline: &'a Pipeline,
@@ -25,8 +25,10 @@ struct Builder<'a> {
     /// By step: its legs, and the point behind them where there are several.
     legs: Vec<Vec<VertexId>>,
     joined: Vec<Option<VertexId>>,
-    /// The edges that references and `needs` made, so that none is there twice.
-    known: BTreeSet<(VertexId, VertexId, Edge)>,
+    /// The edges that references and `needs` made to the vertex in hand, so that none is there twice.
+    known: BTreeSet<(VertexId, Edge)>,
+    /// The variables of the pipeline, once they are filled in.
+    env: Option<Arc<Vec<Variable>>>,
     findings: Vec<Diagnostic>,
 }
 
@@ -46,6 +48,7 @@ pub(super) fn build(
         legs: vec![Vec::new(); selected.steps.len()],
         joined: vec![None; selected.steps.len()],
         known: BTreeSet::new(),
+        env: None,
         findings: Vec::new(),
         selected,
     };
@@ -126,14 +129,32 @@ impl Builder<'_> {
             end,
             undo_on_failure: stage.undo_on_failure,
         });
-        let outer = self.env(&[], &Leg::new(), &pipeline.env, None);
-        let outer = self.env(&outer, &Leg::new(), &stage.env, None);
+        let outer = self.outer_env(&stage.env);
         for step in steps {
             self.step(step, at, &outer);
         }
     }
 
-    fn step(&mut self, id: StepId, stage: usize, outer: &[(String, Template)]) {
+    /// The variables of the pipeline and of a stage.
+    fn outer_env(&mut self, stage: &[EnvVar]) -> Arc<Vec<Variable>> {
+        let pipeline = self.pipeline;
+        let of_pipeline = self.env.clone().unwrap_or_else(|| {
+            let before = self.findings.len();
+            let mut env = Env::default();
+            self.set(&mut env, &Leg::new(), &pipeline.env, None);
+            let env = env.shared();
+            // What is missing is said for every stage.
+            if self.findings.len() == before {
+                self.env = Some(Arc::clone(&env));
+            }
+            env
+        });
+        let mut env = Env::around(of_pipeline);
+        self.set(&mut env, &Leg::new(), stage, None);
+        env.shared()
+    }
+
+    fn step(&mut self, id: StepId, stage: usize, outer: &Arc<Vec<Variable>>) {
         let pipeline = self.pipeline;
         let step = pipeline.step(id);
         let matrix = step.job().and_then(|j| j.matrix.as_ref());
@@ -147,12 +168,13 @@ impl Builder<'_> {
                 }
             };
             let name = format!("{}.{label}", self.stages[stage].name);
-            let mut outer = outer.to_vec();
+            let mut env = Env::around(Arc::clone(outer));
             for (axis, value) in &leg {
                 let variable = axis.to_uppercase().replace('-', "_");
-                outer.push((format!("MATRIX_{variable}"), Template::text(value.clone())));
+                let name = format!("MATRIX_{variable}");
+                env.add_axis(name, Template::text(value.clone()));
             }
-            let env = self.env(&outer, &leg, &step.env, Some(&label));
+            self.set(&mut env, &leg, &step.env, Some(&label));
             let expected = (self.expected)(&name);
             let planned = PlannedStep {
                 id,
@@ -177,24 +199,14 @@ impl Builder<'_> {
         }
     }
 
-    /// The outer variables and these, filled in as far as it is known; an inner one wins.
-    fn env(
-        &mut self,
-        outer: &[(String, Template)],
-        leg: &Leg,
-        vars: &[EnvVar],
-        step: Option<&str>,
-    ) -> Vec<(String, Template)> {
-        let mut env = outer.to_vec();
+    /// Sets these variables, filled in as far as it is known; an inner one wins.
+    fn set(&mut self, env: &mut Env, leg: &Leg, vars: &[EnvVar], step: Option<&str>) {
         for var in vars {
             let template = &var.value.value;
-            match values::fill(template, self.pipeline, self.request, leg, &env, &Before) {
-                Ok(value) => {
-                    env.retain(|(n, _)| *n != var.name.value);
-                    env.push((var.name.value.clone(), value));
-                }
+            match values::fill_before(template, self.pipeline, self.request, leg, env) {
+                Ok(value) => env.set(&var.name.value, value),
                 Err(_) if self.request.everything => {
-                    env.push((var.name.value.clone(), template.clone()));
+                    env.set(&var.name.value, template.clone());
                 }
                 Err(missing) => {
                     let user = step.unwrap_or("every step");
@@ -203,7 +215,6 @@ impl Builder<'_> {
                 }
             }
         }
-        env
     }
 
     fn stage_edges(&mut self, id: StageId, before: &[StageId]) {
@@ -212,6 +223,7 @@ impl Builder<'_> {
         };
         let begin = self.stages[at].begin;
         let pipeline = self.pipeline;
+        self.known.clear();
         for wait in pipeline.stage(id).waits.iter().flatten() {
             self.wait_edges(begin, wait);
         }
@@ -224,23 +236,36 @@ impl Builder<'_> {
     fn step_edges(&mut self, id: StepId) {
         let pipeline = self.pipeline;
         let step = pipeline.step(id);
-        for leg in self.legs[id.0 as usize].clone() {
-            let Some(at) = self.stage_at[step.stage.0 as usize] else {
-                continue;
-            };
+        let Some(at) = self.stage_at[step.stage.0 as usize] else {
+            return;
+        };
+        if self.legs[id.0 as usize].is_empty() {
+            return;
+        }
+        let makers = self.makers(id);
+        for leg in 0..self.legs[id.0 as usize].len() {
+            let leg = self.legs[id.0 as usize][leg];
             self.graph.add_edge(leg, self.stages[at].end, Edge::Order);
             if step.waits_for_stage(pipeline) {
                 self.graph.add_edge(self.stages[at].begin, leg, Edge::Order);
             }
+            self.known.clear();
             for wait in &step.waits {
                 self.wait_edges(leg, wait);
             }
-            for used in step.uses(pipeline) {
-                for maker in select::makers(pipeline, &self.selected, step.stage, id, &used.what) {
-                    self.edge(self.whole(maker), leg, Edge::Reference);
-                }
+            for maker in &makers {
+                self.whole_edges(*maker, leg, Edge::Reference);
             }
         }
+    }
+
+    /// The steps that make what a step uses.
+    fn makers(&self, id: StepId) -> Vec<StepId> {
+        let pipeline = self.pipeline;
+        let step = pipeline.step(id);
+        let makers = |what| select::makers(pipeline, &self.selected, step.stage, id, what);
+        let uses = step.uses(pipeline);
+        uses.iter().flat_map(|used| makers(&used.what)).collect()
     }
 
     fn wait_edges(&mut self, to: VertexId, wait: &Wait) {
@@ -253,10 +278,10 @@ impl Builder<'_> {
         match wait.target {
             WaitTarget::Stage(stage) => {
                 if let Some(at) = self.stage_at[stage.0 as usize] {
-                    self.edge(vec![self.stages[at].end], to, kind);
+                    self.edge(self.stages[at].end, to, kind);
                 }
             }
-            WaitTarget::Step(step) if wait.legs.is_empty() => self.edge(self.whole(step), to, kind),
+            WaitTarget::Step(step) if wait.legs.is_empty() => self.whole_edges(step, to, kind),
             WaitTarget::Step(step) => {
                 let legs = self.legs[step.0 as usize].iter().copied();
                 let meant = legs.filter(|v| match &self.graph[*v] {
@@ -266,22 +291,25 @@ impl Builder<'_> {
                         .all(|(axis, value)| s.leg.get(axis) == Some(value)),
                     _ => false,
                 });
-                self.edge(meant.collect(), to, kind);
+                for leg in meant.collect::<Vec<_>>() {
+                    self.edge(leg, to, kind);
+                }
             }
         }
     }
 
-    /// The one vertex that stands for all of a step; none where it is not part of the run.
-    fn whole(&self, step: StepId) -> Vec<VertexId> {
+    /// An edge from the one vertex that stands for all of a step; none where it is not part of the run.
+    fn whole_edges(&mut self, step: StepId, to: VertexId, kind: Edge) {
         let at = step.0 as usize;
-        self.joined[at].map_or_else(|| self.legs[at].clone(), |join| vec![join])
+        let only = self.legs[at].first().copied();
+        if let Some(from) = self.joined[at].or(only) {
+            self.edge(from, to, kind);
+        }
     }
 
-    fn edge(&mut self, from: Vec<VertexId>, to: VertexId, kind: Edge) {
-        for from in from {
-            if self.known.insert((from, to, kind)) {
-                self.graph.add_edge(from, to, kind);
-            }
+    fn edge(&mut self, from: VertexId, to: VertexId, kind: Edge) {
+        if self.known.insert((from, kind)) {
+            self.graph.add_edge(from, to, kind);
         }
     }
 }

@@ -2,7 +2,10 @@
 //! so that it can be printed, drawn, compared and tested. Starts nothing, reads nothing.
 
 mod build;
+mod conditions;
+mod env;
 mod order;
+mod pattern;
 mod request;
 mod select;
 mod values;
@@ -11,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
-use dsl::expr::{Missing, Template};
+use dsl::expr::Missing;
 use dsl::model::{Leg, Pipeline, Step, StepId};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use env::{Env, Iter, Variable};
 pub use request::{Request, RequestError};
 pub use select::{LeftOut, Part};
 pub use values::{RunFacts, fill};
@@ -80,7 +84,7 @@ pub struct PlannedStep {
     /// `test.unit (linux, stable)`: unique in the run.
     pub name: String,
     /// Its variables: of the pipeline, the stage, the matrix and its own. What is known only later is left open.
-    pub env: Vec<(String, Template)>,
+    pub env: Env,
     /// How long it took before, where that is known.
     pub expected: Option<Duration>,
 }

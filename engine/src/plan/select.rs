@@ -1,12 +1,11 @@
 //! Which steps are part of a run: by the event and the conditions, or by name with what the named ones need.
 
-use dsl::model::{
-    Condition, Made, Pipeline, Selection, StageId, StepId, StepKind, Wait, WaitKind, WaitTarget,
-};
-use globset::GlobBuilder;
+use std::collections::VecDeque;
+
+use dsl::model::{Made, Pipeline, StageId, Step, StepId, StepKind, Wait, WaitKind, WaitTarget};
 
 use super::Request;
-use crate::world::{Changed, Event};
+use super::conditions::Ask;
 
 /// Something that is not part of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +32,19 @@ pub(super) struct Selected {
     pub(super) steps: Vec<bool>,
     /// What is left out and why.
     pub(super) left_out: Vec<LeftOut>,
+    /// Whether the event asked for a release.
+    releases: bool,
 }
 
 impl Selected {
+    fn none_left_out(steps: Vec<bool>) -> Self {
+        Self {
+            steps,
+            left_out: Vec::new(),
+            releases: false,
+        }
+    }
+
     pub(super) fn has(&self, id: StepId) -> bool {
         self.steps[id.0 as usize]
     }
@@ -47,28 +56,47 @@ pub(super) fn step_id(at: usize) -> StepId {
 
 pub(super) fn select(pipeline: &Pipeline, request: &Request) -> Selected {
     if request.everything {
-        Selected {
-            steps: vec![true; pipeline.steps.len()],
-            left_out: Vec::new(),
-        }
-    } else if request.names.is_empty() {
+        return Selected::none_left_out(vec![true; pipeline.steps.len()]);
+    }
+    let mut selected = wanted(pipeline, request);
+    without_needs(pipeline, &mut selected);
+    selected
+}
+
+/// What the names or the event ask for, whether or not all that it needs is part of the run.
+fn wanted(pipeline: &Pipeline, request: &Request) -> Selected {
+    let mut selected = if request.names.is_empty() {
         by_event(pipeline, request)
     } else {
         by_name(pipeline, request)
-    }
+    };
+    withhold(pipeline, request, &mut selected);
+    selected
+}
+
+/// Whether a step has this name, or this one with its stage in front.
+fn is_named(pipeline: &Pipeline, step: &Step, name: &str) -> bool {
+    let in_stage = || {
+        let rest = name.strip_prefix(pipeline.stage(step.stage).name.value.as_str());
+        rest.and_then(|rest| rest.strip_prefix('.')) == Some(&step.name.value)
+    };
+    step.name.value == name || in_stage()
 }
 
 /// The named steps and what they need, whatever the event.
 fn by_name(pipeline: &Pipeline, request: &Request) -> Selected {
     let mut steps = vec![false; pipeline.steps.len()];
+    let mut whole = vec![false; pipeline.stages.len()];
     let mut queue: Vec<StepId> = Vec::new();
     for name in &request.names {
         let of_stage = pipeline.stages.iter().find(|s| s.name.value == *name);
         match of_stage {
             Some(stage) => queue.extend(&stage.steps),
-            None => queue.extend((0..pipeline.steps.len()).map(step_id).filter(|id| {
-                pipeline.step(*id).name.value == *name || pipeline.full_name(*id) == *name
-            })),
+            None => queue.extend(
+                (0..pipeline.steps.len())
+                    .map(step_id)
+                    .filter(|id| is_named(pipeline, pipeline.step(*id), name)),
+            ),
         }
     }
     while let Some(id) = queue.pop() {
@@ -79,31 +107,27 @@ fn by_name(pipeline: &Pipeline, request: &Request) -> Selected {
         for wait in step.waits.iter().filter(|w| must_succeed(w) && !w.optional) {
             match wait.target {
                 WaitTarget::Step(needed) => queue.push(needed),
-                WaitTarget::Stage(stage) => queue.extend(&pipeline.stage(stage).steps),
+                WaitTarget::Stage(stage) => {
+                    if !std::mem::replace(&mut whole[stage.0 as usize], true) {
+                        queue.extend(&pipeline.stage(stage).steps);
+                    }
+                }
             }
         }
         for used in step.uses(pipeline) {
             queue.extend(pipeline.makers(step.stage, &used.what, &|m| m != id));
         }
     }
-    let mut selected = Selected {
-        steps,
-        left_out: Vec::new(),
-    };
-    withhold(pipeline, request, &mut selected);
-    without_needs(pipeline, &mut selected);
-    selected
+    Selected::none_left_out(steps)
 }
 
 fn by_event(pipeline: &Pipeline, request: &Request) -> Selected {
-    let mut selected = Selected {
-        steps: vec![false; pipeline.steps.len()],
-        left_out: Vec::new(),
-    };
+    let mut selected = Selected::none_left_out(vec![false; pipeline.steps.len()]);
+    let ask = Ask::new(request);
     // File order: a release that a later `when released` asks about has been decided before.
     for stage_id in pipeline.stage_ids() {
         let stage = pipeline.stage(stage_id);
-        if let Some(reason) = excluded(pipeline, request, &selected, &stage.selection) {
+        if let Some(reason) = ask.excluded(selected.releases, &stage.selection) {
             selected.left_out.push(LeftOut {
                 part: Part::Stage(stage_id),
                 reason,
@@ -111,8 +135,12 @@ fn by_event(pipeline: &Pipeline, request: &Request) -> Selected {
             continue;
         }
         for id in &stage.steps {
-            match excluded(pipeline, request, &selected, &pipeline.step(*id).selection) {
-                None => selected.steps[id.0 as usize] = true,
+            let step = pipeline.step(*id);
+            match ask.excluded(selected.releases, &step.selection) {
+                None => {
+                    selected.steps[id.0 as usize] = true;
+                    selected.releases |= matches!(step.kind, StepKind::Release(_));
+                }
                 Some(reason) => selected.left_out.push(LeftOut {
                     part: Part::Step(*id),
                     reason,
@@ -120,8 +148,6 @@ fn by_event(pipeline: &Pipeline, request: &Request) -> Selected {
             }
         }
     }
-    withhold(pipeline, request, &mut selected);
-    without_needs(pipeline, &mut selected);
     selected
 }
 
@@ -157,33 +183,67 @@ fn withhold(pipeline: &Pipeline, request: &Request, selected: &mut Selected) {
 
 /// Leaves out what needs something that is left out, until nothing changes.
 fn without_needs(pipeline: &Pipeline, selected: &mut Selected) {
-    let mut dependants: Vec<Vec<StepId>> = vec![Vec::new(); pipeline.steps.len()];
-    for at in 0..pipeline.steps.len() {
-        for wait in effective_waits(pipeline, step_id(at)) {
-            for other in ends(pipeline, wait.target) {
-                dependants[other.0 as usize].push(step_id(at));
-            }
-        }
-    }
-    let mut queue: std::collections::VecDeque<StepId> =
-        (0..pipeline.steps.len()).map(step_id).collect();
+    let mut waiting = Waiting::of(pipeline, selected);
+    let mut queue: VecDeque<StepId> = (0..pipeline.steps.len()).map(step_id).collect();
     while let Some(id) = queue.pop_front() {
         if !selected.has(id) {
             continue;
         }
-        if let Some(reason) = missing_need(pipeline, selected, id) {
+        let there = |target: WaitTarget| waiting.is_there(selected, target);
+        if let Some(reason) = missing_need(pipeline, &there, id) {
             selected.steps[id.0 as usize] = false;
             selected.left_out.push(LeftOut {
                 part: Part::Step(id),
                 reason,
             });
-            queue.extend(&dependants[id.0 as usize]);
+            queue.extend(&waiting.for_step[id.0 as usize]);
+            let stage = pipeline.step(id).stage.0 as usize;
+            waiting.left[stage] -= 1;
+            if waiting.left[stage] == 0 {
+                queue.extend(&waiting.for_stage[stage]);
+            }
         }
     }
     selected.left_out.sort_by_key(|l| match l.part {
         Part::Stage(stage) => (stage, None),
         Part::Step(step) => (pipeline.step(step).stage, Some(step)),
     });
+}
+
+/// Who waits for what, and how much of each stage is left.
+struct Waiting {
+    for_step: Vec<Vec<StepId>>,
+    for_stage: Vec<Vec<StepId>>,
+    /// By stage: how many of its steps are part of the run.
+    left: Vec<usize>,
+}
+
+impl Waiting {
+    fn of(pipeline: &Pipeline, selected: &Selected) -> Self {
+        let mut waiting = Self {
+            for_step: vec![Vec::new(); pipeline.steps.len()],
+            for_stage: vec![Vec::new(); pipeline.stages.len()],
+            left: vec![0; pipeline.stages.len()],
+        };
+        for id in (0..pipeline.steps.len()).map(step_id) {
+            waiting.left[pipeline.step(id).stage.0 as usize] += usize::from(selected.has(id));
+            for wait in effective_waits(pipeline, id) {
+                match wait.target {
+                    WaitTarget::Step(other) => waiting.for_step[other.0 as usize].push(id),
+                    WaitTarget::Stage(other) => waiting.for_stage[other.0 as usize].push(id),
+                }
+            }
+        }
+        waiting
+    }
+
+    /// Whether a step, or any step of a stage, is part of the run.
+    fn is_there(&self, selected: &Selected, target: WaitTarget) -> bool {
+        match target {
+            WaitTarget::Step(id) => selected.has(id),
+            WaitTarget::Stage(id) => self.left[id.0 as usize] > 0,
+        }
+    }
 }
 
 /// A step's own dependencies and those of its stage.
@@ -193,28 +253,22 @@ fn effective_waits(pipeline: &Pipeline, id: StepId) -> impl Iterator<Item = &Wai
     step.waits.iter().chain(stage)
 }
 
-fn ends(pipeline: &Pipeline, target: WaitTarget) -> Vec<StepId> {
-    match target {
-        WaitTarget::Step(id) => vec![id],
-        WaitTarget::Stage(id) => pipeline.stage(id).steps.clone(),
-    }
-}
-
 fn must_succeed(wait: &Wait) -> bool {
     matches!(wait.kind, WaitKind::Needs | WaitKind::Reference)
 }
 
-fn missing_need(pipeline: &Pipeline, selected: &Selected, id: StepId) -> Option<String> {
-    let there = |wait: &Wait| match wait.target {
-        WaitTarget::Step(id) => selected.has(id),
-        WaitTarget::Stage(id) => pipeline.stage(id).steps.iter().any(|s| selected.has(*s)),
-    };
+/// Why a step cannot be part of the run; `there` says what is.
+fn missing_need(
+    pipeline: &Pipeline,
+    there: &dyn Fn(WaitTarget) -> bool,
+    id: StepId,
+) -> Option<String> {
     let name = |target: WaitTarget| match target {
         WaitTarget::Step(id) => pipeline.step(id).name.value.clone(),
         WaitTarget::Stage(id) => pipeline.stage(id).name.value.clone(),
     };
     let needed =
-        effective_waits(pipeline, id).find(|w| must_succeed(w) && !w.optional && !there(w));
+        effective_waits(pipeline, id).find(|w| must_succeed(w) && !w.optional && !there(w.target));
     if let Some(wait) = needed {
         return Some(format!(
             "needs {}, which is not part of this run",
@@ -226,156 +280,8 @@ fn missing_need(pipeline: &Pipeline, selected: &Selected, id: StepId) -> Option<
         .peekable();
     let first = triggers.peek().map(|w| name(w.target))?;
     triggers
-        .all(|w| !there(w))
+        .all(|w| !there(w.target))
         .then(|| format!("runs on failure of {first}, which is not part of this run"))
-}
-
-/// Why conditions keep something out of the run; `None` if they do not.
-fn excluded(
-    pipeline: &Pipeline,
-    request: &Request,
-    selected: &Selected,
-    selection: &Selection,
-) -> Option<String> {
-    let holds = |c: &Condition| unmet(pipeline, request, selected, c).is_none();
-    if let Some(condition) = selection.unless.iter().find(|c| holds(c)) {
-        return Some(format!("unless {}", describe(condition)));
-    }
-    if selection.when.is_empty() || selection.when.iter().any(holds) {
-        return None;
-    }
-    let wanted: Vec<String> = selection.when.iter().map(describe).collect();
-    let why = unmet(pipeline, request, selected, &selection.when[0]);
-    let why = why
-        .filter(|_| selection.when.len() == 1)
-        .unwrap_or_else(|| this_run(request));
-    Some(format!("when {}; {why}", wanted.join(" or ")))
-}
-
-/// The condition as written, in one line.
-fn describe(condition: &Condition) -> String {
-    let mut words = Vec::new();
-    let fields = [
-        ("event", &condition.event),
-        ("branch", &condition.branch),
-        ("tag", &condition.tag),
-        ("into", &condition.into),
-        ("from", &condition.from),
-    ];
-    for (name, value) in fields {
-        words.extend(value.as_ref().map(|v| format!("{name}={}", v.value)));
-    }
-    if !condition.paths.is_empty() {
-        let paths: Vec<&str> = condition.paths.iter().map(|p| p.value.as_str()).collect();
-        words.push(format!("paths={}", paths.join(",")));
-    }
-    if condition.released {
-        words.push("released".into());
-    }
-    words.join(" ")
-}
-
-/// What this run is, for reasons: "this run is push on main".
-fn this_run(request: &Request) -> String {
-    let context = &request.context;
-    let at = match (&context.git.tag, &context.git.branch) {
-        (Some(tag), _) => format!(" for the tag {tag}"),
-        (None, Some(branch)) => format!(" on {branch}"),
-        (None, None) => String::new(),
-    };
-    format!("this run is {}{at}", context.event)
-}
-
-/// The first part of a condition that does not hold, told as a fact about the run.
-fn unmet(
-    pipeline: &Pipeline,
-    request: &Request,
-    selected: &Selected,
-    condition: &Condition,
-) -> Option<String> {
-    let context = &request.context;
-    let this = || Some(this_run(request));
-    if let Some(event) = &condition.event {
-        let tag_push =
-            event.value == "push" && condition.tag.is_some() && context.event == Event::Tag;
-        if event.value != context.event.name() && !tag_push {
-            return this();
-        }
-    }
-    let pr = context.pr.as_ref();
-    let names = [
-        (&condition.branch, context.git.branch.as_deref()),
-        (&condition.tag, context.git.tag.as_deref()),
-    ];
-    if names
-        .iter()
-        .any(|(pattern, name)| !fits(pattern.as_ref().map(|p| p.value.as_str()), *name))
-    {
-        return this();
-    }
-    let ends = [
-        (
-            &condition.into,
-            pr.and_then(|p| p.target.as_deref()),
-            "goes into",
-        ),
-        (
-            &condition.from,
-            pr.and_then(|p| p.source.as_deref()),
-            "comes from",
-        ),
-    ];
-    for (pattern, name, verb) in ends {
-        if !fits(pattern.as_ref().map(|p| p.value.as_str()), name) {
-            return Some(match (pr, name) {
-                (Some(_), Some(name)) => format!("this pull request {verb} {name}"),
-                _ => "this run is not for a pull request".to_owned(),
-            });
-        }
-    }
-    if !condition.paths.is_empty() && !touched(request, condition) {
-        return Some("no changed file matches".to_owned());
-    }
-    let releases =
-        |id: StepId| selected.has(id) && matches!(pipeline.step(id).kind, StepKind::Release(_));
-    if condition.released && !(0..pipeline.steps.len()).map(step_id).any(releases) {
-        return Some("this run makes no release".to_owned());
-    }
-    None
-}
-
-fn fits(pattern: Option<&str>, name: Option<&str>) -> bool {
-    match (pattern, name) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(pattern), Some(name)) => glob(pattern).is_some_and(|g| g.is_match(name)),
-    }
-}
-
-/// Whether a changed file matches; where the changes are not known, the answer is yes.
-fn touched(request: &Request, condition: &Condition) -> bool {
-    let Changed::Known(changed) = &request.changed else {
-        return true;
-    };
-    let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
-    for path in &condition.paths {
-        match path.value.strip_prefix('!') {
-            Some(pattern) => unwanted.extend(glob(pattern)),
-            None => wanted.extend(glob(&path.value)),
-        }
-    }
-    let any = |globs: &[globset::GlobMatcher], path: &str| globs.iter().any(|g| g.is_match(path));
-    changed
-        .iter()
-        .any(|path| (wanted.is_empty() || any(&wanted, path)) && !any(&unwanted, path))
-}
-
-fn glob(pattern: &str) -> Option<globset::GlobMatcher> {
-    let glob = GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .ok()?;
-    Some(glob.compile_matcher())
 }
 
 /// The makers of something for a step of a stage, among the selected steps.
@@ -388,3 +294,6 @@ pub(super) fn makers(
 ) -> Vec<StepId> {
     pipeline.makers(stage, what, &|m| m != own && selected.has(m))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ use dsl::expr::{Expr, Lookup, Missing, Ref, Template};
 use dsl::model::{Leg, Pipeline, VersionScheme};
 use dsl::source::Span;
 
-use super::Request;
+use super::env::{self, Variable};
+use super::{Env, Request};
 
 /// What is known only during a run.
 pub trait RunFacts {
@@ -39,18 +40,31 @@ pub fn fill(
     pipeline: &Pipeline,
     request: &Request,
     leg: &Leg,
-    env: &[(String, Template)],
+    env: &[Variable],
     facts: &dyn RunFacts,
 ) -> Result<Template, Vec<Missing>> {
-    template.fill(&|expr| lookup(expr, pipeline, request, leg, env, facts))
+    let env = |name: &str| env::find(env.iter().rev(), name);
+    template.fill(&|expr| lookup(expr, pipeline, request, leg, &env, facts))
 }
 
-fn lookup(
+/// The same before a run.
+pub(super) fn fill_before(
+    template: &Template,
+    pipeline: &Pipeline,
+    request: &Request,
+    leg: &Leg,
+    env: &Env,
+) -> Result<Template, Vec<Missing>> {
+    let env = |name: &str| env.get(name);
+    template.fill(&|expr| lookup(expr, pipeline, request, leg, &env, &Before))
+}
+
+fn lookup<'v>(
     expr: &Expr,
     pipeline: &Pipeline,
     request: &Request,
     leg: &Leg,
-    env: &[(String, Template)],
+    env: &dyn Fn(&str) -> Option<&'v Template>,
     facts: &dyn RunFacts,
 ) -> Lookup {
     let known = |value: Option<&String>, why: &str| match value {
@@ -64,8 +78,8 @@ fn lookup(
         Ref::Run(_) => facts.run_id().map_or(Lookup::Later, Lookup::Value),
         Ref::Param(name) => known(request.params.get(name), "it was given no value"),
         Ref::Matrix(axis) => known(leg.get(axis), "this leg of the matrix has no such axis"),
-        Ref::Env(name) => match env.iter().rev().find(|(n, _)| n == name) {
-            Some((_, value)) => value.known().map_or(Lookup::Later, Lookup::Value),
+        Ref::Env(name) => match env(name) {
+            Some(value) => value.known().map_or(Lookup::Later, Lookup::Value),
             None => Lookup::Unset("it is set further down, or in another block".to_owned()),
         },
         Ref::Version(name) => match pipeline.versions.get(name).map(|v| &v.scheme) {

@@ -18,7 +18,7 @@
 //! engine is a background process. It may write (not under `stty tostop`), but it cannot read keys.
 //! Ctrl-Z stops the guardian and the engine; jobs go on.
 
-use super::{become_subreaper, kill_descendants};
+use super::{become_subreaper, has_no_orphans, kill_descendants};
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 use std::{
     env, fs,
@@ -103,6 +103,9 @@ async fn guard_engine(grace: Duration) -> io::Result<i32> {
     let mut engine = start()?;
     // From here on there is an engine: whatever happens, this process must not become a second one.
     let status = watch_over(&mut engine, &mut signals).await;
+    if has_no_orphans() {
+        return Ok(status.map_or(LOST, code));
+    }
     let sweep = task::spawn_blocking(move || kill_descendants(grace));
     if impatient(sweep, &mut signals).await {
         kill_descendants(Duration::ZERO);

@@ -211,18 +211,23 @@ async fn drain(pump: &mut Pump, quiet: Duration, stopper: &Stopper<'_>) {
     while !pump.ended() {
         let sending = pump.is_sending();
         let now = Instant::now();
+        let limited = asked || !sending;
+        if limited && now >= end {
+            return;
+        }
+        // The times come last: what is there already is read without asking a clock to wake anybody.
         tokio::select! {
             biased;
             () = stopper.asked(), if !asked => {
                 asked = true;
                 end = end.min(now + DRAIN);
             }
-            () = tokio::time::sleep_until(end), if asked || !sending => return,
             () = pump.step() => {
                 if sending {
                     end += now.elapsed();
                 }
             }
+            () = tokio::time::sleep_until(end), if limited => return,
             () = sleep(quiet), if !sending => return,
         }
     }

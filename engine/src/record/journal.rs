@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -22,6 +23,9 @@ const GATHERED: usize = 64 * 1024;
 
 /// How many digits a checksum has.
 const SUM: usize = 16;
+
+/// The last line of a run that has ended is shorter.
+const LAST_LINE: u64 = 4096;
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
@@ -227,6 +231,27 @@ pub fn read(path: &Path) -> Result<Reading, String> {
         events,
         torn: rest.len(),
     })
+}
+
+/// The last event of a journal, without reading the others; `None` where its end is not sound.
+#[must_use]
+pub fn last_event(path: &Path) -> Option<Event> {
+    let file = File::open(path).ok()?;
+    let length = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
+    let last = length.min(LAST_LINE);
+    let mut end = vec![0; usize::try_from(last).ok()?];
+    file.read_exact_at(&mut end, length - last).ok()?;
+    let lines = end.strip_suffix(b"\n")?;
+    let line = lines.rsplit(|b| *b == b'\n').next()?;
+    let (sum, content) = (line.get(..16)?, line.get(16..)?.strip_prefix(b" ")?);
+    if sum != checksum(content).as_bytes() {
+        return None;
+    }
+    serde_json::from_slice(content.splitn(3, |b| *b == b' ').nth(2)?).ok()
 }
 
 /// The bytes of a regular file. Anything else that stands there could be without end.

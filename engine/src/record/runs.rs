@@ -112,6 +112,13 @@ impl Runs {
         }
     }
 
+    /// Whether a run has come to its end.
+    #[must_use]
+    pub fn is_over(&self, id: u64) -> bool {
+        let last = journal::last_event(&self.dir(id).path.join("journal"));
+        matches!(last, Some(Event::RunEnded { .. }))
+    }
+
     /// What a run came to.
     ///
     /// # Errors

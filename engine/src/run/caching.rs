@@ -152,14 +152,45 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
     !runs && recipe.takes.is_empty() && all.all(|p| snapshot::is_little(root, p, cache.index()))
 }
 
-/// The result of a step at once, where that costs next to nothing: nothing to put in place, a short log.
-pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, Vec<String>)> {
-    let recipe = work.recipe.as_deref()?;
-    if !work.artifacts.is_empty() || !is_little(recipe, &site.root, cache) {
+/// What can be said of a step where that costs next to nothing.
+pub(super) enum AtOnce {
+    /// Its result is there: nothing is to be put in place, the log is short. With its lines.
+    Hit(Done, Vec<String>),
+    /// It has this key, and no result.
+    Miss(Keyed),
+    /// It has to be looked at more closely.
+    Unknown,
+}
+
+/// Looks at a step for as long as that costs next to nothing.
+pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> AtOnce {
+    let recipe = work
+        .recipe
+        .as_deref()
+        .filter(|r| is_little(r, &site.root, cache));
+    let keyed = recipe.and_then(|r| keyed(r, &site.root, cache, &BTreeMap::new()).ok());
+    let (Some(recipe), Some(keyed)) = (recipe, keyed) else {
+        return AtOnce::Unknown;
+    };
+    match cache.find(&work.name, &keyed.digest) {
+        None => AtOnce::Miss(keyed),
+        Some(action) => in_place(work, site, cache, recipe, &action, keyed.digest)
+            .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
+    }
+}
+
+/// The end of a step whose result is in place, with the lines that it wrote.
+fn in_place(
+    work: &Work,
+    site: &Site,
+    cache: &Cache,
+    recipe: &Recipe,
+    action: &Arc<Action>,
+    key: Digest,
+) -> Option<(Done, Vec<String>)> {
+    if !work.artifacts.is_empty() || contested(site, action).is_some() {
         return None;
     }
-    let keyed = keyed(recipe, &site.root, cache, &BTreeMap::new()).ok()?;
-    let action = cache.find(&work.name, &keyed.digest)?;
     let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
     // What a run would not have left is removed where there is time for it.
     if !is_short
@@ -176,8 +207,17 @@ pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> Option<(Done, 
     }
     // A log that cannot be written says so in the run that made it.
     let _ = capture.finish();
-    cache.used(&work.name, &action);
-    Some((hit(&action, keyed.digest), lines))
+    cache.used(&work.name, action);
+    Some((hit(action, key), lines))
+}
+
+/// Which file of a result may be of another step of this run as well, and of which: that one may be making it now.
+fn contested<'a>(site: &'a Site, action: &'a Action) -> Option<(&'a str, &'a str)> {
+    site.rivals.contested(site.vertex, &paths(action))
+}
+
+fn paths(action: &Action) -> Vec<&str> {
+    action.outputs.iter().map(|e| e.path.as_str()).collect()
 }
 
 fn hit(action: &Arc<Action>, key: Digest) -> Done {
@@ -191,7 +231,7 @@ fn hit(action: &Arc<Action>, key: Digest) -> Done {
 }
 
 /// Runs a step, or gives the result that is there.
-pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
+pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtOnce) -> Done {
     let Some(recipe) = work.recipe.clone() else {
         return worked(&work, site, cache).await;
     };
@@ -199,23 +239,25 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>) -> Done {
         Ok(printed) => printed,
         Err(not_done) => return Done::not_begun(not_done),
     };
-    let keyed = match key_of(&recipe, site, cache, &printed).await {
-        Ok(keyed) => keyed,
-        Err(why) => {
-            warn(
-                site,
-                format!("the result of {} is not kept: {why}", work.name),
-            )
-            .await;
-            return work::work(&work, site).await;
-        }
+    let (keyed, is_miss) = match looked {
+        AtOnce::Miss(keyed) => (keyed, true),
+        _ => match key_of(&recipe, site, cache, &printed).await {
+            Ok(keyed) => (keyed, false),
+            Err(why) => {
+                let text = format!("the result of {} is not kept: {why}", work.name);
+                warn(site, text).await;
+                return worked(&work, site, cache).await;
+            }
+        },
     };
-    match found(&work, site, cache, &recipe, &keyed).await {
-        Ok(Some(done)) => return done,
-        // It may have taken a while.
-        Ok(None) if site.cancel.is_cancelled() => return Done::not_begun(NotDone::Cancelled),
-        Ok(None) => {}
-        Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+    if !is_miss || cache.remote().is_some() {
+        match found(&work, site, cache, &recipe, &keyed).await {
+            Ok(Some(done)) => return done,
+            // It may have taken a while.
+            Ok(None) if site.cancel.is_cancelled() => return Done::not_begun(NotDone::Cancelled),
+            Ok(None) => {}
+            Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
+        }
     }
     tell(site, cache).await;
     nothing_matches(&work, site, &keyed).await;
@@ -312,13 +354,17 @@ async fn here(
 ) -> Option<Arc<Action>> {
     let step = Arc::clone(&work.name);
     let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
-    let scratch = site.scratch.clone();
+    let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
     let search = move || -> Option<Arc<Action>> {
         let action = own.find(&step, &key)?;
+        if rivals.contested(vertex, &paths(&action)).is_some() {
+            return None;
+        }
         let products = patterns(&recipe.products).ok()?;
+        let others = |path: &str| rivals.contested(vertex, &[path]).is_some();
         let log = action.log.map(|log| own.store().verify(&log.digest));
         let whole = log.transpose().and_then(|_| {
-            let restored = own.restore(&step, &action, &products, &scratch);
+            let restored = own.restore(&step, &action, &products, &scratch, &others);
             restored.map(|()| Arc::clone(&action))
         });
         match whole {
@@ -362,6 +408,7 @@ async fn kept(
     let (root, log, printed) = (site.root.clone(), site.log.clone(), printed.clone());
     let (artifacts, values) = (work.artifacts.clone(), done.outputs.clone());
     let origin = site.origin.clone();
+    let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
     let keep = move || -> Result<Option<Arc<Action>>, String> {
         let after = keyed(&recipe, &root, &own, &printed)?;
         if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
@@ -380,6 +427,12 @@ async fn kept(
             key: &before.text,
             products: &patterns(&recipe.products)?,
             artifacts: artifacts?,
+            contested: &|paths| {
+                let (path, other) = rivals.contested(vertex, paths)?;
+                Some(format!(
+                    "{path} may as well be of {other}, which runs beside it and has the same outputs"
+                ))
+            },
             values,
             log: log.as_deref(),
             millis,

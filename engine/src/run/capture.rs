@@ -24,7 +24,8 @@ pub(super) struct Capture {
 /// Where the two products of the writer chain go.
 struct Split {
     log: Option<LogFile>,
-    lines: Vec<String>,
+    /// Lines that are not told yet, in portions.
+    lines: Vec<Vec<String>>,
 }
 
 impl Sink for Split {
@@ -35,7 +36,10 @@ impl Sink for Split {
     }
 
     fn line(&mut self, line: &str) {
-        self.lines.push(line.to_owned());
+        match self.lines.last_mut() {
+            Some(portion) if portion.len() < LINES_AT_ONCE => portion.push(line.to_owned()),
+            _ => self.lines.push(vec![line.to_owned()]),
+        }
     }
 }
 
@@ -72,7 +76,7 @@ impl Capture {
         let mut chain = Chain::new(&site.masker, site.outer);
         chain.feed(log, &mut self.split);
         chain.finish(&mut self.split);
-        std::mem::take(&mut self.split.lines)
+        std::mem::take(&mut self.split.lines).concat()
     }
 
     /// Takes what an earlier run of the step wrote, piece by piece, and tells it.
@@ -102,13 +106,9 @@ impl Capture {
     }
 
     async fn tell(&mut self, site: &Site) {
-        let mut rest = std::mem::take(&mut self.split.lines).into_iter();
-        while rest.len() > 0 {
-            let news = News::Lines {
-                vertex: site.vertex,
-                lines: rest.by_ref().take(LINES_AT_ONCE).collect(),
-            };
-            if site.news.send(news).await.is_err() {
+        for lines in std::mem::take(&mut self.split.lines) {
+            let vertex = site.vertex;
+            if site.news.send(News::Lines { vertex, lines }).await.is_err() {
                 return;
             }
         }

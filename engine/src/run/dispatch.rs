@@ -17,6 +17,7 @@ use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
 use super::resume::Resumed;
+use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
@@ -169,6 +170,7 @@ struct Dispatch<'a> {
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
+    rivals: Arc<Rivals>,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
     spares: Spares,
@@ -220,6 +222,7 @@ impl<'a> Dispatch<'a> {
             owes: true,
             at_once: VecDeque::new(),
             printed: Arc::default(),
+            rivals: Arc::new(Rivals::of(plan)),
             undo_began: BTreeMap::new(),
             spares: Spares::default(),
             tasks: JoinSet::new(),

@@ -1,6 +1,7 @@
 //! What a job sees of the world: a short list of variables from outside, what the file declares, what pipe adds.
 
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 
@@ -125,17 +126,24 @@ const fn given(name: &'static str, what: &'static str) -> Given {
 pub struct Environment(IndexMap<OsString, OsString>);
 
 impl Environment {
-    /// What `outer` has of the list, and of the names in `also`.
-    pub fn passed(outer: impl Iterator<Item = (OsString, OsString)>, also: &[String]) -> Self {
-        let wanted = |name: &str| {
-            let listed = PASSED.iter().any(|p| p.is(name));
-            listed || also.iter().any(|a| a == name)
-        };
-        Self(
-            outer
-                .filter(|(name, _)| name.to_str().is_some_and(wanted))
-                .collect(),
-        )
+    /// What the environment of this process has of the list, and of the names in `also`.
+    #[must_use]
+    pub fn passed(also: &[String]) -> Self {
+        /// The same for every job of a run.
+        static LISTED: LazyLock<Environment> = LazyLock::new(|| {
+            let listed = |name: &OsString| {
+                let name = name.to_str();
+                name.is_some_and(|name| PASSED.iter().any(|p| p.is(name)))
+            };
+            Environment(std::env::vars_os().filter(|(n, _)| listed(n)).collect())
+        });
+        let mut passed = LISTED.clone();
+        for name in also {
+            if let Some(value) = std::env::var_os(name) {
+                passed.set(name, value);
+            }
+        }
+        passed
     }
 
     /// Whether a variable of the short list is part of the key of a result.

@@ -14,6 +14,7 @@ mod recipe;
 pub mod remote;
 mod results;
 pub mod resume;
+mod rivals;
 pub mod schedule;
 pub mod secrets;
 mod signals;

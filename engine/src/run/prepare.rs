@@ -292,7 +292,7 @@ fn environment(
         .chain(&job.pass_env)
         .map(|n| n.value.clone())
         .collect();
-    let mut env = Environment::passed(std::env::vars_os(), &also);
+    let mut env = Environment::passed(&also);
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();

@@ -146,7 +146,7 @@ pub(super) fn known_part(
 }
 
 /// Patterns of everything that a job makes.
-fn products(job: &Job) -> Vec<String> {
+pub(super) fn products(job: &Job) -> Vec<String> {
     let artifacts = job.artifacts.iter().flat_map(|a| &a.paths);
     let all = job.outputs.iter().chain(artifacts);
     all.map(|p| p.value.clone()).collect()

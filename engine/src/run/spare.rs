@@ -44,12 +44,9 @@ impl Spares {
         }
     }
 
-    /// Takes a file back if it is as it was made and nobody is left who could write to it: whoever outlives a step is an
-    /// orphan.
+    /// Takes an untouched file back if nobody is left who could write to it: whoever outlives a step is an orphan.
     pub(super) fn take_back(&self, spare: Spare) {
-        let same = std::fs::symlink_metadata(&spare.path)
-            .is_ok_and(|now| now.is_file() && Traits::of(&now) == spare.made);
-        if same && process::has_no_orphans() {
+        if process::has_no_orphans() {
             self.list().push(spare);
         }
     }
@@ -63,6 +60,12 @@ impl Spare {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is as it was made.
+    pub(super) fn is_untouched(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| now.is_file() && Traits::of(&now) == self.made)
     }
 }
 
@@ -113,11 +116,10 @@ mod tests {
             &|path| std::fs::remove_file(path).unwrap(),
         ];
         for spoil in spoilt {
-            let spares = Spares::default();
-            let spare = spares.file(at("one")).unwrap();
+            let spare = Spares::default().file(at("one")).unwrap();
+            assert!(spare.is_untouched());
             spoil(spare.path());
-            spares.take_back(spare);
-            assert!(spares.list().is_empty());
+            assert!(!spare.is_untouched());
         }
     }
 

@@ -17,7 +17,9 @@ use crate::process::{self, Exit, Stop, Stream};
 /// How long such a command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How much it may print.
-const MOST: usize = 64 << 10;
+const MOST: usize = 16 << 20;
+/// How much of that stands in a key as it is.
+const SHORT: usize = 4 << 10;
 
 /// What was printed in this run, by command, environment and folder.
 #[derive(Debug, Default)]
@@ -64,7 +66,7 @@ pub(super) async fn printed_by(text: &str, work: &Work, site: &Site) -> Result<S
         return Ok(known);
     }
     let printed = run(text, work, site).await?;
-    let value = site.masker.mask_str(&printed).into_owned();
+    let value = shown(&site.masker.mask_str(&printed));
     let mut printed = site
         .printed
         .0
@@ -72,6 +74,27 @@ pub(super) async fn printed_by(text: &str, work: &Work, site: &Site) -> Result<S
         .unwrap_or_else(PoisonError::into_inner);
     printed.insert(same, value.clone());
     Ok(value)
+}
+
+/// What stands in a key for what was printed. All of it counts, also where there is much.
+fn shown(printed: &str) -> String {
+    if printed.len() <= SHORT {
+        return printed.to_owned();
+    }
+    format!("{} bytes {}", printed.len(), Digest::of(printed.as_bytes()))
+}
+
+/// A text for bytes; others never have the same.
+fn exact(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.trim().to_owned();
+    }
+    let mut text = "not UTF-8: ".to_owned();
+    for chunk in bytes.utf8_chunks() {
+        text += chunk.valid();
+        text += &chunk.invalid().escape_ascii().to_string();
+    }
+    text
 }
 
 async fn run(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
@@ -88,6 +111,7 @@ async fn run(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
     };
     let spec = spec(work, &command, site, 1, None).map_err(NotDone::NotBegun)?;
     let (output, mut chunks) = mpsc::channel::<process::Chunk>(4);
+    let enough = site.cancel.child_token();
     let collect = async {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         while let Some(chunk) = chunks.recv().await {
@@ -95,8 +119,12 @@ async fn run(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
                 Stream::Stdout => &mut out,
                 Stream::Stderr => &mut err,
             };
-            let room = MOST.saturating_sub(into.len());
-            into.extend(chunk.bytes.iter().take(room));
+            into.extend_from_slice(&chunk.bytes);
+            if into.len() > MOST {
+                // Nobody takes the rest, and nobody needs it.
+                enough.cancel();
+                into.truncate(MOST + 1);
+            }
         }
         (out, err)
     };
@@ -104,16 +132,19 @@ async fn run(text: &str, work: &Work, site: &Site) -> Result<String, NotDone> {
         &spec,
         Some(PATIENCE),
         site.grace,
-        &site.cancel,
+        &enough,
         &site.kill,
         output,
     );
     let (ended, (out, err)) = tokio::join!(running, collect);
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match (ended.stopped, ended.exit) {
+        _ if out.len().max(err.len()) > MOST => {
+            Err(failed(format!("`{text}` printed more than 16 MiB")))
+        }
         (Some(Stop::TimedOut), _) => Err(failed(format!("`{text}` took longer than a minute"))),
         (Some(_), _) => Err(NotDone::Cancelled),
-        (None, Exit::Code(0)) => Ok(lossy(&out)),
+        (None, Exit::Code(0)) => Ok(exact(&out)),
         (None, exit) => {
             let why = lossy(&err);
             let last = why.lines().last().unwrap_or_default();

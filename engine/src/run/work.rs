@@ -17,7 +17,8 @@ use super::directories::Directory;
 use super::environment::Environment;
 use super::outcome::Failure;
 use super::recipe::Recipe;
-use super::spare::Spares;
+use super::rivals::Rivals;
+use super::spare::{Spare, Spares};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
 use crate::output::{Masker, OuterCi};
@@ -75,6 +76,8 @@ pub(super) struct Site {
     pub(super) vertex: u32,
     /// What the commands of keys printed in this run.
     pub(super) printed: Arc<tools::Printed>,
+    /// Which steps of this run may make the same files.
+    pub(super) rivals: Arc<Rivals>,
     /// Who makes the results of this run, for a person.
     pub(super) origin: Arc<str>,
 }
@@ -304,11 +307,10 @@ async fn tried(
         results::made(pattern, &site.root)?;
     }
     let mut kept = Vec::new();
-    let handed_on = hand_on(work, site, outputs.path(), &mut kept);
+    let handed_on = hand_on(work, site, outputs, &mut kept);
     if handed_on.is_err() {
         kept.iter().for_each(|k| results::forget(k, site));
     }
-    site.spares.take_back(outputs);
     Ok(handed_on?)
 }
 
@@ -316,13 +318,17 @@ async fn tried(
 fn hand_on(
     work: &Work,
     site: &Site,
-    outputs: &Path,
+    outputs: Spare,
     kept: &mut Vec<results::Kept>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     for (name, patterns) in &work.artifacts {
         kept.push(results::keep(name, patterns, site)?);
     }
-    results::read(outputs)
+    if outputs.is_untouched() {
+        site.spares.take_back(outputs);
+        return Ok(BTreeMap::new());
+    }
+    results::read(outputs.path())
 }
 
 /// Until the grace after the first signal is over.

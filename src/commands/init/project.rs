@@ -16,12 +16,16 @@ pub struct Found {
     pub others: Vec<&'static str>,
     name: String,
     stages: Vec<Stage>,
+    decides: Decides,
 }
 
 struct Stage {
     name: &'static str,
     jobs: Vec<Job>,
 }
+
+/// What decides the result of every job, where that is plain to see: a job is run again only when it has changed.
+type Decides = Option<&'static str>;
 
 /// A job's name and its commands.
 type Job = (String, Vec<String>);
@@ -30,16 +34,20 @@ type Kind = (
     &'static str,
     &'static str,
     fn(&Folder<'_>, &str) -> Vec<Stage>,
+    Decides,
 );
+
+const OF_RUST: Decides = Some("inputs \".\" \"!target\"; key (run)\"rustc --version\"; ");
+const OF_GO: Decides = Some("inputs \".\"; key (run)\"go version\"; ");
 
 /// The kinds, by manifest. The first that is there decides.
 const KINDS: &[Kind] = &[
-    ("Cargo.toml", "a Rust project", rust),
-    ("package.json", "a Node.js project", node),
-    ("pyproject.toml", "a Python project", python),
-    ("requirements.txt", "a Python project", python),
-    ("go.mod", "a Go module", go),
-    ("Makefile", "a project with a Makefile", make),
+    ("Cargo.toml", "a Rust project", rust, OF_RUST),
+    ("package.json", "a Node.js project", node, None),
+    ("pyproject.toml", "a Python project", python, None),
+    ("requirements.txt", "a Python project", python, None),
+    ("go.mod", "a Go module", go, OF_GO),
+    ("Makefile", "a project with a Makefile", make, None),
 ];
 
 struct Folder<'a>(&'a Path);
@@ -52,11 +60,12 @@ pub fn of(root: &Path) -> Found {
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let Some((file, kind, stages)) = there.first() else {
+    let Some((file, kind, stages, decides)) = there.first() else {
         let hello = job("hello", &["echo 'write here what checks this project'"]);
         return Found {
             what: "no project of a known kind: replace the job".to_owned(),
             others: Vec::new(),
+            decides: None,
             name: word(&directory),
             stages: vec![Stage {
                 name: "check",
@@ -67,13 +76,14 @@ pub fn of(root: &Path) -> Found {
     let text = folder.text(file);
     let mut others: Vec<&str> = there[1..]
         .iter()
-        .filter(|(_, k, _)| k != kind)
+        .filter(|(_, k, ..)| k != kind)
         .map(|(file, ..)| *file)
         .collect();
     others.retain(|o| *o != "Makefile");
     Found {
         what: format!("{kind}: {file}"),
         others,
+        decides: *decides,
         name: word(&name(file, &text).unwrap_or(directory)),
         stages: stages(&folder, &text),
     }
@@ -89,13 +99,17 @@ impl Found {
              // Stages run one after the other; the jobs of a stage run side by side.\n",
             self.name
         );
+        let decides = self.decides.unwrap_or_default();
+        if self.decides.is_some() {
+            out.push_str("// A job runs again only when one of its inputs has changed, or what its key prints.\n");
+        }
         for stage in &self.stages {
             let _ = writeln!(out, "stage {} {{", stage.name);
             for (name, runs) in &stage.jobs {
                 let runs: Vec<String> = runs.iter().map(|r| format!("run {}", quoted(r))).collect();
                 match runs.as_slice() {
                     [run] => {
-                        let _ = writeln!(out, "    job {name} {{ {run} }}");
+                        let _ = writeln!(out, "    job {name} {{ {decides}{run} }}");
                     }
                     runs => {
                         let _ = writeln!(

@@ -164,11 +164,28 @@ fn adopted() -> Option<Vec<i32>> {
         // The main thread may be gone.
         return Some(children(getpid().as_raw_pid()));
     }
-    let mut text = [0; 4096];
-    let count = OF_MAIN.as_ref()?.read_at(&mut text, 0).ok()?;
-    // There may be more than fits.
-    let whole = std::str::from_utf8(&text[..count]).ok()?;
-    (count < text.len()).then(|| numbers(whole).collect())
+    list(OF_MAIN.as_ref()?)
+}
+
+/// So much of a list the kernel gives at once, in whole numbers: less than that is the end of the list.
+const PAGE: usize = 4096;
+
+/// More than a number and a blank are long.
+const LONGEST: usize = 16;
+
+/// Reads a list of children from its beginning.
+fn list(file: &fs::File) -> Option<Vec<i32>> {
+    let (mut text, mut length) = (vec![0; PAGE], 0);
+    loop {
+        let count = file.read_at(&mut text[length..], length as u64).ok()?;
+        length += count;
+        if count < PAGE - LONGEST {
+            break;
+        }
+        text.resize(length + PAGE, 0);
+    }
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    Some(numbers(text).collect())
 }
 
 pub(super) fn reap_orphans() {
@@ -326,6 +343,30 @@ mod tests {
             })
         );
         assert_eq!(parse(42, b"42 (a"), None);
+    }
+
+    #[test]
+    fn a_list_of_children_is_read_to_its_end_however_long_it_is() {
+        let mut all = Vec::new();
+        let mut numbers = Vec::new();
+        let mut length = 0;
+        // The kernel gives it in pieces.
+        while length < PAGE + PAGE / 8 {
+            let sleep = std::process::Command::new("sleep").arg("60").spawn();
+            let child = sleep.unwrap();
+            let pid = Pid::from_child(&child).as_raw_pid();
+            length += format!("{pid} ").len();
+            numbers.push(pid);
+            all.push(child);
+        }
+        let file = fs::File::open("/proc/thread-self/children").unwrap();
+        let seen = [list(&file), list(&file)];
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(seen, [Some(numbers.clone()), Some(numbers)]);
+        assert_eq!(list(&file), Some(Vec::new()));
     }
 
     #[test]

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Begun, Dispatch};
 use crate::plan::{RunFacts, VertexId};
 use crate::record::Journal;
+use crate::run::caching::{self, AtOnce};
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
-use crate::run::{caching, prepare, results};
+use crate::run::{prepare, results};
 
 impl Dispatch<'_> {
     pub(super) fn start(&mut self, vertex: u32) {
@@ -41,9 +42,11 @@ impl Dispatch<'_> {
         let work = armed.and_then(|()| self.work(vertex));
         let site = self.site(vertex, cancel);
         let cache = self.options.cache.clone();
-        if let (Ok(work), Some(cache)) = (&work, &cache)
-            && let Some((done, lines)) = caching::at_once(work, &site, cache)
-        {
+        let looked = match (&work, &cache) {
+            (Ok(work), Some(cache)) => caching::at_once(work, &site, cache),
+            _ => AtOnce::Unknown,
+        };
+        if let AtOnce::Hit(done, lines) = looked {
             if !lines.is_empty() {
                 self.emit(&Event::Output { step, lines });
             }
@@ -53,7 +56,7 @@ impl Dispatch<'_> {
         self.emit(&Event::StepStarted { step });
         self.tasks.spawn(async move {
             let done = match (work, cache) {
-                (Ok(work), Some(cache)) => caching::run(work, &site, &cache).await,
+                (Ok(work), Some(cache)) => caching::run(work, &site, &cache, looked).await,
                 (Ok(work), None) => work::work(&work, &site).await,
                 (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
@@ -180,6 +183,7 @@ impl Dispatch<'_> {
             news: self.news.clone(),
             vertex,
             printed: Arc::clone(&self.printed),
+            rivals: Arc::clone(&self.rivals),
             origin: Arc::clone(&self.origin),
         }
     }

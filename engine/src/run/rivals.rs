@@ -1,0 +1,134 @@
+//! Steps of a run that may make the same files, in no order: whose such a file is, nobody can tell afterwards. Knows
+//! which they are; reads nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use petgraph::Direction;
+use petgraph::graph::NodeIndex;
+
+use super::recipe;
+use crate::files::{self, Patterns};
+use crate::plan::{Plan, VertexId};
+
+/// For every step of a plan: the others that may make the same files.
+#[derive(Debug, Default)]
+pub(super) struct Rivals {
+    makers: Vec<Maker>,
+    /// By vertex: indexes into `makers`.
+    of: BTreeMap<u32, Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Maker {
+    vertex: u32,
+    name: String,
+    products: Vec<String>,
+    /// Read when somebody asks.
+    patterns: OnceLock<Option<Patterns>>,
+}
+
+impl Rivals {
+    /// Of all steps of a plan.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut makers = Vec::new();
+        // By the part of a pattern before its first wildcard, with a `/` at its end.
+        let mut beneath: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (vertex, step) in plan.steps() {
+            let products = plan.definition(step).job().map(recipe::products);
+            let products = products.unwrap_or_default();
+            for pattern in products.iter().filter(|p| !p.starts_with('!')) {
+                beneath
+                    .entry(prefix(pattern))
+                    .or_default()
+                    .push(makers.len());
+            }
+            if !products.is_empty() {
+                makers.push(Maker {
+                    vertex: u32::try_from(vertex.index()).unwrap_or(u32::MAX),
+                    name: step.name.clone(),
+                    products,
+                    patterns: OnceLock::new(),
+                });
+            }
+        }
+        let mut of = BTreeMap::new();
+        for (at, maker) in makers.iter().enumerate() {
+            let near: BTreeSet<usize> = maker
+                .products
+                .iter()
+                .flat_map(|p| near(&beneath, p))
+                .collect();
+            if near.len() > 1 {
+                let ordered = ordered(plan, maker.vertex);
+                let free =
+                    |other: &usize| *other != at && !ordered.contains(&makers[*other].vertex);
+                let rivals: Vec<usize> = near.into_iter().filter(free).collect();
+                if !rivals.is_empty() {
+                    of.insert(maker.vertex, rivals);
+                }
+            }
+        }
+        Self { makers, of }
+    }
+
+    /// Of these paths the first that another step may have made as well, and which step.
+    pub(super) fn contested<'p>(&self, vertex: u32, paths: &[&'p str]) -> Option<(&'p str, &str)> {
+        let rivals = self.of.get(&vertex)?.iter().map(|at| &self.makers[*at]);
+        rivals.into_iter().find_map(|rival| {
+            let patterns = rival
+                .patterns
+                .get_or_init(|| Patterns::new(rival.products.iter().map(String::as_str)).ok());
+            let patterns = patterns.as_ref()?;
+            let path = paths.iter().find(|p| patterns.matches(Path::new(p)))?;
+            Some((*path, rival.name.as_str()))
+        })
+    }
+}
+
+fn prefix(pattern: &str) -> String {
+    let mut text = String::new();
+    for part in files::literal_prefix(pattern).components() {
+        text += &part.as_os_str().to_string_lossy();
+        text.push('/');
+    }
+    text
+}
+
+/// Who makes something above or beneath the place where a pattern begins.
+fn near(beneath: &BTreeMap<String, Vec<usize>>, pattern: &str) -> Vec<usize> {
+    let own = prefix(pattern);
+    let mut found: Vec<usize> = beneath
+        .range(own.clone()..)
+        .take_while(|(other, _)| other.starts_with(&own))
+        .flat_map(|(_, makers)| makers.iter().copied())
+        .collect();
+    let above = own
+        .char_indices()
+        .filter(|(_, c)| *c == '/')
+        .map(|(at, _)| &own[..=at]);
+    for above in [""].into_iter().chain(above) {
+        found.extend(beneath.get(above).into_iter().flatten());
+    }
+    found
+}
+
+/// The vertices that certainly end before a step begins, or begin after it has ended.
+fn ordered(plan: &Plan, vertex: u32) -> BTreeSet<u32> {
+    let mut seen = BTreeSet::new();
+    for direction in [Direction::Incoming, Direction::Outgoing] {
+        let mut open: Vec<VertexId> = vec![NodeIndex::new(vertex as usize)];
+        let mut known = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            let more = plan.graph.neighbors_directed(at, direction);
+            open.extend(more.filter(|v| known.insert(*v)));
+        }
+        seen.extend(
+            known
+                .iter()
+                .map(|v| u32::try_from(v.index()).unwrap_or(u32::MAX)),
+        );
+    }
+    seen
+}
