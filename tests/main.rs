@@ -25,6 +25,7 @@ mod oracle;
 mod output;
 mod processes;
 mod refs;
+mod remote;
 mod resume;
 mod runs;
 mod secrets;
