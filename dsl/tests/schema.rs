@@ -105,7 +105,10 @@ fn within(place: &str, body: &str) -> String {
             let run = if name == "run" { "" } else { "run \"make\"" };
             outer(&format!("job j {{\n{body}\n{run}\n}}"))
         }
-        "job.cache" => outer(&format!("cache c \"~/.cache/c\" {{\n{body}\n}}")),
+        "job.cache" => {
+            let key = if name == "restore" { "key os arch" } else { "" };
+            outer(&format!("cache c \"~/.cache/c\" {{\n{key}\n{body}\n}}"))
+        }
         "job.matrix" => outer(&format!(
             "matrix {{\nos linux macos\nrust stable beta\n{body}\n}}"
         )),

@@ -15,7 +15,7 @@ pub(super) fn remote_cache(reader: &mut Reader<'_>, node: &Node) -> Option<Remot
     let place = form.arg(0).cloned().and_then(|a| address(reader, &a));
     let plain = form.flag("plain-http");
     let endpoint = form.text("endpoint");
-    let endpoint = endpoint.map(|e| server(reader, e, plain));
+    let endpoint = endpoint.map(|e| server(reader, &e, plain));
     let credentials = credentials(reader, &form);
     let (bucket, prefix) = place?;
     Some(RemoteCache {
@@ -66,7 +66,7 @@ fn parts(text: &str) -> Result<(String, String), String> {
 }
 
 /// The server without `/` at its end.
-fn server(reader: &mut Reader<'_>, text: Spanned<String>, plain: bool) -> Option<Spanned<String>> {
+fn server(reader: &mut Reader<'_>, text: &Spanned<String>, plain: bool) -> Option<Spanned<String>> {
     let value = text.value.strip_suffix('/').unwrap_or(&text.value);
     match units::server(value) {
         Err(help) => {

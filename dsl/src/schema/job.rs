@@ -160,7 +160,7 @@ pub static RESTORE: NodeSchema = node(
      Several are tried in order.",
 )
 .rest(PART)
-.example("key os (file)\"poetry.lock\"\nrestore os");
+.example("restore os");
 
 /// `cache` of a job
 pub static CACHE: NodeSchema = node(

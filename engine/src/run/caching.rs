@@ -264,6 +264,8 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
     if !is_miss || cache.remote().is_some() {
         match found(&work, site, cache, &recipe, &keyed).await {
             Ok(Some(done)) => return done,
+            // It may have taken a while.
+            Ok(None) if site.cancel.is_cancelled() => return Done::not_begun(NotDone::Cancelled),
             Ok(None) => {}
             Err(failure) => return Done::not_begun(NotDone::NotBegun(failure)),
         }

@@ -106,7 +106,7 @@ impl Objects for S3 {
                 return self.put_parts(&path, content).await;
             }
             let piece = payload(content.next(PART)?);
-            there(again(|| self.store.put(&path, piece.clone())).await?)
+            there(again(|| self.store.put(&path, piece.clone())).await?).map(drop)
         })
     }
 }
@@ -114,9 +114,7 @@ impl Objects for S3 {
 impl S3 {
     async fn put_parts(&self, path: &Path, content: &mut Outgoing) -> Result<(), Fault> {
         let begun = again(|| self.store.put_multipart(path)).await?;
-        let Some(mut upload) = begun else {
-            return there(None::<()>);
-        };
+        let mut upload = there(begun)?;
         let sent = parts(upload.as_mut(), content).await;
         if sent.is_err() {
             // Parts that nothing is made of cost money until the store forgets them.
@@ -151,11 +149,8 @@ fn payload(bytes: Vec<u8>) -> PutPayload {
 }
 
 /// Something cannot be put where there is no bucket.
-fn there<T>(put: Option<T>) -> Result<(), Fault> {
-    match put {
-        Some(_) => Ok(()),
-        None => Err(Fault::Failed("there is no such bucket".to_owned())),
-    }
+fn there<T>(put: Option<T>) -> Result<T, Fault> {
+    put.ok_or_else(|| Fault::Failed("there is no such bucket".to_owned()))
 }
 
 /// Asks, and asks again where that may help. `None` where there is no such thing.
@@ -191,7 +186,9 @@ fn trouble(error: &object_store::Error) -> Option<&Trouble> {
 
 fn fault(error: &object_store::Error) -> Fault {
     match trouble(error) {
-        Some(Trouble::Silent) => Fault::Silent(Trouble::Silent.to_string()),
+        Some(silent @ (Trouble::Silent | Trouble::Unreachable)) => {
+            Fault::Silent(silent.to_string())
+        }
         Some(trouble) => Fault::Failed(trouble.to_string()),
         None => Fault::Failed(first_line(&error.to_string())),
     }

@@ -29,7 +29,7 @@ enum From {
     Blob {
         file: File,
         digest: Digest,
-        hash: blake3::Hasher,
+        hash: Box<blake3::Hasher>,
         left: u64,
     },
 }
@@ -50,7 +50,7 @@ impl Outgoing {
             from: From::Blob {
                 file,
                 digest,
-                hash: blake3::Hasher::new(),
+                hash: Box::default(),
                 left: size,
             },
         }
@@ -145,7 +145,7 @@ impl Shared {
         }
         self.blobs_there(blobs).await?;
         let store = &self.settings.store;
-        let document = store.open(&action.key).map_err(lost)?;
+        let document = store.open(&action.key).map_err(|e| lost(&e))?;
         let size = document.metadata().map_or(0, |m| m.len());
         self.blob_there(action.key, size).await?;
         let _turn = self.sending.acquire().await;
@@ -192,7 +192,7 @@ impl Shared {
         let name = self.blob(&digest);
         let damaged = Self::noted(&self.damaged, &digest);
         if damaged || self.objects.size(&name).await? != Some(size) {
-            let file = self.settings.store.open(&digest).map_err(lost)?;
+            let file = self.settings.store.open(&digest).map_err(|e| lost(&e))?;
             let mut content = Outgoing::blob(file, digest, size);
             self.objects.put(&name, &mut content).await?;
         }
@@ -210,6 +210,6 @@ impl Shared {
     }
 }
 
-fn lost(lost: Lost) -> Fault {
+fn lost(lost: &Lost) -> Fault {
     Fault::Here(lost.to_string())
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::cache::{Entry, FORMAT, Is, Log, place};
 
+/// What comes in the place of a content.
+type Lie = fn(&[u8]) -> Vec<u8>;
+
 /// What a store does with a request, by its word and the object's name.
 #[derive(Clone, Copy)]
 enum Does {
@@ -18,7 +21,7 @@ enum Does {
     Fails,
     Hangs,
     /// Answers with other bytes.
-    Lies(fn(&[u8]) -> Vec<u8>),
+    Lies(Lie),
 }
 
 type Rule = Arc<dyn Fn(&str, &str) -> Does + Send + Sync>;
@@ -282,7 +285,7 @@ async fn only_what_is_missing_here_is_asked_for() {
 
 #[tokio::test]
 async fn content_that_is_another_one_is_not_believed_and_leaves_nothing() {
-    let lies: [fn(&[u8]) -> Vec<u8>; 5] = [
+    let lies: [Lie; 5] = [
         |bytes| {
             let mut bytes = bytes.to_vec();
             bytes[0] ^= 1;

@@ -32,6 +32,8 @@ const SHORT: usize = 256 << 10;
 pub(super) enum Trouble {
     /// Nothing moved.
     Silent,
+    /// Nobody took the connection.
+    Unreachable,
     /// The other end said no.
     Refused {
         /// With this status.
@@ -51,7 +53,7 @@ impl Trouble {
         match self {
             Self::Refused { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
             Self::Broken(_) => true,
-            Self::Silent | Self::TooLong => false,
+            Self::Silent | Self::Unreachable | Self::TooLong => false,
         }
     }
 
@@ -66,6 +68,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => write!(f, "nothing moved for {}s", STALL.as_secs()),
+            Self::Unreachable => write!(f, "no connection within {}s", CONNECT.as_secs()),
             Self::Refused { words, .. } => f.write_str(words),
             Self::Broken(why) => f.write_str(why),
             Self::TooLong => f.write_str("its answer is too long"),
@@ -235,9 +238,10 @@ async fn short(mut body: reqwest::Body) -> Result<Vec<u8>, Trouble> {
 }
 
 fn broken(error: &reqwest::Error) -> Trouble {
-    match error.is_timeout() {
-        true => Trouble::Silent,
-        false => Trouble::Broken(deepest(error)),
+    match (error.is_timeout(), error.is_connect()) {
+        (true, true) => Trouble::Unreachable,
+        (true, false) => Trouble::Silent,
+        (false, _) => Trouble::Broken(deepest(error)),
     }
 }
 
