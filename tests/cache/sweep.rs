@@ -205,7 +205,7 @@ impl Case {
             Fault::Error(_) => line.contains("(INJECTED)"),
             Fault::Kill => log.contains("+++ killed by SIGKILL") && line.contains(self.call),
         };
-        log.lines().filter(meant).last().map(str::to_owned)
+        log.lines().rev().find(meant).map(str::to_owned)
     }
 }
 
