@@ -349,7 +349,7 @@ fn only_what_can_be_undone_waits_for_the_disk_and_before_it_begins() {
         };
         let calls = project.read("calls");
         let calls: Vec<&str> = calls.lines().filter(|l| !l.contains("resumed>")).collect();
-        let begins = calls.iter().position(|l| job(&l)).unwrap();
+        let begins = calls.iter().position(job).unwrap();
         let (before, after) = calls.split_at(begins);
         let names = |lines: &[&str]| lines.iter().filter_map(|l| name(l)).collect::<Vec<_>>();
         (names(before), names(after))

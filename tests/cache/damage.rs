@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 
 use super::App;
 use crate::started::Started;
-use crate::support::tree::{files, tree};
+use crate::support::tree::{files, set_modified, tree};
 
 /// Two jobs whose results have everything: files, a log, values, a secret in the key.
 const BOTH: &str = r##"
@@ -102,6 +102,7 @@ fn damage(path: &Path, how: &str) {
         "half" => fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
         "longer" => fs::write(path, [&bytes[..], b"x"].concat()).unwrap(),
         "gone" => {}
+        "to itself" => symlink(path, path).unwrap(),
         "full folder" => {
             fs::create_dir(path).unwrap();
             fs::write(path.join("file"), "x").unwrap();
@@ -259,4 +260,31 @@ fn a_file_a_link_or_a_pipe_in_place_of_a_folder_of_the_store_is_one_warning_at_m
 #[test]
 fn a_damaged_salt_costs_a_run_and_nothing_else() {
     sweep(|app| app.store().join("salt"));
+}
+
+#[test]
+fn neither_the_lock_nor_the_date_of_a_trim_can_hold_a_run() {
+    let mut app = both();
+    // Only who keeps something looks after the store.
+    app.args(&["--refresh"]);
+    for name in ["lock", "trimmed"] {
+        for how in ["pipe", "full folder", "to zeros", "dangling", "to itself"] {
+            let path = app.store().join(name);
+            // So that it wants to trim again.
+            let _ = fs::remove_file(app.store().join("trimmed"));
+            fs::write(&path, "").unwrap();
+            damage(&path, how);
+            if name == "trimmed" && how != "to itself" {
+                set_modified(&path, 1_000_000_000);
+            }
+            for _ in 0..2 {
+                assert_eq!(runs(&mut app), ["passed", "passed"], "{name} {how}");
+            }
+            assert!(
+                fs::symlink_metadata(app.store().join("trimmed"))
+                    .unwrap()
+                    .is_file()
+            );
+        }
+    }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::restore::{self, Place};
-use super::store::private_folder;
+use super::store::{self, private_folder};
 use super::{Cache, Digest, Entry, Lost, action, snapshot};
 use crate::files::Patterns;
 
@@ -71,7 +71,8 @@ impl Cache {
     pub fn bring(&self, kept: &Kept, scratch: &Path) -> Result<From, Lost> {
         fs::create_dir_all(&kept.path)?;
         let _alone = self.alone(kept)?;
-        let marked = fs::read_to_string(self.marker(kept)).unwrap_or_default();
+        let marked = store::read_file(&self.store.root().join(self.marker(kept)), 64);
+        let marked = String::from_utf8(marked.unwrap_or_default()).unwrap_or_default();
         let own = kept.digest().hex();
         if marked == own {
             return Ok(From::Here);
@@ -171,35 +172,33 @@ impl Cache {
         entries.iter().all(Entry::is_tidy).then_some(entries)
     }
 
-    /// What a directory on this machine holds, by its path.
+    /// What a directory on this machine holds, by its path; beneath the store.
     fn marker(&self, kept: &Kept) -> PathBuf {
         let path = Digest::of(kept.path.as_os_str().as_encoded_bytes()).hex();
-        let folder = self
-            .store
-            .root()
-            .join("place")
-            .join(self.settings.scope.own());
+        let folder = Path::new("place").join(self.settings.scope.own());
         folder.join(&path[..16])
     }
 
     fn mark(&self, kept: &Kept, key: &str) -> io::Result<()> {
-        let marker = self.marker(kept);
-        private_folder(marker.parent().unwrap_or(Path::new(".")))?;
-        fs::write(marker, key)
+        self.store.record(&self.marker(kept), key.as_bytes())
     }
 
     /// Nobody else brings or keeps this directory while this lives.
     fn alone(&self, kept: &Kept) -> io::Result<File> {
         let path = self.marker(kept).with_extension("lock");
+        let path = self.store.root().join(path);
         private_folder(path.parent().unwrap_or(Path::new(".")))?;
-        let file = File::create(path)?;
+        let file = store::lock_file(&path)?;
         file.lock()?;
         Ok(file)
     }
 }
 
+/// The longest record that is read.
+const LONGEST: u64 = 1 << 20;
+
 fn read(path: &Path) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let record: Record = serde_json::from_slice(&store::read_file(path, LONGEST).ok()?).ok()?;
     (record.format == 1).then_some(record)
 }
 

@@ -1,18 +1,15 @@
 //! What a checkout remembers of its steps: the last result of each, and how long it took. A copy of what the store and
 //! the journals know, in one file, so that a run in which nothing changed need not open a thousand.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::sealed;
-use super::store::private_folder;
+use super::store::{self, private_folder};
 use super::{Action, Digest, Store};
 
 /// What is remembered of one step.
@@ -149,7 +146,7 @@ impl Steps {
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
-        let lock = lock_file(&folder.join("lock"))?;
+        let lock = store::lock_file(&folder.join("lock"))?;
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);
@@ -159,24 +156,4 @@ impl Steps {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Opens a file to lock it. Whatever else has its name goes.
-fn lock_file(path: &Path) -> io::Result<File> {
-    let open = || {
-        File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(path)
-    };
-    open().or_else(|_| {
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
-            Ok(_) => fs::remove_file(path)?,
-            Err(e) => return Err(e),
-        }
-        open()
-    })
 }

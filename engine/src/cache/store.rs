@@ -344,6 +344,29 @@ pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Opens a file to lock it. Whatever else has its name goes.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn lock_file(path: &Path) -> io::Result<File> {
+    let open = || {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)
+    };
+    open().or_else(|_| {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
+            Ok(_) => fs::remove_file(path)?,
+            Err(e) => return Err(e),
+        }
+        open()
+    })
+}
+
 /// Makes folders that only their owner can enter.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()

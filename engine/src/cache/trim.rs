@@ -3,13 +3,13 @@
 //! Whatever is removed is a miss for whoever looks for it afterwards, and never a wrong result, so that nobody has to
 //! be kept out meanwhile. What was used within the last hour stays: a run may just be about to name it.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::side_by_side::side_by_side;
-use super::store::{Lost, Store, private_folder};
+use super::store::{self, Lost, Store, private_folder};
 use super::{Action, Digest};
 
 /// What a cache may hold where nobody says otherwise, in bytes.
@@ -77,7 +77,7 @@ pub fn size(store: &Store) -> io::Result<Size> {
 pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
     private_folder(store.root())?;
     // Two at once would remove twice as much as is needed.
-    let lock = File::create(store.root().join("lock"))?;
+    let lock = store::lock_file(&store.root().join("lock"))?;
     lock.lock()?;
     let now = SystemTime::now();
     let idle = |file: &Held| now.duration_since(file.used).unwrap_or_default();
@@ -132,7 +132,7 @@ pub fn trim_daily(store: &Store) -> io::Result<()> {
     {
         return Ok(());
     }
-    fs::write(&stamp, "")?;
+    store.record(Path::new("trimmed"), b"")?;
     trim(store, &Limits::default()).map(drop)
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     fn aged(store: &Store, content: &[u8], age: Duration) -> Digest {
         let digest = store.put(content).unwrap();
-        let file = File::open(store.blob(&digest)).unwrap();
+        let file = fs::File::open(store.blob(&digest)).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
         digest
     }
