@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkCreateRequest,
     NetworkingConfig,
@@ -26,6 +27,27 @@ use crate::process::{Chunk, Ended, Exit, Spec, Stop, Stream};
 
 /// The home of a job in a container. Always the same, as programs write it into what they keep.
 const HOME: &str = "/home/pipe";
+
+/// How long Podman may call a container `stopped`, before it has `exited`: the API has no word for that, so the answer cannot
+/// be read.
+const BETWEEN: Duration = Duration::from_secs(10);
+
+/// Asks about containers again while Podman has one between two states.
+pub(super) async fn settled<T, F: Future<Output = Result<T, Error>>>(
+    call: impl Fn() -> F,
+) -> Result<T, Error> {
+    let until = Instant::now() + BETWEEN;
+    loop {
+        match call().await {
+            Err(Error::JsonDataError { message, .. })
+                if message.contains("`stopped`") && Instant::now() < until =>
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
 
 /// Rooms get numbers, so that no two of a process share a name.
 static ROOMS: AtomicU32 = AtomicU32::new(0);
@@ -398,7 +420,7 @@ impl Engine {
         &self,
         what: &str,
         acting: &Acting,
-        call: impl Future<Output = Result<T, bollard::errors::Error>> + Send + 'static,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Trouble> {
         let held = Arc::clone(acting).read_owned().await;
         let going = tokio::spawn(async move {
@@ -409,7 +431,7 @@ impl Engine {
         let answer = async {
             going.await.unwrap_or_else(|e| {
                 let err = std::io::Error::other(e);
-                Err(bollard::errors::Error::IOError { err })
+                Err(Error::IOError { err })
             })
         };
         self.ask(what, answer).await
@@ -443,7 +465,7 @@ impl Engine {
     }
 
     pub(super) async fn state(&self, name: &str) -> Result<State, Trouble> {
-        let call = self.docker.inspect_container(name, None);
+        let call = settled(|| self.docker.inspect_container(name, None));
         let seen = self.ask("the container cannot be looked at", call).await?;
         let state = seen.state.unwrap_or_default();
         let networks = seen.network_settings.and_then(|n| n.networks);

@@ -10,6 +10,7 @@ use bollard::query_parameters::{
 use futures_util::future::try_join3;
 
 use super::mark::RUN;
+use super::room::settled;
 use super::{Engine, Trouble};
 
 /// How long it may take: nobody waits for it.
@@ -47,7 +48,10 @@ impl Engine {
         };
         // Side by side: a run waits for it.
         let (containers, networks, volumes) = try_join3(
-            self.ask(what, self.docker.list_containers(Some(containers))),
+            self.ask(
+                what,
+                settled(|| self.docker.list_containers(Some(containers.clone()))),
+            ),
             self.ask(what, self.docker.list_networks(Some(networks))),
             self.ask(what, self.docker.list_volumes(Some(volumes))),
         )
