@@ -205,7 +205,7 @@ impl Case {
             Fault::Error(_) => line.contains("(INJECTED)"),
             Fault::Kill => log.contains("+++ killed by SIGKILL") && line.contains(self.call),
         };
-        log.lines().filter(meant).next_back().map(str::to_owned)
+        log.lines().rfind(meant).map(str::to_owned)
     }
 }
 
