@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Digest;
-
 /// What this version writes. History: 1, the first.
 pub const VERSION: u32 = 1;
 
@@ -142,15 +140,10 @@ pub fn changes(before: &Key, after: &Key) -> Vec<Change> {
     changes
 }
 
-/// The key of a document.
-#[must_use]
-pub fn digest(text: &[u8]) -> Digest {
-    Digest::of(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Digest;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let own = |(n, v): &(&str, &str)| ((*n).to_owned(), (*v).to_owned());
@@ -184,7 +177,7 @@ mod tests {
             key(&[("a", "1")], &[("A", "1\",\"B\":\"2")]),
         ];
         for other in others {
-            assert_ne!(digest(&one.text()), digest(&other.text()));
+            assert_ne!(Digest::of(&one.text()), Digest::of(&other.text()));
         }
     }
 
