@@ -120,7 +120,7 @@ pub(super) fn work(
     run_id: u64,
     facts: &dyn RunFacts,
     artifacts: Option<&Path>,
-    made: &BTreeMap<u32, Arc<Action>>,
+    recipe: Option<Arc<Recipe>>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
@@ -147,16 +147,6 @@ pub(super) fn work(
         })
         .collect();
     let contained = contained_of(plan, planned, job, facts)?;
-    let recipe = recipe_of(
-        plan,
-        vertex,
-        planned,
-        &env,
-        contained.as_ref(),
-        options,
-        artifacts,
-        made,
-    )?;
     Ok(Work {
         contained,
         name: planned.name.as_str().into(),
@@ -178,36 +168,9 @@ pub(super) fn work(
             .map(|c| directory(plan, c, options))
             .collect(),
         takes,
-        recipe: recipe.map(Arc::new),
+        recipe,
         env,
     })
-}
-
-/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept.
-///
-/// # Errors
-/// A value that is missing.
-pub(super) fn recipe(
-    plan: &Plan,
-    vertex: u32,
-    options: &Options,
-    facts: &dyn RunFacts,
-    made: &BTreeMap<u32, Arc<Action>>,
-) -> Result<Option<Recipe>, Failure> {
-    let planned = plan.step(VertexId::new(vertex as usize));
-    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
-        return Ok(None);
-    };
-    if !recipe::is_cacheable(plan.definition(planned)) {
-        return Ok(None);
-    }
-    let env = environment(plan, planned, job, options, 0, facts)?;
-    let nowhere = Some(Path::new(""));
-    let contained = contained_of(plan, planned, job, facts)?;
-    let contained = contained.as_ref();
-    recipe_of(
-        plan, vertex, planned, &env, contained, options, nowhere, made,
-    )
 }
 
 /// Where the job runs, if not on this machine itself.
@@ -238,25 +201,32 @@ fn kept_artifact(plan: &Plan, take: &ArtifactUse, artifacts: &Path) -> Option<Pa
     Some(own.join(&take.name.value))
 }
 
-/// What decides the step's result, if that can be kept.
-#[expect(clippy::too_many_arguments, reason = "all of it decides the result")]
-fn recipe_of(
+/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept. `artifacts` is where
+/// the run keeps them.
+///
+/// # Errors
+/// A value that is missing.
+pub(super) fn recipe(
     plan: &Plan,
     vertex: u32,
-    planned: &plan::PlannedStep,
-    env: &Environment,
-    contained: Option<&Contained>,
     options: &Options,
+    facts: &dyn RunFacts,
     artifacts: Option<&Path>,
     made: &BTreeMap<u32, Arc<Action>>,
 ) -> Result<Option<Recipe>, Failure> {
-    let step = plan.definition(planned);
-    let (Some(job), Some(cache)) = (step.job(), &options.cache) else {
+    let planned = plan.step(VertexId::new(vertex as usize));
+    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
         return Ok(None);
     };
-    if !recipe::is_cacheable(step) || options.is_uncached(plan, planned) {
+    let Some(cache) = &options.cache else {
+        return Ok(None);
+    };
+    if !recipe::is_cacheable(plan.definition(planned)) || options.is_uncached(plan, planned) {
         return Ok(None);
     }
+    let own = variables(plan, planned, job, options, facts)?;
+    let passed = job.container.is_none().then(Environment::deciding);
+    let contained = contained_of(plan, planned, job, facts)?;
     let trouble = std::cell::RefCell::new(None);
     let secret = |value: &str| {
         let is_secret = options.masker.mask_str(value) != value
@@ -271,7 +241,7 @@ fn recipe_of(
         }))
     };
     let declared = declared(plan, planned, job);
-    let variables = recipe::variables(env, &declared, &secret);
+    let variables = recipe::variables(&own, passed, &declared, &secret);
     let takes = job.takes.iter().filter_map(|take| {
         let into = take
             .into
@@ -293,7 +263,7 @@ fn recipe_of(
         })
     });
     let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
-    if let (Some(recipe), Some(contained)) = (&mut recipe, contained) {
+    if let (Some(recipe), Some(contained)) = (&mut recipe, &contained) {
         recipe::contain(recipe, contained, &secret);
     }
     if let Some(e) = trouble.take() {
@@ -325,17 +295,32 @@ fn environment(
     run_id: u64,
     facts: &dyn RunFacts,
 ) -> Result<Environment, Failure> {
-    let pipeline = &plan.pipeline;
-    let also: Vec<String> = pipeline
-        .pass_env
-        .iter()
-        .chain(&job.pass_env)
-        .map(|n| n.value.clone())
-        .collect();
     let mut env = match job.container {
-        None => Environment::passed(&also),
-        Some(_) => Environment::passed_into_container(&also),
+        None => Environment::passed(),
+        Some(_) => Environment::passed_into_container(),
     };
+    env.extend(variables(plan, planned, job, options, facts)?);
+    given(plan, planned, options, run_id, &mut env);
+    if recipe::is_cacheable(plan.definition(planned)) {
+        // What differs from run to run would make the result another one, behind the back of its key.
+        dsl::units::RUN_VARIABLES
+            .iter()
+            .for_each(|name| env.remove(name));
+    }
+    Ok(env)
+}
+
+/// The variables that the file gives to a step or lets through to it, and its secrets.
+fn variables(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    job: &Job,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Environment, Failure> {
+    let pipeline = &plan.pipeline;
+    let passed = pipeline.pass_env.iter().chain(&job.pass_env);
+    let mut env = Environment::named(passed.map(|n| n.value.as_str()));
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();
@@ -364,13 +349,6 @@ fn environment(
         if let Some(value) = options.secrets.get(&secret.value) {
             env.set(&secret.value, value.expose_secret());
         }
-    }
-    given(plan, planned, options, run_id, &mut env);
-    if recipe::is_cacheable(plan.definition(planned)) {
-        // What differs from run to run would make the result another one, behind the back of its key.
-        dsl::units::RUN_VARIABLES
-            .iter()
-            .for_each(|name| env.remove(name));
     }
     Ok(env)
 }
