@@ -279,7 +279,12 @@ fn no_links_on_the_way(folder: &Path, relative: &Path) -> io::Result<()> {
     no_links_before(folder, relative, None)
 }
 
-fn no_links_before(folder: &Path, relative: &Path, glance: Option<&Glance>) -> io::Result<()> {
+/// The same, for somebody who looked a moment ago.
+pub(crate) fn no_links_before(
+    folder: &Path,
+    relative: &Path,
+    glance: Option<&Glance>,
+) -> io::Result<()> {
     let above = relative.ancestors().skip(1);
     for part in above.filter(|p| !p.as_os_str().is_empty()) {
         if glance.is_some_and(|g| g.knows_folder(part)) {

@@ -14,7 +14,7 @@ use super::index::{Index, Seen};
 use super::side_by_side::side_by_side;
 use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
-use crate::files::{Glance, Patterns};
+use crate::files::{Glance, Patterns, no_links_before};
 
 /// So many things are looked at sooner than a thread is found for them.
 const FEW: usize = 32;
@@ -240,6 +240,15 @@ pub fn is_all(
     let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
     if entries.len() > FEW || !patterns.iter().all(is_path) {
         return false;
+    }
+    // A path that is a file of the result can match nothing else.
+    let is_file = |p: &String| {
+        let at = entries.binary_search_by(|e| e.path.as_str().cmp(p));
+        at.is_ok_and(|at| !matches!(entries[at].is, Is::Folder { .. }))
+    };
+    let mut wanted = patterns.iter().filter(|p| !p.starts_with('!'));
+    if wanted.all(|p| is_file(p) && no_links_before(root, Path::new(p), glance).is_ok()) {
+        return true;
     }
     let looked = Patterns::new(patterns.iter().map(String::as_str))
         .map_err(|e| e.to_string())

@@ -57,8 +57,11 @@ impl Rivals {
         // Most steps are alone with what they make.
         let mut near: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (own, makers) in &beneath {
-            let found: BTreeSet<usize> = near_of(&beneath, own).collect();
-            if found.len() > 1 {
+            let mut found = near_of(&beneath, own);
+            if let Some(one) = found.next()
+                && found.any(|other| other != one)
+            {
+                let found: BTreeSet<usize> = near_of(&beneath, own).collect();
                 for maker in makers {
                     near.entry(*maker).or_default().extend(&found);
                 }
