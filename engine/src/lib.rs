@@ -4,6 +4,7 @@ pub mod cache;
 pub mod container;
 pub mod files;
 pub mod graph;
+pub mod oci;
 pub mod output;
 pub mod plan;
 pub mod process;
