@@ -229,6 +229,14 @@ pub static PROMOTE: NodeSchema = node(
 .example("promote to-production")
 .later();
 
+/// `digest` of a deployment
+pub static DIGEST: NodeSchema = node(
+    "digest",
+    "Digests of images that something else than a `build` of this run made: `sha256:…`, or `repository@sha256:…`.",
+)
+.open_props(field("image", Type::Template, "The digest of the image of this name."))
+.example("digest app=\"${pack.outputs.digest}\"");
+
 /// `deploy`
 pub static DEPLOY: NodeSchema = node(
     "deploy",
@@ -237,9 +245,8 @@ pub static DEPLOY: NodeSchema = node(
 )
 .rest(IMAGES)
 .props(&[field("to", Type::Ref(Kind::Target), "The target."), AS])
-.children(step_children![])
-.example("deploy app migrator to=staging")
-.later();
+.children(step_children![many(&DIGEST)])
+.example("deploy app migrator to=staging");
 
 /// `approve`
 pub static APPROVE: NodeSchema = node(
