@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
+use super::build::Build;
 use super::caching;
 use super::contained::{self, Contained};
 use super::directories::Directory;
@@ -21,6 +22,7 @@ use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
 };
+use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
@@ -126,14 +128,54 @@ pub(super) fn work(
         .step(VertexId::new(vertex as usize))
         .expect("only steps are started");
     let step = plan.definition(planned);
-    let StepKind::Job(job) = &step.kind else {
-        return Err(Failure::new(format!(
-            "this version of pipe does not run `{}`",
-            step.kind.verb()
-        )));
-    };
     let pipeline = &plan.pipeline;
-    let env = environment(plan, planned, job, options, run_id, facts)?;
+    let env = environment(plan, planned, options, run_id, facts)?;
+    let work = Work {
+        contained: None,
+        name: planned.name.as_str().into(),
+        task: Task::Commands(Vec::new()),
+        always: step.always.clone(),
+        shell: pipeline.shell.clone(),
+        workdir: None,
+        timeout: step.timeout.or(pipeline.timeout),
+        retry: step.retry.clone(),
+        outputs: Vec::new(),
+        artifacts: Vec::new(),
+        kept: Vec::new(),
+        takes: Vec::new(),
+        recipe: None,
+        env,
+    };
+    let task = match &step.kind {
+        StepKind::Job(job) => {
+            return of_job(plan, vertex, job, options, facts, artifacts, made, work);
+        }
+        StepKind::Build(build) => Task::Build(Box::new(build_of(build))),
+        other => {
+            return Err(Failure::new(format!(
+                "this version of pipe does not run `{}`",
+                other.verb()
+            )));
+        }
+    };
+    Ok(Work { task, ..work })
+}
+
+/// What a job adds to the work that every step is.
+#[expect(clippy::too_many_arguments, reason = "all of it decides what is done")]
+fn of_job(
+    plan: &Plan,
+    vertex: u32,
+    job: &Job,
+    options: &Options,
+    facts: &dyn RunFacts,
+    artifacts: Option<&Path>,
+    made: &BTreeMap<u32, Arc<Action>>,
+    work: Work,
+) -> Result<Work, Failure> {
+    let planned = plan
+        .step(VertexId::new(vertex as usize))
+        .expect("only steps are started");
     let texts = |list: &[dsl::source::Spanned<String>]| {
         list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
     };
@@ -151,7 +193,7 @@ pub(super) fn work(
         plan,
         vertex,
         planned,
-        &env,
+        &work.env,
         contained.as_ref(),
         options,
         artifacts,
@@ -159,13 +201,9 @@ pub(super) fn work(
     )?;
     Ok(Work {
         contained,
-        name: planned.name.as_str().into(),
-        commands: job.run.clone(),
-        always: step.always.clone(),
-        shell: job.shell.clone().or_else(|| pipeline.shell.clone()),
+        task: Task::Commands(job.run.clone()),
+        shell: job.shell.clone().or(work.shell),
         workdir: job.workdir.as_ref().map(|w| w.value.clone()),
-        timeout: step.timeout.or(pipeline.timeout),
-        retry: step.retry.clone(),
         outputs: texts(&job.outputs),
         artifacts: job
             .artifacts
@@ -179,8 +217,21 @@ pub(super) fn work(
             .collect(),
         takes,
         recipe: recipe.map(Arc::new),
-        env,
+        ..work
     })
+}
+
+/// How an image is built.
+fn build_of(build: &dsl::model::Build) -> Build {
+    let text = |field: &Option<dsl::source::Spanned<String>>, usual: &str| {
+        field.as_ref().map_or(usual.to_owned(), |f| f.value.clone())
+    };
+    Build {
+        image: text(&build.image, ""),
+        context: text(&build.context, "."),
+        dockerfile: text(&build.dockerfile, "Dockerfile"),
+        target: build.target.as_ref().map(|t| t.value.clone()),
+    }
 }
 
 /// What decides a step's result, as far as it is known with these facts; `None` where it is not kept.
@@ -201,7 +252,7 @@ pub(super) fn recipe(
     if !recipe::is_cacheable(plan.definition(planned)) {
         return Ok(None);
     }
-    let env = environment(plan, planned, job, options, 0, facts)?;
+    let env = environment(plan, planned, options, 0, facts)?;
     let nowhere = Some(Path::new(""));
     let contained = contained_of(plan, planned, job, facts)?;
     let contained = contained.as_ref();
@@ -316,23 +367,23 @@ fn declared(plan: &Plan, planned: &plan::PlannedStep, job: &Job) -> Vec<String> 
     declared.chain(passed.map(|n| n.value.clone())).collect()
 }
 
-/// What a job sees: the short list from outside, its variables and secrets, what every job is given.
+/// What a step sees: the short list from outside, its variables, the secrets of a job, what every step is given.
 fn environment(
     plan: &Plan,
     planned: &plan::PlannedStep,
-    job: &Job,
     options: &Options,
     run_id: u64,
     facts: &dyn RunFacts,
 ) -> Result<Environment, Failure> {
     let pipeline = &plan.pipeline;
+    let job = plan.definition(planned).job();
     let also: Vec<String> = pipeline
         .pass_env
         .iter()
-        .chain(&job.pass_env)
+        .chain(job.iter().flat_map(|j| &j.pass_env))
         .map(|n| n.value.clone())
         .collect();
-    let mut env = match job.container {
+    let mut env = match job.and_then(|j| j.container.as_ref()) {
         None => Environment::passed(&also),
         Some(_) => Environment::passed_into_container(&also),
     };
@@ -360,7 +411,7 @@ fn environment(
         env.set(name, value);
         known.push((name.clone(), filled));
     }
-    for secret in &job.secrets {
+    for secret in job.iter().flat_map(|j| &j.secrets) {
         if let Some(value) = options.secrets.get(&secret.value) {
             env.set(&secret.value, value.expose_secret());
         }
@@ -411,7 +462,7 @@ pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
     let rollback = plan.definition(planned).rollback.clone();
     let (commands, timeout) = rollback.map_or((Vec::new(), None), |r| (r.run, r.timeout));
     Work {
-        commands,
+        task: Task::Commands(commands),
         timeout,
         always: Vec::new(),
         ..work
