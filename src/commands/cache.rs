@@ -31,14 +31,15 @@ pub fn run(global: &Global, args: &CacheArgs, out: &Out) -> Result<i32, Failed> 
                 HumanOrJson::Json => {
                     let document = serde_json::json!({
                         "format": 1, "folder": folder, "results": size.results,
-                        "contents": size.blobs, "bytes": size.bytes,
+                        "contents": size.blobs, "images": size.images, "bytes": size.bytes,
                     });
                     out.line(&format!("{document:#}"));
                 }
                 HumanOrJson::Human => out.line(&format!(
-                    "{shown}: {}, {}, {}",
+                    "{shown}: {}, {}, {}, {}",
                     count(number(size.results), "result"),
                     count(number(size.blobs), "content"),
+                    count(number(size.images), "image"),
                     bytes(size.bytes)
                 )),
             }

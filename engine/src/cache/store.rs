@@ -287,7 +287,7 @@ impl Store {
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub(super) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
             fs::remove_dir_all(to)?;
@@ -301,7 +301,7 @@ pub(super) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it is not there, or not ours.
-pub(super) fn touch(path: &Path) -> io::Result<()> {
+pub(crate) fn touch(path: &Path) -> io::Result<()> {
     open_file(path)?.set_modified(SystemTime::now())
 }
 
@@ -309,7 +309,7 @@ pub(super) fn touch(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it is not there, or cannot be read.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let opened = File::options()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
@@ -333,7 +333,7 @@ fn is_no_file(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// When it is not there, cannot be read, or is longer.
-pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_file(path)?
         .take(limit.saturating_add(1))
@@ -348,7 +348,7 @@ pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn lock_file(path: &Path) -> io::Result<File> {
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     let open = || {
         File::options()
             .write(true)

@@ -11,11 +11,15 @@ use std::time::{Duration, SystemTime};
 use super::side_by_side::side_by_side;
 use super::store::{self, Lost, Store, private_folder};
 use super::{Action, Digest};
+use crate::oci::Layout;
 
 /// What a cache may hold where nobody says otherwise, in bytes.
 pub const USUAL_SIZE: u64 = 10 << 30;
 /// How long something stays that nobody uses, where nobody says otherwise.
 pub const USUAL_AGE: Duration = Duration::from_hours(30 * 24);
+
+/// The folder of the images.
+pub(crate) const IMAGES: &str = "images";
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -45,6 +49,8 @@ pub struct Size {
     pub results: u64,
     /// Contents.
     pub blobs: u64,
+    /// Images that were built.
+    pub images: u64,
     /// The bytes of all of it.
     pub bytes: u64,
 }
@@ -63,10 +69,12 @@ struct Held {
 pub fn size(store: &Store) -> io::Result<Size> {
     let (results, blobs) = (held(store, "action")?, held(store, "blob")?);
     let bytes = |files: &[Held]| files.iter().map(|f| f.size).sum::<u64>();
+    let beside = bytes(&held(store, "checkout")?) + bytes(&held(store, IMAGES)?);
     Ok(Size {
         results: results.len() as u64,
         blobs: blobs.len() as u64,
-        bytes: bytes(&results) + bytes(&blobs) + bytes(&held(store, "checkout")?),
+        images: images(store).names().map_err(io::Error::other)?.len() as u64,
+        bytes: bytes(&results) + bytes(&blobs) + beside,
     })
 }
 
@@ -95,6 +103,8 @@ pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
     {
         gone.results += u64::from(remove(&file, &mut gone));
     }
+    let images = images(store).trim(limits.age, HOUR.min(limits.age));
+    gone.bytes += images.map_err(io::Error::other)?.1;
     let mut blobs = held(store, "blob")?;
     blobs.sort_by_key(|f| f.used);
     let mut left: u64 = blobs.iter().map(|f| f.size).sum();
@@ -106,6 +116,11 @@ pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
         }
     }
     Ok(gone)
+}
+
+/// The images that were built, which are a layout of their own beside the results.
+fn images(store: &Store) -> Layout {
+    Layout::at(&store.root().join(IMAGES))
 }
 
 fn remove(file: &Held, gone: &mut Size) -> bool {
@@ -259,6 +274,7 @@ mod tests {
         let expected = Size {
             results: 0,
             blobs: 2,
+            images: 0,
             bytes: 603,
         };
         assert_eq!(gone, expected);

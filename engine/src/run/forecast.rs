@@ -3,6 +3,7 @@
 //! Secrets, and what the commands of a `key` print, are taken to be as they were in the last run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use dsl::model::{KeyPart, StepId};
@@ -94,7 +95,8 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         return forecast;
     }
     let facts = Facts { seen, at };
-    let recipe = match prepare::recipe(seen.plan, at, options, &facts, &seen.made) {
+    let nowhere = Some(Path::new(""));
+    let recipe = match prepare::recipe(seen.plan, at, options, &facts, nowhere, &seen.made) {
         Ok(Some(recipe)) => recipe,
         Ok(None) => return forecast,
         Err(_) => {
@@ -114,7 +116,7 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
     }
     match as_last_time(recipe, forecast.last.as_ref()) {
         Err(why) => forecast.will = Will::Unknown(why),
-        Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed) {
+        Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed, None) {
             Err(why) => forecast.will = Will::Unknown(why),
             Ok(now) => {
                 forecast.will = will(cache, &step.name, &now, forecast.last.as_ref());
@@ -131,7 +133,7 @@ fn will(cache: &Cache, step: &str, now: &Keyed, last: Option<&Key>) -> Will {
         let all = action
             .blobs()
             .all(|(digest, size)| cache.store().has(&digest, size));
-        all || (action.log.is_none() && is_in_place(root, &action.outputs, cache.index()))
+        all || (action.log.is_none() && is_in_place(root, &action.outputs, cache.index(), None))
     };
     if cache
         .find(step, &now.digest)

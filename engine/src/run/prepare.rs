@@ -122,14 +122,13 @@ pub(super) fn work(
     run_id: u64,
     facts: &dyn RunFacts,
     artifacts: Option<&Path>,
-    made: &BTreeMap<u32, Arc<Action>>,
+    recipe: Option<Arc<Recipe>>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
         .expect("only steps are started");
     let step = plan.definition(planned);
     let pipeline = &plan.pipeline;
-    let env = environment(plan, planned, options, run_id, facts)?;
     let work = Work {
         contained: None,
         name: planned.name.as_str().into(),
@@ -143,64 +142,42 @@ pub(super) fn work(
         artifacts: Vec::new(),
         kept: Vec::new(),
         takes: Vec::new(),
-        recipe: None,
-        env,
+        recipe,
+        env: environment(plan, planned, options, run_id, facts)?,
     };
-    let task = match &step.kind {
-        StepKind::Job(job) => {
-            return of_job(plan, vertex, job, options, facts, artifacts, made, work);
-        }
-        StepKind::Build(build) => Task::Build(Box::new(build_of(build))),
-        other => {
-            return Err(Failure::new(format!(
-                "this version of pipe does not run `{}`",
-                other.verb()
-            )));
-        }
-    };
-    Ok(Work { task, ..work })
+    match &step.kind {
+        StepKind::Job(job) => of_job(plan, planned, job, options, facts, artifacts, work),
+        StepKind::Build(build) => Ok(Work {
+            task: Task::Build(Box::new(build_of(build))),
+            ..work
+        }),
+        other => Err(Failure::new(format!(
+            "this version of pipe does not run `{}`",
+            other.verb()
+        ))),
+    }
 }
 
 /// What a job adds to the work that every step is.
-#[expect(clippy::too_many_arguments, reason = "all of it decides what is done")]
 fn of_job(
     plan: &Plan,
-    vertex: u32,
+    planned: &plan::PlannedStep,
     job: &Job,
     options: &Options,
     facts: &dyn RunFacts,
     artifacts: Option<&Path>,
-    made: &BTreeMap<u32, Arc<Action>>,
     work: Work,
 ) -> Result<Work, Failure> {
-    let planned = plan
-        .step(VertexId::new(vertex as usize))
-        .expect("only steps are started");
     let texts = |list: &[dsl::source::Spanned<String>]| {
         list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
     };
-    let takes: Vec<(PathBuf, PathBuf)> = job
-        .takes
-        .iter()
-        .filter_map(|take| {
-            let kept = kept_artifact(plan, take, artifacts?)?;
-            let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
-            Some((kept, into.unwrap_or_default()))
-        })
-        .collect();
-    let contained = contained_of(plan, planned, job, facts)?;
-    let recipe = recipe_of(
-        plan,
-        vertex,
-        planned,
-        &work.env,
-        contained.as_ref(),
-        options,
-        artifacts,
-        made,
-    )?;
+    let takes = job.takes.iter().filter_map(|take| {
+        let kept = kept_artifact(plan, take, artifacts?)?;
+        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
+        Some((kept, into.unwrap_or_default()))
+    });
     Ok(Work {
-        contained,
+        contained: contained_of(plan, planned, job, facts)?,
         task: Task::Commands(job.run.clone()),
         shell: job.shell.clone().or(work.shell),
         workdir: job.workdir.as_ref().map(|w| w.value.clone()),
@@ -215,8 +192,7 @@ fn of_job(
             .iter()
             .map(|c| directory(plan, c, options))
             .collect(),
-        takes,
-        recipe: recipe.map(Arc::new),
+        takes: takes.collect(),
         ..work
     })
 }
@@ -232,33 +208,6 @@ fn build_of(build: &dsl::model::Build) -> Build {
         dockerfile: text(&build.dockerfile, "Dockerfile"),
         target: build.target.as_ref().map(|t| t.value.clone()),
     }
-}
-
-/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept.
-///
-/// # Errors
-/// A value that is missing.
-pub(super) fn recipe(
-    plan: &Plan,
-    vertex: u32,
-    options: &Options,
-    facts: &dyn RunFacts,
-    made: &BTreeMap<u32, Arc<Action>>,
-) -> Result<Option<Recipe>, Failure> {
-    let planned = plan.step(VertexId::new(vertex as usize));
-    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
-        return Ok(None);
-    };
-    if !recipe::is_cacheable(plan.definition(planned)) {
-        return Ok(None);
-    }
-    let env = environment(plan, planned, options, 0, facts)?;
-    let nowhere = Some(Path::new(""));
-    let contained = contained_of(plan, planned, job, facts)?;
-    let contained = contained.as_ref();
-    recipe_of(
-        plan, vertex, planned, &env, contained, options, nowhere, made,
-    )
 }
 
 /// Where the job runs, if not on this machine itself.
@@ -289,25 +238,32 @@ fn kept_artifact(plan: &Plan, take: &ArtifactUse, artifacts: &Path) -> Option<Pa
     Some(own.join(&take.name.value))
 }
 
-/// What decides the step's result, if that can be kept.
-#[expect(clippy::too_many_arguments, reason = "all of it decides the result")]
-fn recipe_of(
+/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept. `artifacts` is where
+/// the run keeps them.
+///
+/// # Errors
+/// A value that is missing.
+pub(super) fn recipe(
     plan: &Plan,
     vertex: u32,
-    planned: &plan::PlannedStep,
-    env: &Environment,
-    contained: Option<&Contained>,
     options: &Options,
+    facts: &dyn RunFacts,
     artifacts: Option<&Path>,
     made: &BTreeMap<u32, Arc<Action>>,
 ) -> Result<Option<Recipe>, Failure> {
-    let step = plan.definition(planned);
-    let (Some(job), Some(cache)) = (step.job(), &options.cache) else {
+    let planned = plan.step(VertexId::new(vertex as usize));
+    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
         return Ok(None);
     };
-    if !recipe::is_cacheable(step) || options.is_uncached(plan, planned) {
+    let Some(cache) = &options.cache else {
+        return Ok(None);
+    };
+    if !recipe::is_cacheable(plan.definition(planned)) || options.is_uncached(plan, planned) {
         return Ok(None);
     }
+    let own = variables(plan, planned, options, facts)?;
+    let passed = job.container.is_none().then(Environment::deciding);
+    let contained = contained_of(plan, planned, job, facts)?;
     let trouble = std::cell::RefCell::new(None);
     let secret = |value: &str| {
         let is_secret = options.masker.mask_str(value) != value
@@ -322,7 +278,7 @@ fn recipe_of(
         }))
     };
     let declared = declared(plan, planned, job);
-    let variables = recipe::variables(env, &declared, &secret);
+    let variables = recipe::variables(&own, passed, &declared, &secret);
     let takes = job.takes.iter().filter_map(|take| {
         let into = take
             .into
@@ -344,7 +300,7 @@ fn recipe_of(
         })
     });
     let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
-    if let (Some(recipe), Some(contained)) = (&mut recipe, contained) {
+    if let (Some(recipe), Some(contained)) = (&mut recipe, &contained) {
         recipe::contain(recipe, contained, &secret);
     }
     if let Some(e) = trouble.take() {
@@ -375,18 +331,34 @@ fn environment(
     run_id: u64,
     facts: &dyn RunFacts,
 ) -> Result<Environment, Failure> {
+    let job = plan.definition(planned).job();
+    let mut env = match job.and_then(|j| j.container.as_ref()) {
+        None => Environment::passed(),
+        Some(_) => Environment::passed_into_container(),
+    };
+    env.extend(variables(plan, planned, options, facts)?);
+    given(plan, planned, options, run_id, &mut env);
+    if recipe::is_cacheable(plan.definition(planned)) {
+        // What differs from run to run would make the result another one, behind the back of its key.
+        dsl::units::RUN_VARIABLES
+            .iter()
+            .for_each(|name| env.remove(name));
+    }
+    Ok(env)
+}
+
+/// The variables that the file gives to a step or lets through to it, and the secrets of a job.
+fn variables(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Environment, Failure> {
     let pipeline = &plan.pipeline;
     let job = plan.definition(planned).job();
-    let also: Vec<String> = pipeline
-        .pass_env
-        .iter()
-        .chain(job.iter().flat_map(|j| &j.pass_env))
-        .map(|n| n.value.clone())
-        .collect();
-    let mut env = match job.and_then(|j| j.container.as_ref()) {
-        None => Environment::passed(&also),
-        Some(_) => Environment::passed_into_container(&also),
-    };
+    let own = job.iter().flat_map(|j| &j.pass_env);
+    let passed = pipeline.pass_env.iter().chain(own);
+    let mut env = Environment::named(passed.map(|n| n.value.as_str()));
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();
@@ -415,13 +387,6 @@ fn environment(
         if let Some(value) = options.secrets.get(&secret.value) {
             env.set(&secret.value, value.expose_secret());
         }
-    }
-    given(plan, planned, options, run_id, &mut env);
-    if recipe::is_cacheable(plan.definition(planned)) {
-        // What differs from run to run would make the result another one, behind the back of its key.
-        dsl::units::RUN_VARIABLES
-            .iter()
-            .for_each(|name| env.remove(name));
     }
     Ok(env)
 }
