@@ -14,6 +14,7 @@ use super::dispatch::Options;
 use super::place::in_key;
 use super::prepare;
 use super::recipe::{self, Recipe};
+use super::task::image_output;
 use crate::cache::key::{Change, changes};
 use crate::cache::snapshot::is_in_place;
 use crate::cache::{Action, Cache, Key};
@@ -234,5 +235,15 @@ impl RunFacts for Facts<'_> {
         let (vertex, _) = plan.steps().find(|(_, s)| s.id == maker)?;
         let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
         made.values.get(name).map(|value| Ok(value.clone()))
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        let known = |vertex: VertexId| {
+            let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
+            made.values.get(&image_output(name, digest)).cloned()
+        };
+        let own = VertexId::new(self.at as usize);
+        let makers = self.seen.plan.makers_of_image(own, name, !digest);
+        makers.into_iter().rev().find_map(known).map(Ok)
     }
 }

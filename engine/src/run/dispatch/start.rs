@@ -18,6 +18,7 @@ use crate::run::caching::{self, AtOnce, Look};
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::recipe::Recipe;
+use crate::run::task::image_output;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
 use crate::run::{prepare, results};
 
@@ -270,5 +271,17 @@ impl RunFacts for Facts<'_> {
                 Err("that step put nothing out; it appends `name=value` to $PIPE_OUTPUT".into())
             }
         })
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        let plan = self.dispatch.plan;
+        let known = |vertex: VertexId| {
+            let vertex = u32::try_from(vertex.index()).ok()?;
+            let outputs = self.dispatch.outputs.get(&vertex)?;
+            outputs.get(&image_output(name, digest)).cloned()
+        };
+        let makers = plan.makers_of_image(VertexId::new(self.vertex as usize), name, !digest);
+        let value = makers.into_iter().rev().find_map(known);
+        Some(value.ok_or_else(|| "no step of this run has built it".to_owned()))
     }
 }
