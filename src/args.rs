@@ -250,7 +250,7 @@ pub struct RunArgs {
     /// The container engine.
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Do not ask before steps that change the outside world; this version runs none of them yet.
+    /// Do not ask before steps that change the outside world.
     #[arg(short, long)]
     pub yes: bool,
     /// How to show the run.

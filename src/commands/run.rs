@@ -23,6 +23,7 @@ use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
 use crate::project::Project;
 use crate::remote::Wanted;
+use crate::ui::confirm;
 use crate::ui::out::Out;
 use crate::ui::{Reporting, reporter};
 
@@ -74,6 +75,9 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         return Ok(if refused { exit::REFUSED } else { status });
     }
     runnable(&project, &plan)?;
+    if resumed.is_none() {
+        asked_for(&plan, args, out)?;
+    }
     if depth() >= DEEPEST {
         return Err(Failed::refused(format!(
             "this would be run number {} inside of another",
@@ -82,6 +86,26 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         .hint("a job runs `pipe run`, and so starts itself again and again; name the steps that it means"));
     }
     carry_out(global, &project, &plan, resumed, args, out)
+}
+
+/// Steps that change the outside world are selected by an event, or somebody says that they are meant.
+fn asked_for(plan: &Plan, args: &RunArgs, out: &Out) -> Result<(), Failed> {
+    if args.names.is_empty() || args.yes {
+        return Ok(());
+    }
+    let steps: Vec<&str> = plan
+        .steps()
+        .filter(|(_, s)| plan.definition(s).kind.has_effects())
+        .map(|(_, s)| s.label.as_str())
+        .collect();
+    if steps.is_empty() || confirm::confirm(&format!("run {}?", steps.join(", ")), out) {
+        return Ok(());
+    }
+    Err(Failed::refused(format!(
+        "{} would change the outside world, and nothing was begun",
+        steps.join(", ")
+    ))
+    .hint("add `--yes` to say that it is meant; `pipe plan` shows what it would do"))
 }
 
 /// So many runs may be inside of each other.
@@ -208,6 +232,7 @@ fn carry_out(
         scratch: scratch.path().to_path_buf(),
         cancel: CancellationToken::new(),
         engine,
+        definition: project.definition(),
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())

@@ -41,7 +41,7 @@ pub fn style(outcome: &Outcome) -> Style {
     match outcome {
         Outcome::Passed => GOOD,
         Outcome::Cached => DIM,
-        Outcome::SoftFailed { .. } | Outcome::Cancelled => CAREFUL,
+        Outcome::SoftFailed { .. } | Outcome::Cancelled | Outcome::Waiting { .. } => CAREFUL,
         Outcome::Failed { .. } => BAD,
         Outcome::Skipped { .. } => DIM,
     }

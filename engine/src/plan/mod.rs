@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Leg, Made, Pipeline, Step, StepId, StepKind};
+use dsl::model::{Container, Driver, Leg, Made, Pipeline, Step, StepId, StepKind};
 use dsl::source::Span;
+use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 pub use env::{Env, Iter, Variable};
@@ -214,6 +215,25 @@ impl Plan {
             .collect()
     }
 
+    /// Whether people have to approve before a step begins, in this run.
+    #[must_use]
+    pub fn is_approved(&self, id: StepId) -> bool {
+        let mut seen = vec![false; self.graph.node_count()];
+        let own = self.steps().filter(|(_, s)| s.id == id).map(|(v, _)| v);
+        let mut open: Vec<VertexId> = own.collect();
+        while let Some(vertex) = open.pop() {
+            if std::mem::replace(&mut seen[vertex.index()], true) {
+                continue;
+            }
+            let gate = self.step(vertex).map(|s| &self.definition(s).kind);
+            if matches!(gate, Some(StepKind::Approve(_))) {
+                return true;
+            }
+            open.extend(self.graph.neighbors_directed(vertex, Direction::Incoming));
+        }
+        false
+    }
+
     /// Whether a step needs a container engine.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
@@ -225,13 +245,23 @@ impl Plan {
         self.steps().any(|(_, step)| contained(step))
     }
 
+    /// Whether this version can drive a target.
+    fn can_drive(&self, target: &str) -> bool {
+        let target = self.pipeline.targets.get(target);
+        let driver = target.and_then(|t| t.driver.as_ref());
+        matches!(driver, Some(Driver::Run(_)))
+    }
+
     /// Steps that this version cannot run, with what they are.
     #[must_use]
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
             match definition.job() {
-                None => Some((definition.kind.verb(), definition.span)),
+                None => match definition.kind {
+                    StepKind::Deploy(ref deploy) if self.can_drive(&deploy.target.value) => None,
+                    _ => Some((definition.kind.verb(), definition.span)),
+                },
                 Some(job) => match &job.container {
                     Some(Container::Image(_)) => {
                         Some(("job in an image of this pipeline", definition.span))

@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use super::build::Build;
 use super::caching;
 use super::contained::{self, Contained};
+use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
@@ -99,7 +100,7 @@ fn vertex(
         memory: resources.memory,
         locks: held.collect(),
         allow_failure: step.allow_failure,
-        undo: step.rollback.is_some(),
+        undo: step.can_be_undone(),
     }
 }
 
@@ -151,6 +152,20 @@ pub(super) fn work(
             task: Task::Build(Box::new(build_of(build))),
             ..work
         }),
+        StepKind::Deploy(deploy) => {
+            let about = deliver::About {
+                plan,
+                planned,
+                options,
+                run_id,
+                facts,
+            };
+            let delivery = deliver::of_deploy(about, deploy)?;
+            Ok(Work {
+                task: Task::Deliver(Box::new(delivery)),
+                ..work
+            })
+        }
         other => Err(Failure::new(format!(
             "this version of pipe does not run `{}`",
             other.verb()
@@ -419,8 +434,19 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
     }
 }
 
-/// The same step's undo.
-pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
+/// The same step's undo; `deployment` is what it deployed, if it did.
+pub(super) fn undo(plan: &Plan, vertex: u32, work: Work, deployment: Option<&str>) -> Work {
+    if let Task::Deliver(delivery) = work.task {
+        // One that changed nothing has nothing to go back from.
+        let task = deployment.map_or(Task::Commands(Vec::new()), |deployment| {
+            Task::Deliver(Box::new(delivery.before(deployment)))
+        });
+        return Work {
+            task,
+            always: Vec::new(),
+            ..work
+        };
+    }
     let planned = plan
         .step(VertexId::new(vertex as usize))
         .expect("only steps are undone");
