@@ -1,6 +1,7 @@
 //! Files of the workspace by pattern: found without following links, opened beneath the folder, copied with their modes.
 //! What a job made is not trusted: a link that it planted leads nowhere.
 
+use std::cell::RefCell;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,10 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use indexmap::{IndexMap, IndexSet};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// Patterns such as `dist/**`, `coverage.xml`, `!**/*.tmp`, relative to a folder.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Patterns {
     wanted: Matcher,
     unwanted: Matcher,
@@ -150,17 +152,27 @@ impl Patterns {
     /// # Errors
     /// When a folder cannot be read, or a pattern names what is behind a link.
     pub fn look(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
+        self.look_again(folder, None)
+    }
+
+    /// The same, for somebody who looked a moment ago.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or a pattern names what is behind a link.
+    pub fn look_again(
+        &self,
+        folder: &Path,
+        glance: Option<&Glance>,
+    ) -> io::Result<Vec<(PathBuf, Metadata)>> {
         let mut found = Vec::new();
         let mut open = self.roots.clone();
         for root in &open {
-            no_links_on_the_way(folder, root)?;
+            no_links_before(folder, root, glance)?;
         }
         while let Some(relative) = open.pop() {
-            let meta = match fs::symlink_metadata(folder.join(&relative)) {
-                Ok(meta) => meta,
-                // Not there, or gone since its folder was read.
-                Err(e) if is_not_there(&e) => continue,
-                Err(e) => return Err(e),
+            // Not there, or gone since its folder was read.
+            let Some(meta) = Glance::look(glance, folder, &relative)? else {
+                continue;
             };
             let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
             if meta.is_dir() {
@@ -207,24 +219,85 @@ fn glob(pattern: &str) -> Result<globset::Glob, globset::Error> {
 const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 /// The part of a pattern before its first wildcard.
-pub(crate) fn literal_prefix(pattern: &str) -> PathBuf {
+fn literal_prefix(pattern: &str) -> PathBuf {
+    literal_parts(pattern).collect()
+}
+
+/// The names on the way to what a pattern may match, before its first wildcard.
+pub(crate) fn literal_parts(pattern: &str) -> impl Iterator<Item = &str> {
     let literal = |part: &&str| !part.contains(WILDCARDS);
-    pattern
-        .split('/')
-        .take_while(literal)
-        .filter(|p| !p.is_empty() && *p != ".")
-        .collect()
+    let parts = pattern.split('/').take_while(literal);
+    parts.filter(|p| !p.is_empty() && *p != ".")
+}
+
+/// What was seen beneath one folder. To be used only while nobody changes what is there.
+#[derive(Debug, Default)]
+pub struct Glance {
+    /// What was looked at since the last [`Glance::turn`]; nothing where nothing was.
+    paths: RefCell<IndexMap<PathBuf, Option<Metadata>>>,
+    /// Folders that are no links.
+    folders: RefCell<IndexSet<PathBuf>>,
+}
+
+impl Glance {
+    /// Turns to other files, which may be in the same folders.
+    pub fn turn(&self) {
+        self.paths.borrow_mut().clear();
+    }
+
+    /// What is at a path beneath `folder`, a link as such.
+    ///
+    /// # Errors
+    /// When it is there and cannot be looked at.
+    pub fn look(
+        glance: Option<&Self>,
+        folder: &Path,
+        relative: &Path,
+    ) -> io::Result<Option<Metadata>> {
+        if let Some(known) = glance.and_then(|g| g.paths.borrow().get(relative).cloned()) {
+            return Ok(known);
+        }
+        let meta = match fs::symlink_metadata(folder.join(relative)) {
+            Ok(meta) => Some(meta),
+            Err(e) if is_not_there(&e) => None,
+            Err(e) => return Err(e),
+        };
+        if let Some(glance) = glance {
+            let mut paths = glance.paths.borrow_mut();
+            paths.insert(relative.to_owned(), meta.clone());
+        }
+        Ok(meta)
+    }
+
+    fn knows_folder(&self, relative: &Path) -> bool {
+        self.folders.borrow().contains(relative)
+    }
 }
 
 /// Fails if a link stands on the way to a path beneath a folder. The path's own end may be one.
 fn no_links_on_the_way(folder: &Path, relative: &Path) -> io::Result<()> {
+    no_links_before(folder, relative, None)
+}
+
+/// The same, for somebody who looked a moment ago.
+pub(crate) fn no_links_before(
+    folder: &Path,
+    relative: &Path,
+    glance: Option<&Glance>,
+) -> io::Result<()> {
     let above = relative.ancestors().skip(1);
     for part in above.filter(|p| !p.as_os_str().is_empty()) {
+        if glance.is_some_and(|g| g.knows_folder(part)) {
+            continue;
+        }
         if folder.join(part).is_symlink() {
             let shown = part.display();
             return Err(io::Error::other(format!(
                 "{shown} is a link, and links are not followed"
             )));
+        }
+        if let Some(glance) = glance {
+            glance.folders.borrow_mut().insert(part.to_owned());
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 pub mod cache;
 pub mod container;
+pub mod deploy;
 pub mod files;
 pub mod graph;
+pub mod ledger;
 pub mod oci;
 pub mod output;
 pub mod plan;

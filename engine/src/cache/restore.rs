@@ -42,7 +42,7 @@ pub fn restore(
     others: &dyn Fn(&str) -> bool,
 ) -> Result<(), Lost> {
     let there = side_by_side(entries, |entry| {
-        Ok::<_, Lost>(entry_in_place(place.root, entry, place.index))
+        Ok::<_, Lost>(entry_in_place(place.root, entry, place.index, None))
     })?;
     let missing: Vec<&Entry> = entries
         .iter()

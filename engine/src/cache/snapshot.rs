@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
@@ -14,7 +14,7 @@ use super::index::{Index, Seen};
 use super::side_by_side::side_by_side;
 use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
-use crate::files::Patterns;
+use crate::files::{Glance, Patterns, no_links_before};
 
 /// So many things are looked at sooner than a thread is found for them.
 const FEW: usize = 32;
@@ -23,7 +23,7 @@ const FEW: usize = 32;
 const SHORT: u64 = 16 << 10;
 
 /// What counts of each input, by path: its content and whether it can be executed; of a link where it leads, and the
-/// content of the file there. `without` are the step's own products.
+/// content of the file there. `without` are the step's own products; `glance` is what was seen a moment ago.
 ///
 /// # Errors
 /// The file that cannot be read, and why.
@@ -32,8 +32,9 @@ pub fn inputs(
     patterns: &Patterns,
     without: &Patterns,
     index: &Index,
+    glance: Option<&Glance>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let found = look(root, patterns)?;
+    let found = look(root, patterns, glance)?;
     let wanted: Vec<(String, Metadata)> = found
         .into_iter()
         .filter(|(path, meta)| !meta.is_dir() && !without.matches(Path::new(path)))
@@ -48,11 +49,17 @@ pub fn inputs(
         .collect())
 }
 
-fn look(root: &Path, patterns: &Patterns) -> Result<Vec<(String, Metadata)>, String> {
-    let found = patterns.look(root).map_err(|e| e.to_string())?;
-    let named = found.into_iter().map(|(path, meta)| match path.to_str() {
-        Some(text) => Ok((text.to_owned(), meta)),
-        None => Err(format!("{}: its name is not UTF-8", path.display())),
+fn look(
+    root: &Path,
+    patterns: &Patterns,
+    glance: Option<&Glance>,
+) -> Result<Vec<(String, Metadata)>, String> {
+    let found = patterns.look_again(root, glance);
+    let found = found.map_err(|e| e.to_string())?;
+    let named = found.into_iter().map(|(path, meta)| {
+        let text = path.into_os_string().into_string();
+        let text = text.map_err(|name| format!("{}: its name is not UTF-8", name.display()));
+        Ok((text?, meta))
     });
     named.collect()
 }
@@ -116,16 +123,16 @@ pub(super) fn content(
 
 /// Whether a pattern names one file that is known or short, or none: then its content is there in no time.
 #[must_use]
-pub fn is_little(root: &Path, pattern: &str, index: &Index) -> bool {
+pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glance>) -> bool {
     if !Patterns::is_path(pattern) {
         return false;
     }
-    match fs::symlink_metadata(root.join(pattern)) {
-        Ok(meta) if meta.is_file() => {
+    match Glance::look(glance, root, Path::new(pattern)) {
+        Ok(Some(meta)) if meta.is_file() => {
             meta.len() <= SHORT || index.content(pattern, &Seen::of(&meta)).is_some()
         }
-        Ok(meta) => !meta.is_dir() && !meta.is_symlink(),
-        Err(_) => true,
+        Ok(Some(meta)) => !meta.is_dir() && !meta.is_symlink(),
+        Ok(None) | Err(_) => true,
     }
 }
 
@@ -161,7 +168,7 @@ pub fn keep(
     store: &Store,
     index: &Index,
 ) -> Result<Vec<Entry>, String> {
-    let mut found = look(root, patterns)?;
+    let mut found = look(root, patterns, None)?;
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     side_by_side(&found, |(path, meta)| {
         let is = keep_one(root, path, meta, store, index).map_err(|e| format!("{path}: {e}"))?;
@@ -215,23 +222,37 @@ fn keep_one(
 
 /// Whether everything is in place as it was kept; reads only what the index does not know.
 #[must_use]
-pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index) -> bool {
+pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index, glance: Option<&Glance>) -> bool {
     entries
         .iter()
-        .all(|entry| entry_in_place(root, entry, index))
+        .all(|entry| entry_in_place(root, entry, index, glance))
 }
 
 /// Whether nothing but these entries matches the patterns, found out in no time: not where a pattern has wildcards, so
 /// that much would have to be looked at, or where there are many.
 #[must_use]
-pub fn is_all(root: &Path, patterns: &[String], entries: &[Entry]) -> bool {
+pub fn is_all(
+    root: &Path,
+    patterns: &[String],
+    entries: &[Entry],
+    glance: Option<&Glance>,
+) -> bool {
     let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
     if entries.len() > FEW || !patterns.iter().all(is_path) {
         return false;
     }
+    // A path that is a file of the result can match nothing else.
+    let is_file = |p: &String| {
+        let at = entries.binary_search_by(|e| e.path.as_str().cmp(p));
+        at.is_ok_and(|at| !matches!(entries[at].is, Is::Folder { .. }))
+    };
+    let mut wanted = patterns.iter().filter(|p| !p.starts_with('!'));
+    if wanted.all(|p| is_file(p) && no_links_before(root, Path::new(p), glance).is_ok()) {
+        return true;
+    }
     let looked = Patterns::new(patterns.iter().map(String::as_str))
         .map_err(|e| e.to_string())
-        .and_then(|patterns| look(root, &patterns));
+        .and_then(|patterns| look(root, &patterns, glance));
     looked.is_ok_and(|found| {
         let known = |path: &str| {
             entries
@@ -243,15 +264,21 @@ pub fn is_all(root: &Path, patterns: &[String], entries: &[Entry]) -> bool {
 }
 
 /// Whether one entry is in place.
-pub(super) fn entry_in_place(root: &Path, entry: &Entry, index: &Index) -> bool {
-    let full: PathBuf = root.join(&entry.path);
-    let Ok(meta) = fs::symlink_metadata(&full) else {
+pub(super) fn entry_in_place(
+    root: &Path,
+    entry: &Entry,
+    index: &Index,
+    glance: Option<&Glance>,
+) -> bool {
+    let Ok(Some(meta)) = Glance::look(glance, root, Path::new(&entry.path)) else {
         return false;
     };
     let same_mode = |mode: u32| meta.permissions().mode() & 0o777 == mode;
     match &entry.is {
         Is::Folder { mode } => meta.is_dir() && same_mode(*mode),
-        Is::Link { to } => fs::read_link(&full).is_ok_and(|is| is == Path::new(to)),
+        Is::Link { to } => {
+            fs::read_link(root.join(&entry.path)).is_ok_and(|is| is == Path::new(to))
+        }
         Is::File { digest, size, mode } => {
             meta.is_file()
                 && meta.len() == *size

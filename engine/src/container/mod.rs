@@ -24,6 +24,7 @@ use bollard::errors::Error;
 
 pub use choose::{Found, Kind, NotFound, Tried, Wanted, choose, look_everywhere};
 pub use image::{Image, Source};
+pub(crate) use ready::judge;
 pub use reference::is_by_digest;
 pub use room::{Room, Setup};
 pub use service::{Probe, Service};

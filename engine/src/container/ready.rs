@@ -263,10 +263,13 @@ impl Room<'_> {
 }
 
 /// Whether an HTTP answer is the one that is waited for.
-fn judge(answer: &[u8], status: u16, contains: &[String]) -> Result<(), String> {
+///
+/// # Errors
+/// Why not, as a sentence part.
+pub(crate) fn judge(answer: &[u8], status: u16, contains: &[String]) -> Result<(), String> {
     let text = String::from_utf8_lossy(answer);
     let got = text
-        .strip_prefix("HTTP/1.")
+        .strip_prefix("HTTP/")
         .and_then(|rest| rest.split_whitespace().nth(1))
         .unwrap_or("no HTTP");
     if got != status.to_string() {

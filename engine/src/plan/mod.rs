@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Leg, Pipeline, Step, StepId};
+use dsl::model::{Container, Leg, Made, Pipeline, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -194,12 +194,33 @@ impl Plan {
         Ok(Some(filled.known().unwrap_or_else(|| filled.to_string())))
     }
 
+    /// The steps of this run that make an image for one of them, as far as its stage sees; `pushed` wants it in a
+    /// registry, where somebody pushes it.
+    #[must_use]
+    pub fn makers_of_image(&self, own: VertexId, name: &str, pushed: bool) -> Vec<VertexId> {
+        let Some(own) = self.step(own) else {
+            return Vec::new();
+        };
+        let what = Made::Image {
+            name: name.to_owned(),
+            pushed,
+        };
+        let taking_part = |id: StepId| id != own.id && self.steps().any(|(_, s)| s.id == id);
+        let stage = self.definition(own).stage;
+        let makers = self.pipeline.makers(stage, &what, &taking_part);
+        self.steps()
+            .filter(|(_, s)| makers.contains(&s.id))
+            .map(|(vertex, _)| vertex)
+            .collect()
+    }
+
     /// Whether a step needs a container engine.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
         let contained = |step: &PlannedStep| {
-            let job = self.definition(step).job();
-            job.is_some_and(|j| matches!(j.container, Some(Container::Reference(_))))
+            let kind = &self.definition(step).kind;
+            matches!(kind, StepKind::Build(_))
+                || matches!(kind, StepKind::Job(j) if matches!(j.container, Some(Container::Reference(_))))
         };
         self.steps().any(|(_, step)| contained(step))
     }

@@ -16,6 +16,11 @@ pub trait RunFacts {
     /// # Errors
     /// Why there is none, as a sentence part.
     fn output(&self, at: Span, name: &str) -> Option<Result<String, String>>;
+    /// An image of this pipeline: its reference by digest, or the digest alone; `None` while nobody knows.
+    ///
+    /// # Errors
+    /// Why there is none, as a sentence part.
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>>;
 }
 
 /// Before the run nothing of it is known.
@@ -27,6 +32,10 @@ impl RunFacts for Before {
     }
 
     fn output(&self, _: Span, _: &str) -> Option<Result<String, String>> {
+        None
+    }
+
+    fn image(&self, _: &str, _: bool) -> Option<Result<String, String>> {
         None
     }
 }
@@ -99,7 +108,12 @@ fn lookup<'v>(
             Some(Ok(value)) => Lookup::Value(value),
             Some(Err(why)) => Lookup::Unset(why),
         },
-        Ref::Image { .. } | Ref::Target { .. } => Lookup::Later,
+        Ref::Image { name, digest } => match facts.image(name, *digest) {
+            None => Lookup::Later,
+            Some(Ok(value)) => Lookup::Value(value),
+            Some(Err(why)) => Lookup::Unset(why),
+        },
+        Ref::Target { .. } => Lookup::Later,
     }
 }
 

@@ -12,10 +12,11 @@ use tokio::task::spawn_blocking;
 use super::capture::Capture;
 use super::outcome::Failure;
 use super::recipe::Recipe;
+use super::rivals::Rivals;
 use super::work::{self, Done, News, NotDone, Site, Work};
 use super::{directories, place, results, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
-use crate::files::Patterns;
+use crate::files::{Glance, Patterns};
 
 /// A key with everything in it.
 #[derive(Debug)]
@@ -51,15 +52,16 @@ pub(super) fn keyed(
     root: &Path,
     cache: &Cache,
     tools: &BTreeMap<String, String>,
+    glance: Option<&Glance>,
 ) -> Result<Keyed, String> {
     let index = cache.index();
-    let nothing = patterns(&[])?;
+    let nothing = Patterns::default();
     let mut key = recipe.key.clone();
     let products = patterns(&recipe.products)?;
-    key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index)?;
+    key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index, glance)?;
     for part in &recipe.parts {
         let (name, value) = match part {
-            KeyPart::File(pattern) => file_part(pattern, root, cache)?,
+            KeyPart::File(pattern) => file_part(pattern, root, cache, glance)?,
             KeyPart::Run(command) => {
                 let printed = tools.get(command).cloned().unwrap_or_default();
                 (format!("(run) {command}"), printed)
@@ -70,7 +72,7 @@ pub(super) fn keyed(
         key.parts.insert(name, value);
     }
     for (maker, (_, made)) in &recipe.makers {
-        let files = snapshot::inputs(root, &patterns(made)?, &nothing, index)?;
+        let files = snapshot::inputs(root, &patterns(made)?, &nothing, index, glance)?;
         key.taken
             .insert(format!("what {maker} made"), content(&files));
     }
@@ -92,9 +94,10 @@ pub(super) fn file_part(
     pattern: &str,
     root: &Path,
     cache: &Cache,
+    glance: Option<&Glance>,
 ) -> Result<(String, String), String> {
-    let (one, nothing) = (patterns(&[pattern.to_owned()])?, patterns(&[])?);
-    let files = snapshot::inputs(root, &one, &nothing, cache.index())?;
+    let (one, nothing) = (patterns(&[pattern.to_owned()])?, Patterns::default());
+    let files = snapshot::inputs(root, &one, &nothing, cache.index(), glance)?;
     Ok((format!("(file) {pattern}"), content(&files)))
 }
 
@@ -115,7 +118,7 @@ fn listing(files: &BTreeMap<String, String>) -> Digest {
 fn artifact(kept: &Path) -> Result<Digest, String> {
     let index = cache::index::Index::open(Path::new(""), None);
     let all = patterns(&[".".to_owned()])?;
-    let files = snapshot::inputs(kept, &all, &patterns(&[])?, &index)?;
+    let files = snapshot::inputs(kept, &all, &Patterns::default(), &index, None)?;
     Ok(listing(&files))
 }
 
@@ -141,7 +144,7 @@ pub(super) fn patterns(list: &[String]) -> Result<Patterns, String> {
 }
 
 /// Whether the answer can be had in no time: few files, named one by one, that are known or short.
-fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
+fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance>) -> bool {
     let runs = recipe.parts.iter().any(|p| matches!(p, KeyPart::Run(_)));
     let files = recipe.parts.iter().filter_map(|p| match p {
         KeyPart::File(pattern) => Some(pattern),
@@ -151,7 +154,7 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache) -> bool {
     let mut all = recipe.inputs.iter().chain(files).chain(made);
     // Which image a name stands for is asked of an engine; until then the key is no key.
     let known = recipe.images.is_empty() && recipe.takes.is_empty();
-    !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index()))
+    !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index(), glance))
 }
 
 /// What can be said of a step where that costs next to nothing.
@@ -164,58 +167,68 @@ pub(super) enum AtOnce {
     Unknown,
 }
 
-/// Looks at a step for as long as that costs next to nothing.
-pub(super) fn at_once(work: &Work, site: &Site, cache: &Cache) -> AtOnce {
-    let recipe = work
-        .recipe
-        .as_deref()
-        .filter(|r| is_little(r, &site.root, cache));
-    let keyed = recipe.and_then(|r| keyed(r, &site.root, cache, &BTreeMap::new()).ok());
-    let (Some(recipe), Some(keyed)) = (recipe, keyed) else {
-        return AtOnce::Unknown;
-    };
-    match cache.find(&work.name, &keyed.digest) {
-        None => AtOnce::Miss(keyed),
-        Some(action) => in_place(work, site, cache, recipe, &action, keyed.digest)
-            .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
-    }
+/// A step that is looked at before anything is prepared for it.
+pub(super) struct Look<'l> {
+    /// Its full name.
+    pub(super) step: &'l str,
+    pub(super) vertex: u32,
+    pub(super) recipe: &'l Recipe,
+    pub(super) root: &'l Path,
+    pub(super) cache: &'l Cache,
+    pub(super) rivals: &'l Rivals,
+    /// What was seen a moment ago.
+    pub(super) glance: &'l Glance,
+    /// Where its log goes, if there is one.
+    pub(super) site: &'l dyn Fn() -> Site,
 }
 
-/// The end of a step whose result is in place, with the lines that it wrote.
-fn in_place(
-    work: &Work,
-    site: &Site,
-    cache: &Cache,
-    recipe: &Recipe,
-    action: &Arc<Action>,
-    key: Digest,
-) -> Option<(Done, Vec<String>)> {
-    if !work.artifacts.is_empty() || contested(site, action).is_some() {
-        return None;
+impl Look<'_> {
+    /// Looks at the step for as long as that costs next to nothing.
+    pub(super) fn at_once(&self) -> AtOnce {
+        let (recipe, glance) = (self.recipe, Some(self.glance));
+        self.glance.turn();
+        if !is_little(recipe, self.root, self.cache, glance) {
+            return AtOnce::Unknown;
+        }
+        let Ok(keyed) = keyed(recipe, self.root, self.cache, &BTreeMap::new(), glance) else {
+            return AtOnce::Unknown;
+        };
+        match self.cache.find(self.step, &keyed.digest) {
+            None => AtOnce::Miss(keyed),
+            Some(action) => self
+                .in_place(&action, keyed.digest)
+                .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
+        }
     }
-    let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
-    // What a run would not have left is removed where there is time for it.
-    if !is_short
-        || !snapshot::is_in_place(&site.root, &action.outputs, cache.index())
-        || !snapshot::is_all(&site.root, &recipe.products, &action.outputs)
-    {
-        return None;
-    }
-    let mut capture = Capture::new(site);
-    let mut lines = Vec::new();
-    if let Some(log) = action.log {
-        let bytes = cache.store().get(&log.digest, LITTLE).ok()?;
-        lines = capture.again(site, &bytes);
-    }
-    // A log that cannot be written says so in the run that made it.
-    let _ = capture.finish();
-    cache.used(&work.name, action);
-    Some((hit(action, key), lines))
-}
 
-/// Which file of a result may be of another step of this run as well, and of which: that one may be making it now.
-fn contested<'a>(site: &'a Site, action: &'a Action) -> Option<(&'a str, &'a str)> {
-    site.rivals.contested(site.vertex, &paths(action))
+    /// The end of a step whose result is in place, with the lines that it wrote.
+    fn in_place(&self, action: &Arc<Action>, key: Digest) -> Option<(Done, Vec<String>)> {
+        let Self { cache, recipe, .. } = self;
+        let (index, glance) = (cache.index(), Some(self.glance));
+        // Another step may be making such a file now.
+        let contested = self.rivals.contested(self.vertex, &paths(action));
+        let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
+        // What a run would not have left is removed where there is time for it.
+        if recipe.hands_on
+            || contested.is_some()
+            || !is_short
+            || !snapshot::is_in_place(self.root, &action.outputs, index, glance)
+            || !snapshot::is_all(self.root, &recipe.products, &action.outputs, glance)
+        {
+            return None;
+        }
+        let mut lines = Vec::new();
+        if let Some(log) = action.log {
+            let bytes = cache.store().get(&log.digest, LITTLE).ok()?;
+            let site = (self.site)();
+            let mut capture = Capture::new(&site);
+            lines = capture.again(&site, &bytes);
+            // A log that cannot be written says so in the run that made it.
+            let _ = capture.finish();
+        }
+        cache.used(self.step, action);
+        Some((hit(action, key), lines))
+    }
 }
 
 fn paths(action: &Action) -> Vec<&str> {
@@ -306,12 +319,12 @@ async fn key_of(
     cache: &Arc<Cache>,
     printed: &BTreeMap<String, String>,
 ) -> Result<Keyed, String> {
-    if is_little(recipe, &site.root, cache) {
-        return keyed(recipe, &site.root, cache, printed);
+    if is_little(recipe, &site.root, cache, None) {
+        return keyed(recipe, &site.root, cache, printed, None);
     }
     let (recipe, root) = (Arc::clone(recipe), site.root.clone());
     let (cache, printed) = (Arc::clone(cache), printed.clone());
-    let computed = spawn_blocking(move || keyed(&recipe, &root, &cache, &printed)).await;
+    let computed = spawn_blocking(move || keyed(&recipe, &root, &cache, &printed, None)).await;
     computed.unwrap_or_else(|e| Err(format!("pipe has a bug, please report it: {e}")))
 }
 
@@ -421,7 +434,7 @@ async fn kept(
     let origin = site.origin.clone();
     let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
     let keep = move || -> Result<Option<Arc<Action>>, String> {
-        let after = keyed(&recipe, &root, &own, &printed)?;
+        let after = keyed(&recipe, &root, &own, &printed, None)?;
         if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
             own.keep_key(&before.text);
             return Err(format!(

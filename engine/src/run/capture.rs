@@ -71,6 +71,17 @@ impl Capture {
         self.tell(site).await;
     }
 
+    /// Takes lines that pipe itself writes.
+    pub(super) async fn say(&mut self, site: &Site, lines: Vec<String>) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut chain = Chain::new(&site.masker, site.outer);
+        chain.feed((lines.join("\n") + "\n").as_bytes(), &mut self.split);
+        chain.finish(&mut self.split);
+        self.tell(site).await;
+    }
+
     /// Takes what an earlier run of the step wrote, for the log of this one; gives its lines.
     pub(super) fn again(&mut self, site: &Site, log: &[u8]) -> Vec<String> {
         let mut chain = Chain::new(&site.masker, site.outer);

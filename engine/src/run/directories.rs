@@ -124,7 +124,7 @@ async fn values(
             KeyPart::File(pattern) => {
                 let (root, cache, pattern) =
                     (site.root.clone(), Arc::clone(cache), pattern.clone());
-                let read = spawn_blocking(move || file_part(&pattern, &root, &cache)).await;
+                let read = spawn_blocking(move || file_part(&pattern, &root, &cache, None)).await;
                 match read.unwrap_or_else(|e| Err(e.to_string())) {
                     Ok(named) => named,
                     Err(why) => return Ok(Err(why)),

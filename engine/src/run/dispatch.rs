@@ -25,6 +25,7 @@ use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
 use crate::container::Engine;
+use crate::files::Glance;
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, PlannedStep, VertexId};
 use crate::process::guardian;
@@ -175,6 +176,8 @@ struct Dispatch<'a> {
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
     rivals: Arc<Rivals>,
+    /// What was seen of the checkout while nobody worked in it.
+    glance: Glance,
     origin: Arc<str>,
     undo_began: BTreeMap<u32, Instant>,
     spares: Spares,
@@ -227,6 +230,7 @@ impl<'a> Dispatch<'a> {
             at_once: VecDeque::new(),
             printed: Arc::default(),
             rivals: Arc::new(Rivals::of(plan)),
+            glance: Glance::default(),
             undo_began: BTreeMap::new(),
             spares: Spares::default(),
             tasks: JoinSet::new(),

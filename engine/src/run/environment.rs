@@ -1,6 +1,6 @@
 //! What a job sees of the world: a short list of variables from outside, what the file declares, what pipe adds.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -139,17 +139,24 @@ const fn given(name: &'static str, what: &'static str) -> Given {
 pub struct Environment(IndexMap<OsString, OsString>);
 
 impl Environment {
-    /// What the environment of this process has of the list, and of the names in `also`.
+    /// What the environment of this process has of the list.
     #[must_use]
-    pub fn passed(also: &[String]) -> Self {
+    pub fn passed() -> Self {
         /// The same for every job of a run.
         static LISTED: LazyLock<Environment> = LazyLock::new(|| Environment::listed(|_| true));
-        LISTED.clone().and(also)
+        LISTED.clone()
+    }
+
+    /// What of the list decides a result, for a job on this machine.
+    #[must_use]
+    pub fn deciding() -> &'static Self {
+        static LISTED: LazyLock<Environment> = LazyLock::new(|| Environment::listed(|p| p.decides));
+        &LISTED
     }
 
     /// The same for a job in a container; programs, home and language are those of its image.
     #[must_use]
-    pub fn passed_into_container(also: &[String]) -> Self {
+    pub fn passed_into_container() -> Self {
         static LISTED: LazyLock<Environment> = LazyLock::new(|| {
             let mut listed = Environment::listed(|p| p.travels);
             // There is nobody of the caller's number in most images.
@@ -157,7 +164,7 @@ impl Environment {
             listed.set("LOGNAME", "pipe");
             listed
         });
-        LISTED.clone().and(also)
+        LISTED.clone()
     }
 
     fn listed(passes: fn(&Passed) -> bool) -> Self {
@@ -168,13 +175,15 @@ impl Environment {
         Self(std::env::vars_os().filter(|(n, _)| listed(n)).collect())
     }
 
-    fn and(mut self, also: &[String]) -> Self {
-        for name in also {
-            if let Some(value) = std::env::var_os(name) {
-                self.set(name, value);
-            }
-        }
-        self
+    /// What the environment of this process has of these names.
+    pub fn named<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let set = names.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+        Self(set.collect())
+    }
+
+    /// Sets what `other` has.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     /// Whether a variable of the short list is part of the key of a result.
@@ -190,7 +199,12 @@ impl Environment {
 
     /// Takes a variable away.
     pub fn remove(&mut self, name: &str) {
-        self.0.shift_remove(std::ffi::OsStr::new(name));
+        self.0.shift_remove(OsStr::new(name));
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(n, v)| (n.as_os_str(), v.as_os_str()))
     }
 
     /// All of them.

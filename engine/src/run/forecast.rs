@@ -3,6 +3,7 @@
 //! Secrets, and what the commands of a `key` print, are taken to be as they were in the last run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use dsl::model::{KeyPart, StepId};
@@ -13,6 +14,7 @@ use super::dispatch::Options;
 use super::place::in_key;
 use super::prepare;
 use super::recipe::{self, Recipe};
+use super::task::image_output;
 use crate::cache::key::{Change, changes};
 use crate::cache::snapshot::is_in_place;
 use crate::cache::{Action, Cache, Key};
@@ -93,7 +95,8 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         return forecast;
     }
     let facts = Facts { seen, at };
-    let recipe = match prepare::recipe(seen.plan, at, options, &facts, &seen.made) {
+    let nowhere = Some(Path::new(""));
+    let recipe = match prepare::recipe(seen.plan, at, options, &facts, nowhere, &seen.made) {
         Ok(Some(recipe)) => recipe,
         Ok(None) => return forecast,
         Err(_) => {
@@ -113,7 +116,7 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
     }
     match as_last_time(recipe, forecast.last.as_ref()) {
         Err(why) => forecast.will = Will::Unknown(why),
-        Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed) {
+        Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed, None) {
             Err(why) => forecast.will = Will::Unknown(why),
             Ok(now) => {
                 forecast.will = will(cache, &step.name, &now, forecast.last.as_ref());
@@ -130,7 +133,7 @@ fn will(cache: &Cache, step: &str, now: &Keyed, last: Option<&Key>) -> Will {
         let all = action
             .blobs()
             .all(|(digest, size)| cache.store().has(&digest, size));
-        all || (action.log.is_none() && is_in_place(root, &action.outputs, cache.index()))
+        all || (action.log.is_none() && is_in_place(root, &action.outputs, cache.index(), None))
     };
     if cache
         .find(step, &now.digest)
@@ -232,5 +235,15 @@ impl RunFacts for Facts<'_> {
         let (vertex, _) = plan.steps().find(|(_, s)| s.id == maker)?;
         let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
         made.values.get(name).map(|value| Ok(value.clone()))
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        let known = |vertex: VertexId| {
+            let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
+            made.values.get(&image_output(name, digest)).cloned()
+        };
+        let own = VertexId::new(self.at as usize);
+        let makers = self.seen.plan.makers_of_image(own, name, !digest);
+        makers.into_iter().rev().find_map(known).map(Ok)
     }
 }

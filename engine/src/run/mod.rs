@@ -1,5 +1,6 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod build;
 mod caching;
 mod capture;
 pub mod concurrency;
@@ -21,6 +22,7 @@ pub mod schedule;
 pub mod secrets;
 mod signals;
 mod spare;
+mod task;
 mod tools;
 mod work;
 

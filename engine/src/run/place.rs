@@ -11,7 +11,7 @@ use super::capture::Capture;
 use super::outcome::Failure;
 use super::work::{News, NotDone, Site, Work};
 use crate::container::{Room, Setup, Trouble};
-use crate::process::{self, Chunk, Ended, Exit, Spec, StartError, Stream};
+use crate::process::{self, Ended, Exit, Spec, StartError};
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
@@ -127,7 +127,7 @@ impl<'s> Place<'s> {
         let lines = lines
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        say_all(site, capture, lines).await;
+        capture.say(site, lines).await;
     }
 
     /// Leaves it: its containers are removed, however the step ended.
@@ -138,22 +138,6 @@ impl<'s> Place<'s> {
             let _ = site.news.send(News::Warning { text }).await;
         }
     }
-}
-
-/// Puts lines into a step's log.
-async fn say_all(site: &Site, capture: &mut Capture, lines: Vec<String>) {
-    if lines.is_empty() {
-        return;
-    }
-    let (output, chunks) = mpsc::channel(1);
-    let chunk = Chunk {
-        stream: Stream::Stdout,
-        bytes: (lines.join("\n") + "\n").into_bytes(),
-    };
-    let send = async move {
-        let _ = output.send(chunk).await;
-    };
-    tokio::join!(send, capture.take(site, chunks));
 }
 
 /// Looks up the images on which a result depends; gives what they are, for its key.
@@ -189,7 +173,7 @@ pub(super) async fn images(
             biased;
             () = site.cancel.cancelled() => break Err(NotDone::Cancelled),
             () = site.kill.cancelled() => break Err(NotDone::Cancelled),
-            Some(line) = told.recv() => say_all(site, &mut capture, vec![line]).await,
+            Some(line) = told.recv() => capture.say(site, vec![line]).await,
             done = &mut looking => break done,
         }
     };
@@ -197,7 +181,7 @@ pub(super) async fn images(
     while let Ok(line) = told.try_recv() {
         rest.push(line);
     }
-    say_all(site, &mut capture, rest).await;
+    capture.say(site, rest).await;
     if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;
     }

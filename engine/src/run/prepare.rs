@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
+use super::build::Build;
 use super::caching;
 use super::contained::{self, Contained};
 use super::directories::Directory;
@@ -21,6 +22,7 @@ use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
 };
+use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
@@ -120,52 +122,65 @@ pub(super) fn work(
     run_id: u64,
     facts: &dyn RunFacts,
     artifacts: Option<&Path>,
-    made: &BTreeMap<u32, Arc<Action>>,
+    recipe: Option<Arc<Recipe>>,
 ) -> Result<Work, Failure> {
     let planned = plan
         .step(VertexId::new(vertex as usize))
         .expect("only steps are started");
     let step = plan.definition(planned);
-    let StepKind::Job(job) = &step.kind else {
-        return Err(Failure::new(format!(
-            "this version of pipe does not run `{}`",
-            step.kind.verb()
-        )));
-    };
     let pipeline = &plan.pipeline;
-    let env = environment(plan, planned, job, options, run_id, facts)?;
+    let work = Work {
+        contained: None,
+        name: planned.name.as_str().into(),
+        task: Task::Commands(Vec::new()),
+        always: step.always.clone(),
+        shell: pipeline.shell.clone(),
+        workdir: None,
+        timeout: step.timeout.or(pipeline.timeout),
+        retry: step.retry.clone(),
+        outputs: Vec::new(),
+        artifacts: Vec::new(),
+        kept: Vec::new(),
+        takes: Vec::new(),
+        recipe,
+        env: environment(plan, planned, options, run_id, facts)?,
+    };
+    match &step.kind {
+        StepKind::Job(job) => of_job(plan, planned, job, options, facts, artifacts, work),
+        StepKind::Build(build) => Ok(Work {
+            task: Task::Build(Box::new(build_of(build))),
+            ..work
+        }),
+        other => Err(Failure::new(format!(
+            "this version of pipe does not run `{}`",
+            other.verb()
+        ))),
+    }
+}
+
+/// What a job adds to the work that every step is.
+fn of_job(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    job: &Job,
+    options: &Options,
+    facts: &dyn RunFacts,
+    artifacts: Option<&Path>,
+    work: Work,
+) -> Result<Work, Failure> {
     let texts = |list: &[dsl::source::Spanned<String>]| {
         list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
     };
-    let takes: Vec<(PathBuf, PathBuf)> = job
-        .takes
-        .iter()
-        .filter_map(|take| {
-            let kept = kept_artifact(plan, take, artifacts?)?;
-            let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
-            Some((kept, into.unwrap_or_default()))
-        })
-        .collect();
-    let contained = contained_of(plan, planned, job, facts)?;
-    let recipe = recipe_of(
-        plan,
-        vertex,
-        planned,
-        &env,
-        contained.as_ref(),
-        options,
-        artifacts,
-        made,
-    )?;
+    let takes = job.takes.iter().filter_map(|take| {
+        let kept = kept_artifact(plan, take, artifacts?)?;
+        let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
+        Some((kept, into.unwrap_or_default()))
+    });
     Ok(Work {
-        contained,
-        name: planned.name.as_str().into(),
-        commands: job.run.clone(),
-        always: step.always.clone(),
-        shell: job.shell.clone().or_else(|| pipeline.shell.clone()),
+        contained: contained_of(plan, planned, job, facts)?,
+        task: Task::Commands(job.run.clone()),
+        shell: job.shell.clone().or(work.shell),
         workdir: job.workdir.as_ref().map(|w| w.value.clone()),
-        timeout: step.timeout.or(pipeline.timeout),
-        retry: step.retry.clone(),
         outputs: texts(&job.outputs),
         artifacts: job
             .artifacts
@@ -177,37 +192,22 @@ pub(super) fn work(
             .iter()
             .map(|c| directory(plan, c, options))
             .collect(),
-        takes,
-        recipe: recipe.map(Arc::new),
-        env,
+        takes: takes.collect(),
+        ..work
     })
 }
 
-/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept.
-///
-/// # Errors
-/// A value that is missing.
-pub(super) fn recipe(
-    plan: &Plan,
-    vertex: u32,
-    options: &Options,
-    facts: &dyn RunFacts,
-    made: &BTreeMap<u32, Arc<Action>>,
-) -> Result<Option<Recipe>, Failure> {
-    let planned = plan.step(VertexId::new(vertex as usize));
-    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
-        return Ok(None);
+/// How an image is built.
+fn build_of(build: &dsl::model::Build) -> Build {
+    let text = |field: &Option<dsl::source::Spanned<String>>, usual: &str| {
+        field.as_ref().map_or(usual.to_owned(), |f| f.value.clone())
     };
-    if !recipe::is_cacheable(plan.definition(planned)) {
-        return Ok(None);
+    Build {
+        image: text(&build.image, ""),
+        context: text(&build.context, "."),
+        dockerfile: text(&build.dockerfile, "Dockerfile"),
+        target: build.target.as_ref().map(|t| t.value.clone()),
     }
-    let env = environment(plan, planned, job, options, 0, facts)?;
-    let nowhere = Some(Path::new(""));
-    let contained = contained_of(plan, planned, job, facts)?;
-    let contained = contained.as_ref();
-    recipe_of(
-        plan, vertex, planned, &env, contained, options, nowhere, made,
-    )
 }
 
 /// Where the job runs, if not on this machine itself.
@@ -238,25 +238,32 @@ fn kept_artifact(plan: &Plan, take: &ArtifactUse, artifacts: &Path) -> Option<Pa
     Some(own.join(&take.name.value))
 }
 
-/// What decides the step's result, if that can be kept.
-#[expect(clippy::too_many_arguments, reason = "all of it decides the result")]
-fn recipe_of(
+/// What decides a step's result, as far as it is known with these facts; `None` where it is not kept. `artifacts` is where
+/// the run keeps them.
+///
+/// # Errors
+/// A value that is missing.
+pub(super) fn recipe(
     plan: &Plan,
     vertex: u32,
-    planned: &plan::PlannedStep,
-    env: &Environment,
-    contained: Option<&Contained>,
     options: &Options,
+    facts: &dyn RunFacts,
     artifacts: Option<&Path>,
     made: &BTreeMap<u32, Arc<Action>>,
 ) -> Result<Option<Recipe>, Failure> {
-    let step = plan.definition(planned);
-    let (Some(job), Some(cache)) = (step.job(), &options.cache) else {
+    let planned = plan.step(VertexId::new(vertex as usize));
+    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
         return Ok(None);
     };
-    if !recipe::is_cacheable(step) || options.is_uncached(plan, planned) {
+    let Some(cache) = &options.cache else {
+        return Ok(None);
+    };
+    if !recipe::is_cacheable(plan.definition(planned)) || options.is_uncached(plan, planned) {
         return Ok(None);
     }
+    let own = variables(plan, planned, options, facts)?;
+    let passed = job.container.is_none().then(Environment::deciding);
+    let contained = contained_of(plan, planned, job, facts)?;
     let trouble = std::cell::RefCell::new(None);
     let secret = |value: &str| {
         let is_secret = options.masker.mask_str(value) != value
@@ -271,7 +278,7 @@ fn recipe_of(
         }))
     };
     let declared = declared(plan, planned, job);
-    let variables = recipe::variables(env, &declared, &secret);
+    let variables = recipe::variables(&own, passed, &declared, &secret);
     let takes = job.takes.iter().filter_map(|take| {
         let into = take
             .into
@@ -293,7 +300,7 @@ fn recipe_of(
         })
     });
     let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
-    if let (Some(recipe), Some(contained)) = (&mut recipe, contained) {
+    if let (Some(recipe), Some(contained)) = (&mut recipe, &contained) {
         recipe::contain(recipe, contained, &secret);
     }
     if let Some(e) = trouble.take() {
@@ -316,26 +323,42 @@ fn declared(plan: &Plan, planned: &plan::PlannedStep, job: &Job) -> Vec<String> 
     declared.chain(passed.map(|n| n.value.clone())).collect()
 }
 
-/// What a job sees: the short list from outside, its variables and secrets, what every job is given.
+/// What a step sees: the short list from outside, its variables, the secrets of a job, what every step is given.
 fn environment(
     plan: &Plan,
     planned: &plan::PlannedStep,
-    job: &Job,
     options: &Options,
     run_id: u64,
     facts: &dyn RunFacts,
 ) -> Result<Environment, Failure> {
-    let pipeline = &plan.pipeline;
-    let also: Vec<String> = pipeline
-        .pass_env
-        .iter()
-        .chain(&job.pass_env)
-        .map(|n| n.value.clone())
-        .collect();
-    let mut env = match job.container {
-        None => Environment::passed(&also),
-        Some(_) => Environment::passed_into_container(&also),
+    let job = plan.definition(planned).job();
+    let mut env = match job.and_then(|j| j.container.as_ref()) {
+        None => Environment::passed(),
+        Some(_) => Environment::passed_into_container(),
     };
+    env.extend(variables(plan, planned, options, facts)?);
+    given(plan, planned, options, run_id, &mut env);
+    if recipe::is_cacheable(plan.definition(planned)) {
+        // What differs from run to run would make the result another one, behind the back of its key.
+        dsl::units::RUN_VARIABLES
+            .iter()
+            .for_each(|name| env.remove(name));
+    }
+    Ok(env)
+}
+
+/// The variables that the file gives to a step or lets through to it, and the secrets of a job.
+fn variables(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Environment, Failure> {
+    let pipeline = &plan.pipeline;
+    let job = plan.definition(planned).job();
+    let own = job.iter().flat_map(|j| &j.pass_env);
+    let passed = pipeline.pass_env.iter().chain(own);
+    let mut env = Environment::named(passed.map(|n| n.value.as_str()));
     // The file may say otherwise: some tools take every warning for an error where this is `true`.
     env.set("CI", "true");
     let mut known = Vec::new();
@@ -360,17 +383,10 @@ fn environment(
         env.set(name, value);
         known.push((name.clone(), filled));
     }
-    for secret in &job.secrets {
+    for secret in job.iter().flat_map(|j| &j.secrets) {
         if let Some(value) = options.secrets.get(&secret.value) {
             env.set(&secret.value, value.expose_secret());
         }
-    }
-    given(plan, planned, options, run_id, &mut env);
-    if recipe::is_cacheable(plan.definition(planned)) {
-        // What differs from run to run would make the result another one, behind the back of its key.
-        dsl::units::RUN_VARIABLES
-            .iter()
-            .for_each(|name| env.remove(name));
     }
     Ok(env)
 }
@@ -411,7 +427,7 @@ pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
     let rollback = plan.definition(planned).rollback.clone();
     let (commands, timeout) = rollback.map_or((Vec::new(), None), |r| (r.run, r.timeout));
     Work {
-        commands,
+        task: Task::Commands(commands),
         timeout,
         always: Vec::new(),
         ..work

@@ -29,6 +29,8 @@ pub(super) struct Recipe {
     pub(super) makers: BTreeMap<String, (StepId, Vec<String>)>,
     /// Artifacts that it takes.
     pub(super) takes: Vec<Take>,
+    /// Whether it makes artifacts itself.
+    pub(super) hands_on: bool,
     /// Images that have to be looked up, with their names in the key.
     pub(super) images: Vec<(String, Source)>,
 }
@@ -131,6 +133,7 @@ pub(super) fn recipe(
         products: products(job),
         makers: makers(plan, vertex),
         takes,
+        hands_on: !job.artifacts.is_empty(),
         images: Vec::new(),
     })
 }
@@ -257,17 +260,18 @@ fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, (StepId, Vec<String>)> {
 }
 
 /// Which variables decide a result: what the file declares, what it lets through, and of the short list what chooses a
-/// tool or a language. `secret` gives what stands for a value that must not be written down.
+/// tool or a language. `own` are the step's and `passed` those of the short list; `secret` gives what stands for a value that must not be written down.
 pub(super) fn variables(
-    env: &Environment,
+    own: &Environment,
+    passed: Option<&Environment>,
     declared: &[String],
     secret: &dyn Fn(&str) -> Option<String>,
 ) -> BTreeMap<String, String> {
     let counts = |name: &str| declared.iter().any(|d| d == name) || Environment::decides(name);
-    let vars = env.vars().into_iter();
-    let named = vars.filter_map(|(name, value)| {
+    let all = passed.into_iter().chain([own]).flat_map(Environment::iter);
+    let named = all.filter_map(|(name, value)| {
         let name = name.to_str().filter(|n| counts(n))?.to_owned();
-        let value = exact(&value);
+        let value = exact(value);
         let value = secret(&value).unwrap_or(value);
         Some((name, value))
     });

@@ -2,6 +2,7 @@
 //! which they are; reads nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -53,21 +54,27 @@ impl Rivals {
                 });
             }
         }
-        let mut of = BTreeMap::new();
-        for (at, maker) in makers.iter().enumerate() {
-            let near: BTreeSet<usize> = maker
-                .products
-                .iter()
-                .flat_map(|p| near(&beneath, p))
-                .collect();
-            if near.len() > 1 {
-                let ordered = ordered(plan, maker.vertex);
-                let free =
-                    |other: &usize| *other != at && !ordered.contains(&makers[*other].vertex);
-                let rivals: Vec<usize> = near.into_iter().filter(free).collect();
-                if !rivals.is_empty() {
-                    of.insert(maker.vertex, rivals);
+        // Most steps are alone with what they make.
+        let mut near: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (own, makers) in &beneath {
+            let mut found = near_of(&beneath, own);
+            if let Some(one) = found.next()
+                && found.any(|other| other != one)
+            {
+                let found: BTreeSet<usize> = near_of(&beneath, own).collect();
+                for maker in makers {
+                    near.entry(*maker).or_default().extend(&found);
                 }
+            }
+        }
+        let mut of = BTreeMap::new();
+        for (at, near) in near {
+            let vertex = makers[at].vertex;
+            let ordered = ordered(plan, vertex);
+            let free = |other: &usize| *other != at && !ordered.contains(&makers[*other].vertex);
+            let rivals: Vec<usize> = near.into_iter().filter(free).collect();
+            if !rivals.is_empty() {
+                of.insert(vertex, rivals);
             }
         }
         Self { makers, of }
@@ -88,30 +95,32 @@ impl Rivals {
 }
 
 fn prefix(pattern: &str) -> String {
-    let mut text = String::new();
-    for part in files::literal_prefix(pattern).components() {
-        text += &part.as_os_str().to_string_lossy();
+    let mut text = String::with_capacity(pattern.len() + 1);
+    for part in files::literal_parts(pattern) {
+        text += part;
         text.push('/');
     }
     text
 }
 
 /// Who makes something above or beneath the place where a pattern begins.
-fn near(beneath: &BTreeMap<String, Vec<usize>>, pattern: &str) -> Vec<usize> {
-    let own = prefix(pattern);
-    let mut found: Vec<usize> = beneath
-        .range(own.clone()..)
-        .take_while(|(other, _)| other.starts_with(&own))
-        .flat_map(|(_, makers)| makers.iter().copied())
-        .collect();
+fn near_of<'b>(
+    beneath: &'b BTreeMap<String, Vec<usize>>,
+    own: &'b str,
+) -> impl Iterator<Item = usize> + 'b {
+    let below = beneath
+        .range::<str, _>((Bound::Included(own), Bound::Unbounded))
+        .take_while(move |(other, _)| other.starts_with(own))
+        .map(|(_, makers)| makers);
     let above = own
         .char_indices()
-        .filter(|(_, c)| *c == '/')
+        .filter(|(at, c)| *c == '/' && at + 1 < own.len())
         .map(|(at, _)| &own[..=at]);
-    for above in [""].into_iter().chain(above) {
-        found.extend(beneath.get(above).into_iter().flatten());
-    }
-    found
+    let above = (!own.is_empty()).then_some("").into_iter().chain(above);
+    below
+        .chain(above.filter_map(|above| beneath.get(above)))
+        .flatten()
+        .copied()
 }
 
 /// The vertices that certainly end before a step begins, or begin after it has ended.

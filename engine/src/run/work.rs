@@ -1,4 +1,4 @@
-//! One step's work on this machine: its commands with retries, its clean-up, what it hands on. Knows no graph.
+//! One step's work: its commands or its other task with retries, its clean-up, what it hands on. Knows no graph.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,6 +21,7 @@ use super::place::{self, Place};
 use super::recipe::Recipe;
 use super::rivals::Rivals;
 use super::spare::{Spare, Spares};
+use super::task::{Outputs, Task, Try};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
 use crate::container::Engine;
@@ -35,7 +36,7 @@ const CLEAN_UP: Duration = Duration::from_secs(600);
 pub(super) struct Work {
     /// The step's full name.
     pub(super) name: Arc<str>,
-    pub(super) commands: Vec<Command>,
+    pub(super) task: Task,
     pub(super) always: Vec<Command>,
     pub(super) shell: Option<Shell>,
     pub(super) workdir: Option<String>,
@@ -241,9 +242,10 @@ pub(super) async fn undo(work: &Work, site: &Site) -> Done {
     let mut place = Place::of(site, setup.as_ref());
     let never = CancellationToken::new();
     let deadline = Instant::now() + work.timeout.unwrap_or(CLEAN_UP);
+    let list = work.task.commands().unwrap_or_default();
     let result = commands(
         work,
-        &work.commands,
+        list,
         site,
         &mut place,
         &mut capture,
@@ -310,18 +312,24 @@ async fn tried(
         let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
         NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
-    commands(
-        work,
-        &work.commands,
-        site,
-        place,
-        capture,
-        &site.cancel,
-        deadline,
-        attempt,
-        Some(outputs.path()),
-    )
-    .await?;
+    let mut put_out = Outputs::new();
+    if let Some(list) = work.task.commands() {
+        let cancel = &site.cancel;
+        let into = Some(outputs.path());
+        commands(
+            work, list, site, place, capture, cancel, deadline, attempt, into,
+        )
+        .await?;
+    } else {
+        let mut a_try = Try {
+            work,
+            site,
+            capture,
+            cancel: &site.cancel,
+            deadline,
+        };
+        put_out = work.task.run(&mut a_try).await?;
+    }
     for pattern in &work.outputs {
         results::made(pattern, &site.root)?;
     }
@@ -330,7 +338,8 @@ async fn tried(
     if handed_on.is_err() {
         kept.iter().for_each(|k| results::forget(k, site));
     }
-    Ok(handed_on?)
+    put_out.extend(handed_on?);
+    Ok(put_out)
 }
 
 /// Keeps the artifacts and reads the outputs.
@@ -471,7 +480,7 @@ impl Failure {
     }
 }
 
-fn timed_out(work: &Work, deadline: Option<Instant>) -> Failure {
+pub(super) fn timed_out(work: &Work, deadline: Option<Instant>) -> Failure {
     let limit = match (work.timeout, deadline) {
         (Some(limit), Some(_)) => show_duration(limit),
         _ => "its time".to_owned(),
@@ -535,13 +544,18 @@ pub(super) fn spec(
         args,
         cwd,
         env: env.vars(),
-        marker: format!(
-            "{}-{}-{}",
-            std::process::id(),
-            site.scratch.display(),
-            site.vertex
-        ),
+        marker: marker(site),
     })
+}
+
+/// By which the processes of a step are found.
+pub(super) fn marker(site: &Site) -> String {
+    format!(
+        "{}-{}-{}",
+        std::process::id(),
+        site.scratch.display(),
+        site.vertex
+    )
 }
 
 /// Images have `sh`, and not all of them `bash`: the better one that is there, ending at the first failure.

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
@@ -55,6 +55,9 @@ const SETTINGS: &[&str] = &[
     // A directory of the repository that looks like a bare repository brings no configuration.
     "-c",
     "safe.bareRepository=explicit",
+    // What is written with it is on the disk before it counts as written.
+    "-c",
+    "core.fsync=committed,loose-object,reference",
 ];
 
 /// The `git` program, asked about one directory.
@@ -153,11 +156,28 @@ impl Git {
     ///
     /// The caller puts `--end-of-options` or `--` before operands that it did not write itself.
     pub fn output<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, GitError> {
+        self.answer(args, &[], None)
+    }
+
+    /// The same with `input` to read, and with variables that git gets besides.
+    ///
+    /// # Errors
+    /// What git could not do.
+    pub fn answer<S: AsRef<OsStr>>(
+        &self,
+        args: &[S],
+        env: &[(&str, &str)],
+        input: Option<Vec<u8>>,
+    ) -> Result<String, GitError> {
         let command = args
             .first()
             .map(|arg| arg.as_ref().to_string_lossy().into_owned());
         let command = command.unwrap_or_default();
-        let mut child = self.spawn(args, &command)?;
+        let mut child = self.spawn(args, env, input.is_some(), &command)?;
+        if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
+            // Git may answer before it has read everything; one that reads nothing is judged by its end.
+            thread::spawn(move || stdin.write_all(&bytes));
+        }
         let began = Instant::now();
         let ended = finish(&mut child, self.deadline);
         tracing::debug!(command, elapsed = ?began.elapsed(), "git");
@@ -185,16 +205,28 @@ impl Git {
         Ok(!self.output(&status)?.is_empty())
     }
 
-    fn spawn<S: AsRef<OsStr>>(&self, args: &[S], command: &str) -> Result<Child, GitError> {
+    fn spawn<S: AsRef<OsStr>>(
+        &self,
+        args: &[S],
+        env: &[(&str, &str)],
+        has_input: bool,
+        command: &str,
+    ) -> Result<Child, GitError> {
         let program = self.program.as_ref().ok_or(GitError::NotInstalled)?;
         let mut call = Command::new(program);
         call.args(SETTINGS).args(args).current_dir(&self.root);
         call.env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)));
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(env.iter().copied());
         call.env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0");
-        call.stdin(Stdio::null())
+        let input = if has_input {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        call.stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         #[cfg(unix)]

@@ -10,11 +10,15 @@ use dsl::source::Span;
 use tokio_util::sync::CancellationToken;
 
 use super::{Begun, Dispatch};
+use crate::cache::Cache;
+use crate::files::Glance;
 use crate::plan::{RunFacts, VertexId};
 use crate::record::Journal;
-use crate::run::caching::{self, AtOnce};
+use crate::run::caching::{self, AtOnce, Look};
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
+use crate::run::recipe::Recipe;
+use crate::run::task::image_output;
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
 use crate::run::{prepare, results};
 
@@ -39,11 +43,10 @@ impl Dispatch<'_> {
             self.at_once.push_back((vertex, done));
             return;
         }
-        let work = armed.and_then(|()| self.work(vertex));
-        let site = self.site(vertex, cancel);
+        let recipe = armed.and_then(|()| self.recipe(vertex));
         let cache = self.options.cache.clone();
-        let looked = match (&work, &cache) {
-            (Ok(work), Some(cache)) => caching::at_once(work, &site, cache),
+        let looked = match (&recipe, &cache) {
+            (Ok(Some(recipe)), Some(cache)) => self.look(&step, vertex, recipe, cache),
             _ => AtOnce::Unknown,
         };
         if let AtOnce::Hit(done, lines) = looked {
@@ -53,8 +56,10 @@ impl Dispatch<'_> {
             self.at_once.push_back((vertex, done));
             return;
         }
+        let work = recipe.and_then(|recipe| self.work(vertex, recipe));
+        let site = self.site(vertex, cancel);
         self.emit(&Event::StepStarted { step });
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let done = match (work, cache) {
                 (Ok(work), Some(cache)) => caching::run(work, &site, &cache, looked).await,
                 (Ok(work), None) => work::work(&work, &site).await,
@@ -132,10 +137,10 @@ impl Dispatch<'_> {
         self.undo_began.insert(vertex, Instant::now());
         self.emit(&Event::UndoStarted { step });
         let work = self
-            .work(vertex)
+            .work(vertex, None)
             .map(|work| prepare::undo(self.plan, vertex, work));
         let site = self.site(vertex, CancellationToken::new());
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let done = match work {
                 Ok(work) => work::undo(&work, &site).await,
                 Err(failure) => Done::not_begun(NotDone::NotBegun(failure)),
@@ -144,20 +149,62 @@ impl Dispatch<'_> {
         });
     }
 
-    fn work(&self, vertex: u32) -> Result<Work, Failure> {
-        let facts = Facts {
-            dispatch: self,
-            vertex,
-        };
+    fn work(&self, vertex: u32, recipe: Option<Arc<Recipe>>) -> Result<Work, Failure> {
+        let facts = self.facts(vertex);
+        let (plan, options, artifacts) = (self.plan, &self.options, self.artifacts_root());
+        let artifacts = artifacts.as_deref();
         prepare::work(
-            self.plan,
+            plan,
             vertex,
-            &self.options,
+            options,
             self.run_id,
             &facts,
-            self.artifacts_root().as_deref(),
-            &self.made,
+            artifacts,
+            recipe,
         )
+    }
+
+    /// What decides the step's result, if that can be kept.
+    fn recipe(&self, vertex: u32) -> Result<Option<Arc<Recipe>>, Failure> {
+        let facts = self.facts(vertex);
+        let (plan, options, artifacts) = (self.plan, &self.options, self.artifacts_root());
+        let artifacts = artifacts.as_deref();
+        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, &self.made);
+        Ok(recipe?.map(Arc::new))
+    }
+
+    /// Looks at a step before anything is prepared for it.
+    fn look(&self, step: &str, vertex: u32, recipe: &Recipe, cache: &Cache) -> AtOnce {
+        // Whoever works now changes what is seen.
+        let own = Glance::default();
+        let glance = match self.tasks.is_empty() {
+            true => &self.glance,
+            false => &own,
+        };
+        let site = || self.site(vertex, CancellationToken::new());
+        let look = Look {
+            step,
+            vertex,
+            recipe,
+            root: &self.options.root,
+            cache,
+            rivals: &self.rivals,
+            glance,
+            site: &site,
+        };
+        look.at_once()
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.glance = Glance::default();
+        self.tasks.spawn(task);
+    }
+
+    fn facts(&self, vertex: u32) -> Facts<'_> {
+        Facts {
+            dispatch: self,
+            vertex,
+        }
     }
 
     fn artifacts_root(&self) -> Option<PathBuf> {
@@ -224,5 +271,17 @@ impl RunFacts for Facts<'_> {
                 Err("that step put nothing out; it appends `name=value` to $PIPE_OUTPUT".into())
             }
         })
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        let plan = self.dispatch.plan;
+        let known = |vertex: VertexId| {
+            let vertex = u32::try_from(vertex.index()).ok()?;
+            let outputs = self.dispatch.outputs.get(&vertex)?;
+            outputs.get(&image_output(name, digest)).cloned()
+        };
+        let makers = plan.makers_of_image(VertexId::new(self.vertex as usize), name, !digest);
+        let value = makers.into_iter().rev().find_map(known);
+        Some(value.ok_or_else(|| "no step of this run has built it".to_owned()))
     }
 }

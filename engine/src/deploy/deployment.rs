@@ -1,0 +1,700 @@
+//! One deployment, done: what the machine says is next, with a real target and a real ledger. The one path of every driver,
+//! of promotions and of rollbacks. Does not know steps, plans or views.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::{Driver, Failure, Observed, Release};
+use super::hands::{Call, Hands};
+use super::machine::{Answer, Back, Do, Ending, Machine};
+use super::ready::Readiness;
+use super::verdict;
+use crate::ledger::{
+    BEAT, Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Way,
+    unique,
+};
+
+/// How long an undo may take.
+const UNDO: Duration = Duration::from_secs(600);
+
+/// How often an outcome is written again that could not be, and the pause before.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A target as it is for one bundle: its fields have this bundle's values.
+pub struct Made {
+    /// What drives it.
+    pub driver: Box<dyn Driver>,
+    /// When it counts as ready.
+    pub ready: Option<Readiness>,
+    /// The values that were put in, by what was written.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Makes a target for a bundle, with the values that were recorded with it where it was deployed before.
+pub type Make =
+    Arc<dyn Fn(&Bundle, Option<&BTreeMap<String, String>>) -> Result<Made, Failure> + Send + Sync>;
+
+/// Writes something down on the disk, before it happens.
+pub type Journal = Arc<
+    dyn Fn(&str) -> futures_util::future::BoxFuture<'static, Result<(), Failure>> + Send + Sync,
+>;
+
+/// What is to be deployed, and how.
+#[derive(Clone)]
+pub struct Request {
+    /// The target's name.
+    pub target: String,
+    /// What it is to run.
+    pub bundle: Bundle,
+    /// Why.
+    pub way: Way,
+    /// Whether somebody asked for exactly this: a bad mark and a hold are then no obstacle.
+    pub is_explicit: bool,
+    /// The commands that undo it, where the file has some.
+    pub rollback: Vec<String>,
+    /// Why a failed deployment stays where it is, where the file says so.
+    pub stays: Option<String>,
+    /// Whether a target may still go back to a commit.
+    pub above_floor: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The target.
+    pub make: Make,
+    /// Writes the intent on the disk.
+    pub journal: Journal,
+}
+
+/// Does it.
+pub async fn deploy(request: &Request, ledger: &Arc<Ledger>, hands: &mut Hands) -> Ending {
+    let mut work = Work {
+        request,
+        ledger,
+        hands,
+        name: unique(),
+        made: None,
+        back: None,
+        before: Observed::default(),
+        history: None,
+        held: None,
+    };
+    let mut machine = Machine::new();
+    loop {
+        let doing = machine.doing().clone();
+        tracing::debug!(?doing, target = request.target, "deployment");
+        let answer = match doing {
+            Do::End(ending) => return ending,
+            Do::Lock => work.lock().await,
+            Do::LookBefore => {
+                let (answer, back) = work.look_before().await;
+                if let Some(back) = back {
+                    machine.goes_back(back);
+                }
+                answer
+            }
+            Do::Intend => work.intend().await,
+            Do::Apply => work.apply().await,
+            Do::AwaitReady => work.await_ready().await,
+            Do::Compare => work.compare().await,
+            Do::Undo => work.undo().await,
+            Do::AwaitBack => work.await_back().await,
+            Do::CompareBack => work.compare_back().await,
+            Do::Record(outcome) => work.record(outcome).await,
+            Do::Unlock => work.unlock().await,
+        };
+        machine.answer(answer);
+    }
+}
+
+/// A deployment that goes on.
+struct Work<'w> {
+    request: &'w Request,
+    ledger: &'w Arc<Ledger>,
+    hands: &'w mut Hands,
+    /// The deployment's name on the ledger.
+    name: String,
+    made: Option<Made>,
+    back: Option<(Release, Made)>,
+    before: Observed,
+    history: Option<History>,
+    held: Option<(Held, JoinHandle<Held>, CancellationToken)>,
+}
+
+impl Work<'_> {
+    async fn lock(&mut self) -> Answer {
+        let target = self.request.target.clone();
+        match on_ledger(self.ledger, move |l| l.lock(&target)).await {
+            Ok(held) => {
+                if let Some(other) = &held.instead_of {
+                    let line = format!("the lease of {} was over, and is taken", other.holder());
+                    self.hands.say(&line).await;
+                }
+                let stop = CancellationToken::new();
+                let beat = tokio::spawn(beat(Arc::clone(self.ledger), held.clone(), stop.clone()));
+                self.held = Some((held, beat, stop));
+                Answer::Done
+            }
+            Err(error) => Answer::Failed(of_ledger(&error)),
+        }
+    }
+
+    async fn unlock(&mut self) -> Answer {
+        let Some((_, beat, stop)) = self.held.take() else {
+            return Answer::Done;
+        };
+        stop.cancel();
+        let Ok(held) = beat.await else {
+            return Answer::Done;
+        };
+        if let Err(error) = on_ledger(self.ledger, move |l| l.unlock(&held)).await {
+            let line = format!(
+                "the lease of {} is kept until it is over: {error}",
+                self.request.target
+            );
+            self.hands.say(&line).await;
+        }
+        Answer::Done
+    }
+
+    async fn look_before(&mut self) -> (Answer, Option<Back>) {
+        match self.look().await {
+            Ok((answer, back)) => (answer, back),
+            Err(_) if self.is_cancelled() => (Answer::Cancelled, None),
+            Err(failure) => (Answer::Failed(failure), None),
+        }
+    }
+
+    async fn look(&mut self) -> Result<(Answer, Option<Back>), Failure> {
+        let mut history = self.read().await?;
+        if let Current::Interrupted(left) = history.current() {
+            history = self.settle(&left, history).await?;
+        }
+        let request = self.request;
+        if let Current::Locked { outcome, .. } = history.current() {
+            return Err(locked(&request.target, &outcome));
+        }
+        self.refused(&history)?;
+        let made = (request.make)(
+            &request.bundle,
+            history
+                .values_of(&request.bundle.id())
+                .filter(|_| request.way == Way::Rollback),
+        )?;
+        made.driver.look_before(self.hands).await?;
+        if made.driver.can_observe() {
+            self.before = made.driver.observe(self.hands).await?;
+        }
+        let runs_it = match history.current() {
+            Current::Healthy(release) => release.bundle.id() == request.bundle.id(),
+            _ => false,
+        };
+        if runs_it
+            && made.driver.can_observe()
+            && verdict::runs(&self.before, &request.bundle, made.driver.as_ref()).is_ok()
+            && is_ready(made.ready.as_ref(), self.hands).await
+        {
+            return Ok((Answer::Already, None));
+        }
+        let back = self.find_back(&history, &made).await?;
+        self.say_back(&back).await;
+        self.made = Some(made);
+        self.history = Some(history);
+        Ok((Answer::Done, Some(back)))
+    }
+
+    /// What was recorded about the bundle or the target may forbid it.
+    fn refused(&self, history: &History) -> Result<(), Failure> {
+        let request = self.request;
+        if request.is_explicit {
+            return Ok(());
+        }
+        let target = &request.target;
+        if let Some(why) = history.bad().get(&request.bundle.id()) {
+            return Err(Failure::new(format!(
+                "{} has failed on {target} before: {why}",
+                request.bundle.title()
+            ))
+            .help(format!(
+                "correct it and build it anew; to try the same once more, run the step by its name with `--yes`; `pipe history {target}` shows what happened"
+            ))
+            .refused());
+        }
+        if matches!(request.way, Way::Promotion { .. })
+            && let Some(why) = history.hold()
+        {
+            return Err(Failure::new(format!(
+                "promotion to {target} is on hold since a deployment was rolled back ({why})"
+            ))
+            .help(format!(
+                "promote by hand with `pipe promote`, or lift the hold with `pipe unlock {target}`"
+            ))
+            .refused());
+        }
+        Ok(())
+    }
+
+    async fn find_back(&mut self, history: &History, made: &Made) -> Result<Back, Failure> {
+        let request = self.request;
+        if request.stays.is_some() && request.rollback.is_empty() {
+            return Ok(Back::Stays);
+        }
+        let ways = history.ways_back(&request.bundle.id());
+        let mut gone = Vec::new();
+        for way in &ways {
+            let title = way.bundle.title();
+            if !(request.above_floor)(&way.bundle.commit) {
+                gone.push(format!("{title} is below the rollback floor"));
+                continue;
+            }
+            let back = (request.make)(&way.bundle, history.values_of(&way.bundle.id()))?;
+            if !back.driver.can_have(&way.bundle, self.hands).await? {
+                gone.push(format!("the images of {title} are gone"));
+                continue;
+            }
+            let release = self.release(&way.bundle, history, true);
+            self.back = Some((release, back));
+            return Ok(Back::To(way.bundle.id()));
+        }
+        if !ways.is_empty() {
+            return Ok(Back::None(gone.join(", ")));
+        }
+        if made.driver.can_observe() && !self.before.is_empty() {
+            let runs_it = verdict::runs(&self.before, &request.bundle, made.driver.as_ref());
+            return Ok(match runs_it {
+                Ok(()) => Back::None("the same images run there already".to_owned()),
+                Err(_) => Back::None(format!(
+                    "{} runs there, and was not deployed by pipe",
+                    self.before.shown()
+                )),
+            });
+        }
+        Ok(Back::ToNothing)
+    }
+
+    async fn say_back(&self, back: &Back) {
+        let line = match (back, &self.back) {
+            (Back::To(_), Some((release, _))) => {
+                format!("if it fails, it goes back to {}", release.bundle.title())
+            }
+            (Back::None(why), _) => format!("there is no way back: {why}"),
+            (Back::Stays, _) => format!(
+                "if it fails, it stays: {}",
+                self.request.stays.as_deref().unwrap_or_default()
+            ),
+            _ => "nothing runs there; if it fails, it goes back to nothing".to_owned(),
+        };
+        self.hands.say(&line).await;
+    }
+
+    fn release(&self, bundle: &Bundle, history: &History, is_back: bool) -> Release {
+        let id = bundle.id();
+        let migrated = history.entries.iter().filter_map(|(_, e)| match &e.record {
+            Record::Migrated { bundle, service } if *bundle == id => Some(service.clone()),
+            _ => None,
+        });
+        Release {
+            bundle: bundle.clone(),
+            migrated: migrated.collect(),
+            is_back,
+        }
+    }
+
+    async fn intend(&mut self) -> Answer {
+        if self.is_cancelled() {
+            return Answer::Cancelled;
+        }
+        let (Some(history), Some(made)) = (self.history.take(), &self.made) else {
+            return Answer::Failed(Failure::new("nobody has looked"));
+        };
+        let record = Record::Intent {
+            deployment: self.name.clone(),
+            bundle: self.request.bundle.clone(),
+            way: self.request.way.clone(),
+            back: self.back.as_ref().map(|(r, _)| r.bundle.id()),
+            values: made.values.clone(),
+        };
+        if let Err(failure) = (self.request.journal)(&self.name).await {
+            return Answer::Failed(failure);
+        }
+        let known = history.current();
+        let written = on_ledger(self.ledger, move |ledger| {
+            let mut history = history;
+            loop {
+                match ledger.append(&history, record.clone()) {
+                    Err(LedgerError::Moved(target)) => {
+                        history = ledger.history(&target)?;
+                        // An approval may have come in between; a deployment may not.
+                        if history.current() != known {
+                            return Err(LedgerError::Moved(target));
+                        }
+                    }
+                    other => return other,
+                }
+            }
+        });
+        match written.await {
+            Ok(history) => {
+                self.history = Some(history);
+                Answer::Done
+            }
+            Err(error) => Answer::Failed(of_ledger(&error)),
+        }
+    }
+
+    async fn apply(&mut self) -> Answer {
+        let (Some(made), Some(history)) = (&self.made, &self.history) else {
+            return Answer::Failed(Failure::new("nobody has looked"));
+        };
+        let is_back = self.request.way == Way::Rollback;
+        let release = self.release(&self.request.bundle, history, is_back);
+        let done = made.driver.apply(&release, self.hands).await;
+        self.answer(done)
+    }
+
+    async fn await_ready(&mut self) -> Answer {
+        let (Some(made), Some(history)) = (&self.made, &self.history) else {
+            return Answer::Failed(Failure::new("nobody has looked"));
+        };
+        let release = self.release(&self.request.bundle, history, false);
+        let mut done = made.driver.ready(&release, self.hands).await;
+        if let (Ok(()), Some(ready)) = (&done, &made.ready) {
+            done = ready.wait(self.hands).await;
+        }
+        self.answer(done)
+    }
+
+    async fn compare(&mut self) -> Answer {
+        let (Some(made), Some(history)) = (&self.made, &self.history) else {
+            return Answer::Failed(Failure::new("nobody has looked"));
+        };
+        if made.driver.can_observe() {
+            let bundle = &self.request.bundle;
+            let driver = made.driver.as_ref();
+            let observed = driver.observe(self.hands).await;
+            let same = observed.and_then(|observed| verdict::runs(&observed, bundle, driver));
+            if let Err(failure) = same {
+                return self.answer(Err(failure));
+            }
+        }
+        let release = self.release(&self.request.bundle, history, false);
+        if let Err(failure) = made.driver.settle(&release, self.hands).await {
+            let line = format!("something is left of the release before: {}", failure.what);
+            self.hands.say(&line).await;
+        }
+        Answer::Done
+    }
+
+    async fn undo(&mut self) -> Answer {
+        // Not the token that may just have been cancelled, and a time of its own.
+        self.hands.cancel = CancellationToken::new();
+        self.hands.deadline = Some(Instant::now() + UNDO);
+        let (Some(made), Some(history)) = (&self.made, &self.history) else {
+            return Answer::Failed(Failure::new("nobody has looked"));
+        };
+        let from = self.release(&self.request.bundle, history, false);
+        self.hands.say("undoing it").await;
+        let to = self.back.as_ref();
+        if !self.request.rollback.is_empty() {
+            let mut vars = super::own::variables(&from.bundle, "PIPE_FAILED");
+            if let Some((to, _)) = to {
+                vars.extend(super::own::variables(&to.bundle, "PIPE"));
+            }
+            for text in &self.request.rollback {
+                let call = Call::shell(text)
+                    .env("PIPE_TARGET", &self.request.target)
+                    .envs(&vars)
+                    .here();
+                if let Err(failure) = self.hands.run(call).await {
+                    return Answer::Failed(failure);
+                }
+            }
+            return Answer::Done;
+        }
+        let driver = to.map_or(&made.driver, |(_, back)| &back.driver);
+        let done = driver
+            .undo(&from, to.map(|(release, _)| release), self.hands)
+            .await;
+        plain(done)
+    }
+
+    async fn await_back(&mut self) -> Answer {
+        let Some((release, back)) = &self.back else {
+            return Answer::Done;
+        };
+        let mut done = back.driver.ready(release, self.hands).await;
+        if let (Ok(()), Some(ready)) = (&done, &back.ready) {
+            done = ready.wait(self.hands).await;
+        }
+        plain(done)
+    }
+
+    async fn compare_back(&mut self) -> Answer {
+        let Some(made) = self.back.as_ref().map(|(_, m)| m).or(self.made.as_ref()) else {
+            return Answer::Done;
+        };
+        if !made.driver.can_observe() {
+            return Answer::Done;
+        }
+        let driver = made.driver.as_ref();
+        let observed = match driver.observe(self.hands).await {
+            Ok(observed) => observed,
+            Err(failure) => return Answer::Failed(failure),
+        };
+        plain(match &self.back {
+            Some((release, _)) => verdict::runs(&observed, &release.bundle, driver),
+            None => verdict::runs_nothing(&observed),
+        })
+    }
+
+    async fn record(&mut self, outcome: Outcome) -> Answer {
+        let target = self.request.target.clone();
+        let deployment = self.name.clone();
+        let mut tries = 0;
+        loop {
+            let (target, deployment, outcome) =
+                (target.clone(), deployment.clone(), outcome.clone());
+            let written = on_ledger(self.ledger, move |l| {
+                conclude(l, &target, &deployment, &outcome)
+            });
+            let error = match written.await {
+                Ok(_) => return Answer::Done,
+                Err(error) => error,
+            };
+            tries += 1;
+            let passing = matches!(error, LedgerError::Git(_) | LedgerError::Refused { .. });
+            if !passing || tries == TRIES || self.hands.kill.is_cancelled() {
+                return Answer::Failed(of_ledger(&error));
+            }
+            tokio::time::sleep(PAUSE * tries).await;
+        }
+    }
+
+    /// Asks the target what became of a deployment whose end is not recorded; finishes it or undoes it, and writes that down.
+    async fn settle(&mut self, left: &Interrupted, history: History) -> Result<History, Failure> {
+        let line = format!(
+            "{} began to deploy {} and was interrupted; asking the target what runs",
+            left.run,
+            left.bundle.title()
+        );
+        self.hands.say(&line).await;
+        let make = &self.request.make;
+        let new = make(&left.bundle, history.values_of(&left.bundle.id()))?;
+        let back = left.back.as_ref().and_then(|id| history.bundle(id));
+        let back = match back {
+            Some(bundle) => {
+                let made = make(bundle, history.values_of(&bundle.id()))?;
+                Some((self.release(bundle, &history, true), made))
+            }
+            None => None,
+        };
+        let outcome = settled(left, &new, back.as_ref(), &history, self.hands).await?;
+        self.hands
+            .say(&format!(
+                "the interrupted deployment is settled: {}",
+                outcome.word()
+            ))
+            .await;
+        let (target, deployment) = (self.request.target.clone(), left.deployment.clone());
+        on_ledger(self.ledger, move |l| {
+            conclude(l, &target, &deployment, &outcome)
+        })
+        .await
+        .map_err(|e| of_ledger(&e))
+    }
+
+    async fn read(&mut self) -> Result<History, Failure> {
+        let target = self.request.target.clone();
+        on_ledger(self.ledger, move |l| l.history(&target))
+            .await
+            .map_err(|e| of_ledger(&e))
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.hands.cancel.is_cancelled() || self.hands.kill.is_cancelled()
+    }
+
+    fn answer(&self, done: Result<(), Failure>) -> Answer {
+        match done {
+            Ok(()) => Answer::Done,
+            Err(_) if self.is_cancelled() => Answer::Cancelled,
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+}
+
+/// What became of an interrupted deployment: what runs decides.
+async fn settled(
+    left: &Interrupted,
+    new: &Made,
+    back: Option<&(Release, Made)>,
+    history: &History,
+    hands: &mut Hands,
+) -> Result<Outcome, Failure> {
+    let why = "interrupted".to_owned();
+    let rolled_back = |why: String| Outcome::RolledBack {
+        to: back.map(|(r, _)| r.bundle.id()),
+        why,
+        blamed: false,
+    };
+    if new.driver.can_observe() {
+        let observed = new.driver.observe(hands).await?;
+        if verdict::runs(&observed, &left.bundle, new.driver.as_ref()).is_ok() {
+            let ready = match &new.ready {
+                Some(ready) => ready.wait(hands).await,
+                None => Ok(()),
+            };
+            if ready.is_ok() {
+                return Ok(Outcome::Healthy);
+            }
+        }
+        let is_back = match back {
+            Some((release, made)) => {
+                verdict::runs(&observed, &release.bundle, made.driver.as_ref()).is_ok()
+                    && is_ready(made.ready.as_ref(), hands).await
+            }
+            None => observed.is_empty(),
+        };
+        if is_back {
+            return Ok(rolled_back(why));
+        }
+    }
+    if hands.cancel.is_cancelled() {
+        return Err(Failure::new("cancelled"));
+    }
+    let from = Release {
+        bundle: left.bundle.clone(),
+        migrated: Vec::new(),
+        is_back: false,
+    };
+    let driver = back.map_or(&new.driver, |(_, made)| &made.driver);
+    let to = back.map(|(release, _)| release);
+    let undone = match driver.undo(&from, to, hands).await {
+        Ok(()) => is_back_again(new, back, hands).await,
+        Err(failure) => Err(failure),
+    };
+    let _ = history;
+    Ok(match undone {
+        Ok(()) => rolled_back(why),
+        Err(failure) if failure.unreachable => Outcome::Unknown {
+            why: format!("interrupted; {}", failure.what),
+        },
+        Err(failure) => Outcome::PartlyRolledBack {
+            why,
+            undo: failure.what,
+        },
+    })
+}
+
+async fn is_back_again(
+    new: &Made,
+    back: Option<&(Release, Made)>,
+    hands: &mut Hands,
+) -> Result<(), Failure> {
+    let Some((release, made)) = back else {
+        if !new.driver.can_observe() {
+            return Ok(());
+        }
+        return verdict::runs_nothing(&new.driver.observe(hands).await?);
+    };
+    made.driver.ready(release, hands).await?;
+    if let Some(ready) = &made.ready {
+        ready.wait(hands).await?;
+    }
+    if !made.driver.can_observe() {
+        return Ok(());
+    }
+    let observed = made.driver.observe(hands).await?;
+    verdict::runs(&observed, &release.bundle, made.driver.as_ref())
+}
+
+async fn is_ready(ready: Option<&Readiness>, hands: &mut Hands) -> bool {
+    match ready {
+        Some(ready) => ready.once(hands).await.is_ok(),
+        None => true,
+    }
+}
+
+/// Writes how a deployment ended, if it is still the one that is open.
+fn conclude(
+    ledger: &Ledger,
+    target: &str,
+    deployment: &str,
+    outcome: &Outcome,
+) -> Result<History, LedgerError> {
+    loop {
+        let history = ledger.history(target)?;
+        match history.current() {
+            Current::Interrupted(open) if open.deployment == deployment => {}
+            _ if history.has_outcome(deployment, outcome) => return Ok(history),
+            _ => return Err(LedgerError::Moved(target.to_owned())),
+        }
+        let record = Record::Outcome {
+            deployment: deployment.to_owned(),
+            outcome: outcome.clone(),
+        };
+        match ledger.append(&history, record) {
+            Err(LedgerError::Moved(_)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Renews a lease until somebody wants it back.
+async fn beat(ledger: Arc<Ledger>, mut held: Held, stop: CancellationToken) -> Held {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return held,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+        let mut next = held.clone();
+        let renewed = on_ledger(&ledger, move |l| l.renew(&mut next).map(|()| next)).await;
+        match renewed {
+            Ok(renewed) => held = renewed,
+            Err(error) => tracing::warn!(%error, "a lease was not renewed"),
+        }
+    }
+}
+
+/// The ledger waits for git, which must not hold the loop.
+pub(super) async fn on_ledger<T: Send + 'static>(
+    ledger: &Arc<Ledger>,
+    act: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    let ledger = Arc::clone(ledger);
+    tokio::task::spawn_blocking(move || act(&ledger))
+        .await
+        .unwrap_or_else(|e| Err(LedgerError::File(e.to_string())))
+}
+
+/// Why a target takes nothing.
+pub(super) fn locked(target: &str, outcome: &Outcome) -> Failure {
+    let why = match outcome {
+        Outcome::PartlyRolledBack { why, undo } => format!("{why}; its undo: {undo}"),
+        Outcome::Unknown { why } => why.clone(),
+        _ => String::new(),
+    };
+    Failure::new(format!("{target} is locked, {}: {why}", outcome.word()))
+        .help(format!(
+            "`pipe rollback {target}` tries to bring the last healthy release back; once it is right by hand, `pipe unlock {target}`"
+        ))
+        .refused()
+}
+
+fn plain(done: Result<(), Failure>) -> Answer {
+    match done {
+        Ok(()) => Answer::Done,
+        Err(failure) => Answer::Failed(failure),
+    }
+}
+
+/// What a ledger's error means for a deployment.
+pub(super) fn of_ledger(error: &LedgerError) -> Failure {
+    let failure = Failure::new(error.to_string()).help(error.remedy());
+    match error {
+        LedgerError::Held { .. } | LedgerError::Moved(_) => failure.refused(),
+        _ => failure,
+    }
+}

@@ -1,0 +1,301 @@
+//! How a driver gets something done: commands on this machine or, over the system's `ssh`, on another one; with a log, an
+//! end to the patience and a way to be stopped. Does not know what the commands are for.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::Failure;
+use super::ssh::Ssh;
+use crate::process::{self, Chunk, Exit, Spec, Stop, Stream};
+use crate::run::environment::Environment;
+
+/// How much of an answer is kept.
+const MOST: usize = 4 << 20;
+
+/// Writes down that a one-shot service has run to its end.
+pub type Migrated = Arc<dyn Fn(&str) -> Result<(), Failure> + Send + Sync>;
+
+/// What a driver works with.
+pub struct Hands {
+    /// The pipeline's folder.
+    pub root: PathBuf,
+    /// A folder for files that live as long as the run. Only its owner can look into it.
+    pub scratch: PathBuf,
+    /// The variables of every command.
+    pub env: Environment,
+    /// The host on which it works, where it is not this machine.
+    pub ssh: Option<Ssh>,
+    /// Tells descendants of other processes from ours.
+    pub marker: String,
+    /// How long a command that is asked to end may take.
+    pub grace: Duration,
+    /// Asks to end.
+    pub cancel: CancellationToken,
+    /// Ends at once.
+    pub kill: CancellationToken,
+    /// When the patience ends.
+    pub deadline: Option<Instant>,
+    /// Where output goes.
+    pub log: mpsc::Sender<Chunk>,
+    /// Writes down what must not be done twice.
+    pub migrated: Migrated,
+}
+
+/// A command.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(String, String)>,
+    input: Option<PathBuf>,
+    /// Whether its output is an answer, and not for the log.
+    quiet: bool,
+    dir: Option<PathBuf>,
+    /// On this machine, whatever the target is.
+    here: bool,
+    limit: Option<Duration>,
+}
+
+/// What a command said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote to its standard output.
+    pub out: String,
+    /// The last line that it wrote to its error output.
+    pub complaint: String,
+}
+
+impl Call {
+    /// A program with its arguments.
+    pub fn new<S: Into<OsString>>(
+        program: impl Into<OsString>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Text for a shell, ending at the first failure.
+    #[must_use]
+    pub fn shell(text: &str) -> Self {
+        Self::new("bash", ["-euo", "pipefail", "-c", text])
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets variables.
+    #[must_use]
+    pub fn envs(mut self, vars: &[(String, String)]) -> Self {
+        self.env.extend_from_slice(vars);
+        self
+    }
+
+    /// Reads this file of this machine.
+    #[must_use]
+    pub fn input(mut self, file: &Path) -> Self {
+        self.input = Some(file.to_path_buf());
+        self
+    }
+
+    /// Keeps its output out of the log: it is an answer.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Runs in this folder of the host.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Runs on this machine.
+    #[must_use]
+    pub fn here(mut self) -> Self {
+        self.here = true;
+        self
+    }
+
+    /// Gives it this much time at most.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// One line that shows it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let words: Vec<_> = [&self.program]
+            .into_iter()
+            .chain(&self.args)
+            .map(|w| w.to_string_lossy())
+            .collect();
+        let text = match words.as_slice() {
+            [_, a, b, c, text] if a == "-euo" && b == "pipefail" && c == "-c" => text.to_string(),
+            words => words.join(" "),
+        };
+        let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+        let first: String = lines.next().unwrap_or_default().chars().take(120).collect();
+        first
+    }
+}
+
+impl Hands {
+    /// Runs a command that has to succeed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn run(&mut self, call: Call) -> Result<String, Failure> {
+        let title = call.title();
+        let told = self.ask(call).await?;
+        if told.code == 0 {
+            return Ok(told.out);
+        }
+        Err(failed(&title, &told))
+    }
+
+    /// Runs a command, and gives what it said.
+    ///
+    /// # Errors
+    /// When it did not run to its end, or the host could not be reached.
+    pub async fn ask(&mut self, call: Call) -> Result<Told, Failure> {
+        let title = call.title();
+        let remote = self.ssh.clone().filter(|_| !call.here);
+        let spec = self.spec(&call, remote.as_ref());
+        let left = self
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        let limit = [left, call.limit].into_iter().flatten().min();
+        let (output, mut chunks) = mpsc::channel(4);
+        let running = process::run(&spec, limit, self.grace, &self.cancel, &self.kill, output);
+        let (mut out, mut complaint) = (Vec::new(), Vec::new());
+        let taking = async {
+            while let Some(chunk) = chunks.recv().await {
+                let kept = match chunk.stream {
+                    Stream::Stdout => &mut out,
+                    Stream::Stderr => &mut complaint,
+                };
+                let room = MOST.saturating_sub(kept.len());
+                kept.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(room)]);
+                if !call.quiet || chunk.stream == Stream::Stderr {
+                    // Nobody may be listening any more; the command goes on.
+                    let _ = self.log.send(chunk).await;
+                }
+            }
+        };
+        let (ended, ()) = tokio::join!(running, taking);
+        let complaint = String::from_utf8_lossy(&complaint).into_owned();
+        let what = match (ended.stopped, &ended.exit) {
+            (Some(Stop::Cancelled | Stop::Killed), _) => "cancelled".to_owned(),
+            (Some(Stop::TimedOut), _) => format!("`{title}` did not end in time"),
+            (None, Exit::Code(255)) if remote.is_some() => {
+                return Err(match remote {
+                    Some(ssh) => ssh.explain(&complaint, self).await,
+                    None => Failure::new("ssh failed"),
+                });
+            }
+            (None, Exit::Code(code)) => {
+                return Ok(Told {
+                    code: *code,
+                    out: String::from_utf8_lossy(&out).into_owned(),
+                    complaint: last_line(&complaint),
+                });
+            }
+            (None, Exit::Signal(signal)) => format!("`{title}` was ended by signal {signal}"),
+            (None, Exit::NotStarted(why)) => {
+                return Err(Failure {
+                    command: Some(title),
+                    ..Failure::new(why.to_string()).help(why.remedy())
+                });
+            }
+        };
+        Err(Failure {
+            command: Some(title),
+            // A command that was cut off over the network may go on there.
+            unreachable: remote.is_some() && ended.stopped == Some(Stop::TimedOut),
+            ..Failure::new(what)
+        })
+    }
+
+    /// Says a line in the log.
+    pub async fn say(&self, line: &str) {
+        let chunk = Chunk {
+            stream: Stream::Stdout,
+            bytes: format!("{line}\n").into_bytes(),
+        };
+        let _ = self.log.send(chunk).await;
+    }
+
+    fn spec(&self, call: &Call, remote: Option<&Ssh>) -> Spec {
+        let mut env = self.env.clone();
+        let (program, args) = match remote {
+            None => {
+                for (name, value) in &call.env {
+                    env.set(name, value);
+                }
+                (call.program.clone(), call.args.clone())
+            }
+            Some(ssh) => ssh.command(&call.program, &call.args, &call.env, call.dir.as_deref()),
+        };
+        let (program, args) = match &call.input {
+            None => (program, args),
+            // What is read is named in an argument, and never part of the text.
+            Some(file) => {
+                let text = ["-c", "f=$1; shift; exec \"$@\" <\"$f\"", "sh"].map(OsString::from);
+                let words = [file.clone().into_os_string(), program];
+                (
+                    "sh".into(),
+                    text.into_iter().chain(words).chain(args).collect(),
+                )
+            }
+        };
+        let cwd = match (remote, &call.dir) {
+            (None, Some(dir)) => self.root.join(dir),
+            _ => self.root.clone(),
+        };
+        Spec {
+            program,
+            args,
+            cwd,
+            env: env.vars(),
+            marker: self.marker.clone(),
+        }
+    }
+}
+
+fn failed(title: &str, told: &Told) -> Failure {
+    let why = match told.complaint.as_str() {
+        "" => String::new(),
+        complaint => format!(": {complaint}"),
+    };
+    Failure {
+        command: Some(title.to_owned()),
+        ..Failure::new(format!("exit {}{why}", told.code))
+    }
+}
+
+/// What a program said last, fit for one line.
+fn last_line(text: &str) -> String {
+    let mut lines = text.lines().rev().map(str::trim).filter(|l| !l.is_empty());
+    let line = lines.next().unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
+}

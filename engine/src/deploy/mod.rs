@@ -1,0 +1,21 @@
+//! Bundles onto targets: one path for every driver, for promotions and for rollbacks. `machine` has the order and what is
+//! promised about it, `deployment` does it, `driver` is what a target has to answer. Does not know steps, plans or views.
+
+mod deployment;
+mod driver;
+mod hands;
+mod machine;
+mod own;
+mod ready;
+mod ssh;
+#[cfg(test)]
+mod tests;
+pub mod verdict;
+
+pub use deployment::{Journal, Made, Make, Request, deploy};
+pub use driver::{Answer, Driver, Failure, Observed, Release};
+pub use hands::{Call, Hands, Migrated, Told};
+pub use machine::{Back, Do, Ending, Machine};
+pub use own::{Own, variables};
+pub use ready::{Asked, Readiness};
+pub use ssh::{Ssh, quoted};

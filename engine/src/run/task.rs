@@ -1,0 +1,117 @@
+//! What a step does, by its kind, and what all kinds that are no commands do their work with: lines for the log,
+//! programs of this machine, waiting for an answer. Knows no step and no graph.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dsl::model::Command;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{self, Build};
+use super::capture::Capture;
+use super::outcome::Failure;
+use super::work::{self, NotDone, Site, Work};
+use crate::process::{self, Ended, Exit, Spec, Stop};
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(super) enum Task {
+    /// Commands: those of a job, and those of a rollback.
+    Commands(Vec<Command>),
+    /// An image from a Dockerfile.
+    Build(Box<Build>),
+}
+
+/// What a step puts out, by name.
+pub(super) type Outputs = BTreeMap<String, String>;
+
+/// One try of a task.
+pub(super) struct Try<'a> {
+    pub(super) work: &'a Work,
+    pub(super) site: &'a Site,
+    pub(super) capture: &'a mut Capture,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Task {
+    /// The commands, of a task that is nothing else.
+    pub(super) fn commands(&self) -> Option<&[Command]> {
+        match self {
+            Self::Commands(list) => Some(list),
+            Self::Build(_) => None,
+        }
+    }
+
+    /// Does what is no commands; gives what the step puts out.
+    ///
+    /// # Errors
+    /// Why it is not done.
+    pub(super) async fn run(&self, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
+        match self {
+            Self::Commands(_) => Ok(Outputs::new()),
+            Self::Build(build) => build::run(build, a_try).await,
+        }
+    }
+}
+
+/// Under which name a step puts out what `${image.NAME}` and `${image.NAME.digest}` stand for.
+pub(super) fn image_output(name: &str, is_digest: bool) -> String {
+    let end = if is_digest { ".digest" } else { "" };
+    format!("image.{name}{end}")
+}
+
+impl Try<'_> {
+    /// Puts a line into the step's log.
+    pub(super) async fn say(&mut self, line: impl Into<String>) {
+        self.capture.say(self.site, vec![line.into()]).await;
+    }
+
+    /// What is left of the step's time.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|d| d.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits for an answer until the step is to end. For what starts no process and may be dropped half way.
+    ///
+    /// # Errors
+    /// When the step's time is over, or it is to end.
+    pub(super) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, NotDone> {
+        let over = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.site.kill.cancelled() => Err(NotDone::Cancelled),
+            () = self.cancel.cancelled() => Err(NotDone::Cancelled),
+            answer = answer => Ok(answer),
+            () = over => Err(work::timed_out(self.work, self.deadline).into()),
+        }
+    }
+
+    /// Runs a program of this machine to its end, with everything that it starts; what it writes goes into the log.
+    ///
+    /// # Errors
+    /// When it was stopped, or could not be started. How it ended by itself is for the caller to judge.
+    pub(super) async fn program(&mut self, spec: &Spec) -> Result<Exit, NotDone> {
+        let (output, chunks) = mpsc::channel(4);
+        let (left, site) = (self.left(), self.site);
+        let running = process::run(spec, left, site.grace, self.cancel, &site.kill, output);
+        let (ended, ()) = tokio::join!(running, self.capture.take(site, chunks));
+        let Ended { exit, stopped, .. } = ended;
+        match (stopped, exit) {
+            (Some(Stop::Cancelled | Stop::Killed), _) => Err(NotDone::Cancelled),
+            (Some(Stop::TimedOut), _) => Err(work::timed_out(self.work, self.deadline).into()),
+            (None, Exit::NotStarted(why)) => Err(NotDone::NotBegun(
+                Failure::new(why.to_string()).help(why.remedy()),
+            )),
+            (None, exit) => Ok(exit),
+        }
+    }
+}
