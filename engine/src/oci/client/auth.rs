@@ -12,11 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::Registry;
 use super::challenge::Challenge;
 use super::login::{Login, Proof};
 use super::request::short;
 use super::trouble::Why;
-use super::Registry;
 
 /// How long a token is good for that does not say so, of the distribution-spec.
 const USUAL: u64 = 60;
@@ -71,7 +71,10 @@ impl Auth {
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Why> {
         let mut state = self.state.lock().await;
-        let known = state.basic.as_ref().or(state.tokens.get(scope).map(|t| &t.0));
+        let known = state
+            .basic
+            .as_ref()
+            .or(state.tokens.get(scope).map(|t| &t.0));
         // Another request was faster.
         if let Some(known) = known
             && Some(known) != refused
@@ -86,13 +89,19 @@ impl Auth {
         let of = |scheme: &str| challenges.iter().find(|c| c.scheme == scheme);
         if state.proof.is_none() {
             let repository = scope.split(':').nth(1).unwrap_or_default();
-            let found = self.login.proof(&registry.host, repository, registry.patience);
+            let found = self
+                .login
+                .proof(&registry.host, repository, registry.patience);
             state.proof = Some(found.await.map_err(Why::NoProof)?);
         }
         let proof = state.proof.clone().flatten();
         if let Some(challenge) = of("bearer") {
-            let (token, until) = self.token(registry, scope, challenge, proof, &mut state).await?;
-            state.tokens.insert(scope.to_owned(), (token.clone(), until));
+            let (token, until) = self
+                .token(registry, scope, challenge, proof, &mut state)
+                .await?;
+            state
+                .tokens
+                .insert(scope.to_owned(), (token.clone(), until));
             return Ok(Some(token));
         }
         if of("basic").is_some()
@@ -145,24 +154,37 @@ impl Auth {
                 request
             }
             proof => {
-                for (name, value) in service.map(|s| ("service", s)).into_iter().chain(scopes.iter().map(|s| ("scope", *s))) {
+                for (name, value) in service
+                    .map(|s| ("service", s))
+                    .into_iter()
+                    .chain(scopes.iter().map(|s| ("scope", *s)))
+                {
                     url.query_pairs_mut().append_pair(name, value);
                 }
                 let mut request = reqwest::Request::new(Method::GET, url);
                 if let Some(Proof::Password(user, password)) = proof {
-                    request.headers_mut().insert(AUTHORIZATION, basic(user, password));
+                    request
+                        .headers_mut()
+                        .insert(AUTHORIZATION, basic(user, password));
                 }
                 request
             }
         };
         let answer = tokio::time::timeout(registry.patience, async {
-            let answer = registry.client.execute(request).await.map_err(|e| Why::broken(&e))?;
+            let answer = registry
+                .client
+                .execute(request)
+                .await
+                .map_err(|e| Why::broken(&e))?;
             let status = answer.status();
             Ok::<_, Why>((status, short(answer).await?))
         });
         let (status, body) = answer.await.map_err(|_| Why::Silent(registry.patience))??;
         if !status.is_success() {
-            let withheld = state.withheld.clone().filter(|_| matches!(status.as_u16(), 401 | 403));
+            let withheld = state
+                .withheld
+                .clone()
+                .filter(|_| matches!(status.as_u16(), 401 | 403));
             return Err(match withheld {
                 Some(realm) => Why::Elsewhere { realm },
                 None => Why::refused(status, &body),
@@ -175,7 +197,9 @@ impl Auth {
 fn read_token(body: &[u8]) -> Result<(HeaderValue, Instant), Why> {
     let nonsense = || Why::Nonsense("it gave no token".to_owned());
     let document: serde_json::Value = serde_json::from_slice(body).map_err(|_| nonsense())?;
-    let token = document["token"].as_str().or(document["access_token"].as_str());
+    let token = document["token"]
+        .as_str()
+        .or(document["access_token"].as_str());
     let header = format!("Bearer {}", token.ok_or_else(nonsense)?);
     let mut header = HeaderValue::try_from(header).map_err(|_| nonsense())?;
     header.set_sensitive(true);
@@ -252,8 +276,16 @@ mod tests {
         ] {
             assert!(!may(host, realm, None), "{host} {realm}");
         }
-        assert!(may("acme.example", "https://sso.example/t", Some("sso.example")));
-        assert!(may("127.0.0.1:1", "http://127.0.0.1:2/t", Some("127.0.0.1:2")));
+        assert!(may(
+            "acme.example",
+            "https://sso.example/t",
+            Some("sso.example")
+        ));
+        assert!(may(
+            "127.0.0.1:1",
+            "http://127.0.0.1:2/t",
+            Some("127.0.0.1:2")
+        ));
     }
 
     #[test]

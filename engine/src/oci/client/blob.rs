@@ -4,9 +4,9 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
+use super::Repository;
 use super::request::{Call, Tries};
 use super::trouble::{Trouble, Why};
-use super::Repository;
 use crate::oci::{Descriptor, Hasher};
 
 /// A content that comes in. What came counts only if its end is reached without an error.
@@ -110,7 +110,9 @@ impl Download<'_> {
                 return Err((Why::Damaged(why), None));
             };
             if self.skip > 0 {
-                let skipped = piece.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+                let skipped = piece
+                    .len()
+                    .min(usize::try_from(self.skip).unwrap_or(usize::MAX));
                 let _ = piece.split_to(skipped);
                 self.skip -= skipped as u64;
             }

@@ -21,9 +21,7 @@ impl Challenge {
         let mut rest = header;
         loop {
             rest = rest.trim_start_matches([' ', '\t', ',']);
-            let end = rest
-                .find(|c: char| !is_token(c))
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !is_token(c)).unwrap_or(rest.len());
             if end == 0 {
                 return found;
             }
@@ -85,13 +83,18 @@ mod tests {
             all.map(shown).collect::<Vec<_>>()
         };
         assert_eq!(
-            all(r#"Bearer realm="https://a/t",service="r", scope="repository:x:pull,push",Basic realm=plain"#),
+            all(
+                r#"Bearer realm="https://a/t",service="r", scope="repository:x:pull,push",Basic realm=plain"#
+            ),
             [
                 "bearer realm<https://a/t> service<r> scope<repository:x:pull,push>",
                 "basic realm<plain>"
             ]
         );
-        assert_eq!(all(r#"Negotiate, Basic realm="a \"b\"""#), ["negotiate", r#"basic realm<a "b">"#]);
+        assert_eq!(
+            all(r#"Negotiate, Basic realm="a \"b\"""#),
+            ["negotiate", r#"basic realm<a "b">"#]
+        );
         assert_eq!(all(r#"Basic realm="never ends"#), ["basic"]);
         assert_eq!(all("=,;"), Vec::<String>::new());
     }

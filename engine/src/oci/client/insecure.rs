@@ -24,7 +24,10 @@ impl Insecure {
         let named = env("CONTAINERS_REGISTRIES_CONF").map(PathBuf::from);
         let own = own.map(|o| o.join("containers/registries.conf"));
         let system = Some(PathBuf::from("/etc/containers/registries.conf"));
-        let file = [named, own, system].into_iter().flatten().find(|f| f.is_file());
+        let file = [named, own, system]
+            .into_iter()
+            .flatten()
+            .find(|f| f.is_file());
         for file in file.iter().flat_map(|f| with_folder(f)) {
             if let Ok(text) = std::fs::read_to_string(file) {
                 hosts.extend(of_podman(&text));
@@ -74,7 +77,9 @@ fn of_docker(text: &str) -> Vec<String> {
 fn of_podman(text: &str) -> Vec<String> {
     let mut hosts = Vec::new();
     let (mut location, mut insecure) = (None, false);
-    let lines = text.lines().map(|l| l.split('#').next().unwrap_or(l).trim());
+    let lines = text
+        .lines()
+        .map(|l| l.split('#').next().unwrap_or(l).trim());
     for line in lines.chain(["[end]"]) {
         if line.starts_with('[') {
             let host = location.take().filter(|_| insecure);
@@ -101,7 +106,10 @@ mod tests {
 
     #[test]
     fn the_settings_of_docker_and_podman_are_read() {
-        assert_eq!(of_docker(r#"{"insecure-registries":["reg:5000",1]}"#), ["reg:5000"]);
+        assert_eq!(
+            of_docker(r#"{"insecure-registries":["reg:5000",1]}"#),
+            ["reg:5000"]
+        );
         assert_eq!(of_docker("no"), Vec::<String>::new());
         let text = "unqualified = [\"x\"]\n[[registry]]\nlocation = \"one:5000/a\" # why\ninsecure = true\n\n\
                     [[registry]]\nlocation = 'two'\ninsecure = false\n[[registry.mirror]]\nlocation=\"three\"\ninsecure=true\n";
@@ -110,7 +118,13 @@ mod tests {
 
     #[test]
     fn this_machine_is_known_by_all_its_names() {
-        let near = ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:80"];
+        let near = [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:80",
+        ];
         assert!(near.iter().all(|h| is_this_machine(h)));
         let far = ["localhost.example.com", "128.0.0.1", "ghcr.io", "[::2]"];
         assert!(!far.iter().any(|h| is_this_machine(h)));

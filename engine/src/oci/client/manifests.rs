@@ -5,9 +5,9 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LINK};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+use super::Repository;
 use super::request::Call;
 use super::trouble::{Trouble, Why};
-use super::Repository;
 use crate::oci::{Descriptor, Digest, Manifest, media};
 
 /// How many pages of a list are read.
@@ -52,10 +52,18 @@ impl Repository {
     ///
     /// # Errors
     /// What the registry says, or that it took it for something else.
-    pub async fn put_manifest(&self, manifest: &Manifest, tag: Option<&str>) -> Result<(), Trouble> {
+    pub async fn put_manifest(
+        &self,
+        manifest: &Manifest,
+        tag: Option<&str>,
+    ) -> Result<(), Trouble> {
         let digest = manifest.digest();
         let reference = tag.map_or_else(|| digest.to_string(), str::to_owned);
-        let doing = format!("putting the manifest {} into {}", shown(&reference), self.name);
+        let doing = format!(
+            "putting the manifest {} into {}",
+            shown(&reference),
+            self.name
+        );
         let url = self.url(&format!("manifests/{reference}"));
         let call = Call::new(Method::PUT, url, self.scope("pull,push"), doing)
             .header(CONTENT_TYPE, manifest.media_type())
@@ -173,7 +181,10 @@ impl Repository {
             });
             let bytes = document.to_string().into_bytes();
             let list = Manifest::read(bytes, None).map_err(|e| {
-                self.trouble("listing what is about an image", Why::Nonsense(e.to_string()))
+                self.trouble(
+                    "listing what is about an image",
+                    Why::Nonsense(e.to_string()),
+                )
             })?;
             Box::pin(self.put_manifest(&list, Some(&fallback_tag(subject)))).await?;
         }

@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-pub use blob::Download;
 pub use insecure::Insecure;
-pub use login::{Login, Proof};
+pub use login::{Env, Login, Origin};
 pub use trouble::{Trouble, Why};
 pub use upload::{Source, Took};
 
@@ -74,9 +73,15 @@ impl Client {
             host => host,
         };
         let base = Url::parse(&format!("{scheme}://{server}/v2/"));
-        let base = base.ok().filter(|u| u.path() == "/v2/" && u.username().is_empty());
+        let base = base
+            .ok()
+            .filter(|u| u.path() == "/v2/" && u.username().is_empty());
         Ok(Arc::new(Registry {
-            client: if near { self.near.clone() } else { self.far.clone() },
+            client: if near {
+                self.near.clone()
+            } else {
+                self.far.clone()
+            },
             patience: self.patience,
             host: host.to_owned(),
             base: base.ok_or_else(|| NoName::host(host))?,

@@ -203,7 +203,9 @@ impl Registry {
             *again.url_mut() = to;
             request = again;
         }
-        Err(Why::Nonsense(format!("it sends on more than {REDIRECTS} times")))
+        Err(Why::Nonsense(format!(
+            "it sends on more than {REDIRECTS} times"
+        )))
     }
 
     /// Makes one request to one server.
@@ -219,7 +221,9 @@ impl Registry {
             request.headers_mut().insert(AUTHORIZATION, proof.clone());
         }
         let answer = tokio::time::timeout(limit, self.client.execute(request)).await;
-        answer.map_err(|_| Why::Silent(limit))?.map_err(|e| Why::broken(&e))
+        answer
+            .map_err(|_| Why::Silent(limit))?
+            .map_err(|e| Why::broken(&e))
     }
 }
 

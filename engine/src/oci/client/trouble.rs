@@ -124,9 +124,11 @@ impl Trouble {
             Why::Refused { status: 403, .. } => {
                 format!("ask who owns {host} for the right to do that")
             }
-            Why::Refused { status: 404, .. } => "check the registry's prefix and the image's name; some registries want \
+            Why::Refused { status: 404, .. } => {
+                "check the registry's prefix and the image's name; some registries want \
                  the repository to be made first"
-                .to_owned(),
+                    .to_owned()
+            }
             Why::Refused { status: 413, .. } => {
                 "the registry, or a proxy before it, takes no layers of this size".to_owned()
             }

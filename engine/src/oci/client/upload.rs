@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Repository;
 use super::request::{Call, Tries, location};
 use super::trouble::{Trouble, Why};
-use super::Repository;
 use crate::oci::{Descriptor, Digest, Hasher, media};
 use crate::web::standstill;
 
@@ -35,6 +35,18 @@ pub enum Source<'a> {
     File(&'a Path),
     /// It is in another repository.
     Repository(&'a Repository),
+}
+
+impl<'a> From<&'a Path> for Source<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a Repository> for Source<'a> {
+    fn from(repository: &'a Repository) -> Self {
+        Self::Repository(repository)
+    }
 }
 
 /// How a content came to be there.
@@ -157,13 +169,16 @@ impl Repository {
         let mut to = to.clone();
         let mut left = (at, blob.size);
         if blob.size - at > SMALL {
-            let answer = self.send(Method::PATCH, to.clone(), blob, source, left, doing).await?;
+            let answer = self
+                .send(Method::PATCH, to.clone(), blob, source, left, doing)
+                .await?;
             to = location(&answer, &to).unwrap_or(to);
             left = (blob.size, blob.size);
         }
         to.query_pairs_mut()
             .append_pair("digest", &blob.digest.to_string());
-        self.send(Method::PUT, to, blob, source, left, doing).await?;
+        self.send(Method::PUT, to, blob, source, left, doing)
+            .await?;
         Ok(())
     }
 
@@ -178,7 +193,9 @@ impl Repository {
         url.query_pairs_mut()
             .append_pair("digest", &blob.digest.to_string());
         let left = (0, blob.size);
-        let answer = self.send(Method::POST, url, blob, source, left, doing).await?;
+        let answer = self
+            .send(Method::POST, url, blob, source, left, doing)
+            .await?;
         match answer.status() {
             StatusCode::CREATED => Ok(()),
             _ => {
@@ -223,7 +240,9 @@ impl Repository {
         let sending = async {
             let pumped = source.pump(blob, from, until, &pieces, doing).await;
             if pumped.is_err() {
-                let _ = pieces.send(Err(io::Error::other("the source failed"))).await;
+                let _ = pieces
+                    .send(Err(io::Error::other("the source failed")))
+                    .await;
             }
             drop(pieces);
             pumped
@@ -249,7 +268,10 @@ impl Repository {
             StatusCode::UNAUTHORIZED => {
                 // A token that expired in the middle: the next try has a new one.
                 let headers = answer.headers().clone();
-                let meeting = self.registry.auth.meet(&self.registry, &scope, &headers, proof.as_ref());
+                let meeting =
+                    self.registry
+                        .auth
+                        .meet(&self.registry, &scope, &headers, proof.as_ref());
                 let met = meeting.await.map_err(|why| Sent::Not(why, None))?;
                 let why = match met {
                     Some(_) => Why::Broken("it wanted a new token".to_owned()),
@@ -303,7 +325,10 @@ impl Source<'_> {
                 hasher.update(&piece);
             }
             if length > left {
-                return Err(here(format!("{} is longer than {} bytes", blob.digest, blob.size)));
+                return Err(here(format!(
+                    "{} is longer than {} bytes",
+                    blob.digest, blob.size
+                )));
             }
             left -= length;
             // What is wrong is found before the last piece is gone, so that nothing wrong arrives whole.
