@@ -1,6 +1,7 @@
 //! A pipeline and what a run is about, in; the graph of exactly this run, out. Pure: the same in gives the same out,
 //! so that it can be printed, drawn, compared and tested. Starts nothing, reads nothing.
 
+mod accept;
 mod build;
 mod conditions;
 mod env;
@@ -15,10 +16,11 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Leg, Made, Pipeline, Step, StepId, StepKind};
+use dsl::model::{Container, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use accept::{NotAccepted, refused};
 pub use env::{Env, Iter, Variable};
 pub use request::{Request, RequestError};
 pub use select::{LeftOut, Part};
@@ -214,6 +216,25 @@ impl Plan {
             .collect()
     }
 
+    /// The registries that the steps of this run speak to.
+    #[must_use]
+    pub fn registries(&self) -> Vec<&Registry> {
+        let all = &self.pipeline.registries;
+        let mut found: Vec<&Registry> = Vec::new();
+        for (_, step) in self.steps() {
+            let names: Vec<&str> = match &self.definition(step).kind {
+                StepKind::Push(push) => vec![&push.registry.value],
+                _ => Vec::new(),
+            };
+            for registry in names.iter().filter_map(|n| all.get(*n)) {
+                if !found.iter().any(|f| f.name.value == registry.name.value) {
+                    found.push(registry);
+                }
+            }
+        }
+        found
+    }
+
     /// Whether a step needs a container engine.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
@@ -231,6 +252,7 @@ impl Plan {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
             match definition.job() {
+                None if matches!(definition.kind, StepKind::Push(_)) => None,
                 None => Some((definition.kind.verb(), definition.span)),
                 Some(job) => match &job.container {
                     Some(Container::Image(_)) => {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
@@ -71,6 +72,8 @@ pub struct Options {
     pub cancel: CancellationToken,
     /// The container engine, where a step needs one.
     pub engine: Option<Arc<Engine>>,
+    /// How registries are reached.
+    pub registries: Registries,
 }
 
 impl Options {
@@ -97,6 +100,7 @@ impl Options {
             resumed: None,
             cancel: CancellationToken::new(),
             engine: None,
+            registries: Registries::default(),
         }
     }
 

@@ -47,7 +47,10 @@ pub fn resolve(
         StepKind::Job(job) => Some(job.secrets.iter().map(|n| n.value.as_str())),
         _ => None,
     });
-    named(&plan.pipeline, names.flatten(), root, env)
+    let registries = plan.registries().into_iter();
+    let logins = registries.filter_map(|r| r.login.as_ref()?.password.as_ref());
+    let passwords = logins.map(|p| p.value.as_str());
+    named(&plan.pipeline, names.flatten().chain(passwords), root, env)
 }
 
 /// Reads secrets by their names.

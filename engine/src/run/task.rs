@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Build};
 use super::capture::Capture;
 use super::outcome::Failure;
+use super::push::{self, Push};
 use super::work::{self, NotDone, Site, Work};
 use crate::process::{self, Ended, Exit, Spec, Stop};
 
@@ -22,6 +23,8 @@ pub(super) enum Task {
     Commands(Vec<Command>),
     /// An image from a Dockerfile.
     Build(Box<Build>),
+    /// Images into a registry.
+    Push(Box<Push>),
 }
 
 /// What a step puts out, by name.
@@ -41,7 +44,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) => None,
+            Self::Build(_) | Self::Push(_) => None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Task {
         match self {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
+            Self::Push(push) => push::run(push, a_try).await,
         }
     }
 }
