@@ -333,3 +333,21 @@ pub fn show_duration(duration: Duration) -> String {
     }
     if out.is_empty() { "0s".into() } else { out }
 }
+/// Writes a number of bytes, rounded down to tenths of the largest fitting unit.
+#[must_use]
+pub fn show_size(n: u64) -> String {
+    let mut unit = "B";
+    // Tenths of the unit, in whole numbers: what is shown is what is there, rounded down.
+    let mut tenths = u128::from(n) * 10;
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{n} B"),
+        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use dsl::source::Span;
 use engine::cache::{Cache, Settings};
+use engine::oci::Layout;
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
 use engine::record::{FORMAT, Header, Journal, RunDir, Summary};
 use engine::run::event::Subscriber;
 use engine::run::outcome::exit;
+use engine::run::registries::Registries;
 use engine::run::resume::Resumed;
 use engine::run::{Options, concurrency, secrets};
 use engine::world::Provider;
@@ -78,6 +80,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     if resumed.is_none() {
         asked_for(&plan, args, out)?;
     }
+    accepted(&project, &plan)?;
     if depth() >= DEEPEST {
         return Err(Failed::refused(format!(
             "this would be run number {} inside of another",
@@ -160,6 +163,27 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
     .hint(hint))
 }
 
+/// Refuses before anything begins what a registry would not accept from this run.
+fn accepted(project: &Project, plan: &Plan) -> Result<(), Failed> {
+    let refused = plan.not_accepted().into_iter();
+    let refused = refused.filter_map(|not| {
+        let place = project.loaded.sources.place(not.span);
+        Some(format!(
+            "{}: {} ({place})",
+            plan.step(not.vertex)?.name,
+            not.why
+        ))
+    });
+    let refused: Vec<String> = refused.collect();
+    let Some((first, others)) = refused.split_first() else {
+        return Ok(());
+    };
+    let help = "nothing was begun; `pipe plan` shows what this event selects".to_owned();
+    let failed = Failed::refused(first.clone());
+    let failed = others.iter().fold(failed, |f, o| f.and(o.clone(), None));
+    Err(failed.hint(help))
+}
+
 fn carry_out(
     global: &Global,
     project: &Project,
@@ -233,6 +257,10 @@ fn carry_out(
         cancel: CancellationToken::new(),
         engine,
         definition: project.definition(),
+        registries: Registries {
+            patience: args.registry_timeout,
+            images: project.cache.as_deref().map(Layout::of_cache),
+        },
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())

@@ -267,6 +267,7 @@ fn login(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Login> {
         user: form.text("user"),
         password: form.text("password"),
         helper: form.text("helper"),
+        realm: form.text("realm"),
         span: form.node.span,
     };
     let complete = match (&login.user, &login.password, &login.helper) {

@@ -147,6 +147,8 @@ pub struct Login {
     pub password: Option<Spanned<String>>,
     /// The credential helper.
     pub helper: Option<Spanned<String>>,
+    /// The host that checks the password, where the registry does not do it itself.
+    pub realm: Option<Spanned<String>>,
     /// The node.
     pub span: Span,
 }

@@ -170,8 +170,7 @@ pub static PUSH: NodeSchema = node(
     AS,
 ])
 .children(step_children![many(&TAG)])
-.example("push app to=ghcr {\n    tag \"sha-${git.sha}\"\n    tag latest\n}")
-.later();
+.example("push app to=ghcr {\n    tag \"sha-${git.sha}\"\n    tag latest\n}");
 
 /// `sign`
 pub static SIGN: NodeSchema = node(
@@ -284,6 +283,11 @@ pub static LOGIN: NodeSchema = node(
         "helper",
         Type::Text,
         "A credential helper, such as `ecr-login`.",
+    ),
+    opt(
+        "realm",
+        Type::Text,
+        "The host of another domain that checks the password for the registry. No other one gets to know it.",
     ),
 ])
 .example("login user=ci password=GITHUB_TOKEN");

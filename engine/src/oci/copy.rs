@@ -4,7 +4,9 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 
 use super::client::Took;
 use super::place::{Failed, Place, Was};
@@ -58,6 +60,8 @@ pub struct Copied {
 pub enum Told<'a> {
     /// A content begins to travel.
     Begins(&'a Descriptor),
+    /// A tag stands for the image.
+    Tagged(&'a str),
 }
 
 /// Brings an image to a place.
@@ -86,6 +90,7 @@ pub async fn copy(
         .unwrap_or_else(PoisonError::into_inner);
     for tag in journey.tags {
         let was = journey.to.tag(&root, tag, journey.moves).await?;
+        tell(Told::Tagged(tag));
         copied.tags.push((tag.clone(), was));
     }
     Ok(copied)
@@ -137,24 +142,36 @@ impl Travel<'_> {
             from, to, mount, ..
         } = self.journey;
         let mount = mount.or(from.mount_for(to));
-        let blobs = manifest
+        let mut blobs = manifest
             .blobs()
             .filter(|b| !media::is_foreign(&b.media_type));
-        stream::iter(blobs.map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |blob| async move {
-                (self.tell)(Told::Begins(blob));
-                let took = to.take(blob, from, mount).await?;
-                self.count(|c| match took {
-                    Took::Nothing => c.there += 1,
-                    Took::Mount => c.mounted += 1,
-                    Took::Bytes => {
-                        c.sent += 1;
-                        c.bytes += blob.size;
-                    }
-                });
-                Ok(())
-            })
-            .await
+        let mut travelling = FuturesUnordered::new();
+        loop {
+            while travelling.len() < AT_ONCE
+                && let Some(blob) = blobs.next()
+            {
+                travelling.push(self.blob(blob, mount));
+            }
+            match travelling.next().await {
+                Some(arrived) => arrived?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn blob(&self, blob: &Descriptor, mount: Option<&str>) -> Result<(), Failed> {
+        let Journey { from, to, .. } = self.journey;
+        (self.tell)(Told::Begins(blob));
+        let took = to.take(blob, from, mount).await?;
+        self.count(|c| match took {
+            Took::Nothing => c.there += 1,
+            Took::Mount => c.mounted += 1,
+            Took::Bytes => {
+                c.sent += 1;
+                c.bytes += blob.size;
+            }
+        });
+        Ok(())
     }
 
     /// Brings what is about a manifest and about the images in it.
@@ -181,21 +198,14 @@ impl Travel<'_> {
         if depth > 0 {
             return Ok(());
         }
-        let found: Vec<(String, Option<Manifest>)> = stream::iter(BESIDE)
-            .map(|kind| async move {
-                let tag = format!("sha256-{}.{kind}", own.hex());
-                let found = from.resolve(&tag).await?;
-                Ok::<_, Failed>((tag, found))
-            })
-            .buffered(BESIDE.len())
-            .try_collect()
-            .await?;
-        for (tag, found) in found {
-            let Some(found) = found else { continue };
+        let tags = BESIDE.map(|kind| format!("sha256-{}.{kind}", own.hex()));
+        let found = tags.each_ref().map(|tag| from.resolve(tag));
+        for (tag, found) in tags.iter().zip(join_all(found).await) {
+            let Some(found) = found? else { continue };
             let images = self.images();
             self.manifest(&found.digest(), 1).await?;
             // More signatures may come: this tag moves in every registry.
-            to.tag(&found, &tag, true).await?;
+            to.tag(&found, tag, true).await?;
             self.count(|c| {
                 c.images = images;
                 c.about += 1;

@@ -105,7 +105,7 @@ impl Place {
     }
 
     /// The repository, where it is one of that registry.
-    pub(super) fn mount_for(&self, to: &Self) -> Option<&str> {
+    pub(crate) fn mount_for(&self, to: &Self) -> Option<&str> {
         match (self, to) {
             (Self::Repository(from), Self::Repository(to))
                 if from.registry().host() == to.registry().host() && from.name() != to.name() =>

@@ -1,6 +1,7 @@
 //! A pipeline and what a run is about, in; the graph of exactly this run, out. Pure: the same in gives the same out,
 //! so that it can be printed, drawn, compared and tested. Starts nothing, reads nothing.
 
+mod accept;
 mod build;
 mod conditions;
 mod env;
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Driver, Leg, Made, Pipeline, Step, StepId, StepKind};
+use dsl::model::{Container, Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use accept::{NotAccepted, refused};
 pub use env::{Env, Iter, Variable};
 pub use request::{Request, RequestError};
 pub use select::{LeftOut, Part};
@@ -234,6 +236,25 @@ impl Plan {
         false
     }
 
+    /// The registries that the steps of this run speak to.
+    #[must_use]
+    pub fn registries(&self) -> Vec<&Registry> {
+        let all = &self.pipeline.registries;
+        let mut found: Vec<&Registry> = Vec::new();
+        for (_, step) in self.steps() {
+            let names: Vec<&str> = match &self.definition(step).kind {
+                StepKind::Push(push) => vec![&push.registry.value],
+                _ => Vec::new(),
+            };
+            for registry in names.iter().filter_map(|n| all.get(*n)) {
+                if !found.iter().any(|f| f.name.value == registry.name.value) {
+                    found.push(registry);
+                }
+            }
+        }
+        found
+    }
+
     /// Whether a step needs a container engine.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
@@ -259,6 +280,7 @@ impl Plan {
             let definition = self.definition(step);
             match definition.job() {
                 None => match definition.kind {
+                    StepKind::Push(_) => None,
                     StepKind::Deploy(ref deploy) if self.can_drive(&deploy.target.value) => None,
                     _ => Some((definition.kind.verb(), definition.span)),
                 },

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
+use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
@@ -73,6 +74,8 @@ pub struct Options {
     pub engine: Option<Arc<Engine>>,
     /// The hash of the pipeline's texts.
     pub definition: String,
+    /// How registries are reached.
+    pub registries: Registries,
 }
 
 impl Options {
@@ -100,6 +103,7 @@ impl Options {
             cancel: CancellationToken::new(),
             engine: None,
             definition: String::new(),
+            registries: Registries::default(),
         }
     }
 

@@ -59,7 +59,11 @@ pub fn resolve(
         let key = targets.get(target)?.ssh.as_ref()?.key.as_ref()?;
         Some(key.value.as_str())
     });
-    named(&plan.pipeline, names.flatten().chain(keys), root, env)
+    let registries = plan.registries().into_iter();
+    let logins = registries.filter_map(|r| r.login.as_ref()?.password.as_ref());
+    let passwords = logins.map(|p| p.value.as_str());
+    let names = names.flatten().chain(keys).chain(passwords);
+    named(&plan.pipeline, names, root, env)
 }
 
 /// Reads secrets by their names.

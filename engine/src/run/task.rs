@@ -13,6 +13,7 @@ use super::build::{self, Build};
 use super::capture::Capture;
 use super::deliver::{self, Delivery};
 use super::outcome::Failure;
+use super::push::{self, Push};
 use super::work::{self, NotDone, Site, Work};
 use crate::process::{self, Ended, Exit, Spec, Stop};
 
@@ -25,6 +26,8 @@ pub(super) enum Task {
     Build(Box<Build>),
     /// Something onto a target.
     Deliver(Box<Delivery>),
+    /// Images into a registry.
+    Push(Box<Push>),
 }
 
 /// What a step puts out, by name.
@@ -44,7 +47,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) | Self::Deliver(_) => None,
+            Self::Build(_) | Self::Deliver(_) | Self::Push(_) => None,
         }
     }
 
@@ -57,6 +60,7 @@ impl Task {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
             Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
+            Self::Push(push) => push::run(push, a_try).await,
         }
     }
 }

@@ -316,62 +316,78 @@ impl Source<'_> {
                 tries: 1,
             })
         };
-        // Of a part nothing can be said; the registry hashes the whole.
-        let mut hasher = (from == 0 && until == blob.size).then(Hasher::new);
-        let mut left = until - from;
-        let mut hand_on = async |piece: Bytes| -> Result<(), Option<Trouble>> {
-            let length = piece.len() as u64;
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&piece);
-            }
-            if length > left {
-                return Err(here(format!(
-                    "{} is longer than {} bytes",
-                    blob.digest, blob.size
-                )));
-            }
-            left -= length;
-            // What is wrong is found before the last piece is gone, so that nothing wrong arrives whole.
-            if left == 0
-                && let Some(came) = hasher.take().map(Hasher::finish)
-                && came != blob.digest
-            {
-                return Err(here(damaged(&blob.digest)));
-            }
-            pieces.send(Ok(piece)).await.map_err(|_| None)
+        let mut flow = Flow {
+            // Of a part nothing can be said; the registry hashes the whole.
+            hasher: (from == 0 && until == blob.size).then(Hasher::new),
+            left: until - from,
+            blob,
+            pieces,
         };
+        let wrong = |why: Option<String>| why.and_then(here);
         match self {
             Source::Bytes(bytes) => {
                 let at = usize::try_from(from).unwrap_or(usize::MAX);
                 let rest = bytes.get(at..).unwrap_or_default();
                 for piece in rest.chunks(PIECE) {
-                    hand_on(Bytes::copy_from_slice(piece)).await?;
+                    let taken = flow.hand_on(Bytes::copy_from_slice(piece)).await;
+                    taken.map_err(wrong)?;
                 }
             }
             Source::File(path) => {
-                let failed = |e: io::Error| here(format!("{}: {e}", path.display()));
-                let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+                let broken = |e: io::Error| here(format!("{}: {e}", path.display()));
+                let mut file = tokio::fs::File::open(path).await.map_err(broken)?;
                 file.set_max_buf_size(PIECE);
-                file.seek(SeekFrom::Start(from)).await.map_err(failed)?;
+                file.seek(SeekFrom::Start(from)).await.map_err(broken)?;
                 loop {
                     let mut piece = bytes::BytesMut::with_capacity(PIECE);
-                    if file.read_buf(&mut piece).await.map_err(failed)? == 0 {
+                    if file.read_buf(&mut piece).await.map_err(broken)? == 0 {
                         break;
                     }
-                    hand_on(piece.freeze()).await?;
+                    flow.hand_on(piece.freeze()).await.map_err(wrong)?;
                 }
             }
             Source::Repository(other) => {
                 let mut download = other.download(blob, from);
                 while let Some(piece) = download.next().await.map_err(Some)? {
-                    hand_on(piece).await?;
+                    flow.hand_on(piece).await.map_err(wrong)?;
                 }
             }
         }
-        match left {
+        match flow.left {
             0 => Ok(()),
             left => Err(here(format!("{} is {left} bytes too short", blob.digest))),
         }
+    }
+}
+
+/// Pieces on their way.
+struct Flow<'a> {
+    hasher: Option<Hasher>,
+    left: u64,
+    blob: &'a Descriptor,
+    pieces: &'a mpsc::Sender<io::Result<Bytes>>,
+}
+
+impl Flow<'_> {
+    /// Hands on a piece. What is wrong is found before the last one is gone, so that nothing wrong arrives whole; the
+    /// error is empty where nobody takes them any more.
+    async fn hand_on(&mut self, piece: Bytes) -> Result<(), Option<String>> {
+        let (length, blob) = (piece.len() as u64, self.blob);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&piece);
+        }
+        if length > self.left {
+            let why = format!("{} is longer than {} bytes", blob.digest, blob.size);
+            return Err(Some(why));
+        }
+        self.left -= length;
+        if self.left == 0
+            && let Some(came) = self.hasher.take().map(Hasher::finish)
+            && came != blob.digest
+        {
+            return Err(Some(damaged(&blob.digest)));
+        }
+        self.pieces.send(Ok(piece)).await.map_err(|_| None)
     }
 }
 
