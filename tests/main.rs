@@ -17,6 +17,7 @@ mod support;
 mod cache;
 mod commands;
 mod containers;
+mod deploy;
 mod docs;
 mod examples;
 mod includes;

@@ -10,6 +10,7 @@ pub mod oci;
 pub mod output;
 pub mod plan;
 pub mod process;
+pub mod promote;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -184,7 +184,7 @@ fn accepted(project: &Project, plan: &Plan) -> Result<(), Failed> {
     Err(failed.hint(help))
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     global: &Global,
     project: &Project,
     plan: &Arc<Plan>,

@@ -225,8 +225,7 @@ pub static PROMOTE: NodeSchema = node(
 .args(&[field("rule", Type::Ref(Kind::Promotion), "A declared promotion.")])
 .props(&[AS])
 .children(step_children![])
-.example("promote to-production")
-.later();
+.example("promote to-production");
 
 /// `digest` of a deployment
 pub static DIGEST: NodeSchema = node(
@@ -264,8 +263,7 @@ pub static APPROVE: NodeSchema = node(
     AS,
 ])
 .children(step_children![])
-.example("approve go-live by=ops")
-.later();
+.example("approve go-live by=ops");
 
 /// `login`
 pub static LOGIN: NodeSchema = node(

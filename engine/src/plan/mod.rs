@@ -280,7 +280,16 @@ impl Plan {
             let definition = self.definition(step);
             match definition.job() {
                 None => match definition.kind {
-                    StepKind::Push(_) => None,
+                    StepKind::Push(_) | StepKind::Approve(_) => None,
+                    StepKind::Promote(ref promote)
+                        if self
+                            .pipeline
+                            .promotions
+                            .get(&promote.rule.value)
+                            .is_some_and(|r| self.can_drive(&r.to.value)) =>
+                    {
+                        None
+                    }
                     StepKind::Deploy(ref deploy) if self.can_drive(&deploy.target.value) => None,
                     _ => Some((definition.kind.verb(), definition.span)),
                 },

@@ -11,6 +11,8 @@ mod dispatch;
 pub mod environment;
 pub mod event;
 pub mod forecast;
+mod gate;
+mod observing;
 pub mod outcome;
 mod place;
 mod prepare;
@@ -30,6 +32,9 @@ mod tools;
 mod work;
 
 pub use caching::Keyed;
+pub use deliver::{earlier, origin};
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
+pub use gate::of_commit;
+pub use observing::Observing;
 pub use recipe::is_cacheable;
 pub use signals::asked_to_end;

@@ -17,6 +17,7 @@ use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
+use super::gate;
 use super::outcome::{Failure, Outcome};
 use super::push::Push;
 use super::recipe::{self, Recipe, Take};
@@ -149,6 +150,13 @@ pub(super) fn work(
         recipe,
         env: environment(plan, planned, options, run_id, facts)?,
     };
+    let about = deliver::About {
+        plan,
+        planned,
+        options,
+        run_id,
+        facts,
+    };
     match &step.kind {
         StepKind::Job(job) => of_job(plan, planned, job, options, facts, artifacts, work),
         StepKind::Build(build) => Ok(Work {
@@ -156,19 +164,23 @@ pub(super) fn work(
             ..work
         }),
         StepKind::Deploy(deploy) => {
-            let about = deliver::About {
-                plan,
-                planned,
-                options,
-                run_id,
-                facts,
-            };
             let delivery = deliver::of_deploy(about, deploy)?;
             Ok(Work {
                 task: Task::Deliver(Box::new(delivery)),
                 ..work
             })
         }
+        StepKind::Promote(promote) => {
+            let promoting = gate::of_promote(about, promote)?;
+            Ok(Work {
+                task: Task::Promote(Box::new(promoting)),
+                ..work
+            })
+        }
+        StepKind::Approve(approve) => Ok(Work {
+            task: Task::Approve(Box::new(gate::of_approve(about, approve))),
+            ..work
+        }),
         StepKind::Push(push) => {
             let push = push_of(plan, planned, push, options, facts)?;
             Ok(Work {
@@ -501,7 +513,12 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
 
 /// The same step's undo; `deployment` is what it deployed, if it did.
 pub(super) fn undo(plan: &Plan, vertex: u32, work: Work, deployment: Option<&str>) -> Work {
-    if let Task::Deliver(delivery) = work.task {
+    let delivery = match &work.task {
+        Task::Deliver(delivery) => Some(delivery.as_ref()),
+        Task::Promote(promoting) => Some(&promoting.delivery),
+        _ => None,
+    };
+    if let Some(delivery) = delivery {
         // One that changed nothing has nothing to go back from.
         let task = deployment.map_or(Task::Commands(Vec::new()), |deployment| {
             Task::Deliver(Box::new(delivery.before(deployment)))

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Build};
 use super::capture::Capture;
 use super::deliver::{self, Delivery};
+use super::gate::{self, Gate, Promoting};
 use super::outcome::Failure;
 use super::push::{self, Push};
 use super::work::{self, NotDone, Site, Work};
@@ -26,6 +27,10 @@ pub(super) enum Task {
     Build(Box<Build>),
     /// Something onto a target.
     Deliver(Box<Delivery>),
+    /// What one target runs, onto the next.
+    Promote(Box<Promoting>),
+    /// A gate for people.
+    Approve(Box<Gate>),
     /// Images into a registry.
     Push(Box<Push>),
 }
@@ -47,7 +52,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) | Self::Deliver(_) | Self::Push(_) => None,
+            _ => None,
         }
     }
 
@@ -60,6 +65,8 @@ impl Task {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
             Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
+            Self::Promote(promoting) => gate::promote(promoting, a_try).await,
+            Self::Approve(gate) => gate::approve(gate, a_try).await,
             Self::Push(push) => push::run(push, a_try).await,
         }
     }

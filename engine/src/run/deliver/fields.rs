@@ -12,20 +12,24 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::super::outcome::Failure;
 use super::{About, image_at};
+use crate::container::Engine;
 use crate::deploy::{self, Asked, Driver, Made, Make, Own, Readiness, Ssh};
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
 
 /// A target and what its fields are filled with.
 pub(in crate::run) struct Fields {
-    pipeline: Arc<Pipeline>,
-    request: Request,
-    leg: Leg,
-    env: Vec<Variable>,
-    run_id: u64,
-    target: Target,
-    key: Option<SecretString>,
-    root: PathBuf,
+    pub(in crate::run) pipeline: Arc<Pipeline>,
+    pub(in crate::run) request: Request,
+    pub(in crate::run) leg: Leg,
+    pub(in crate::run) env: Vec<Variable>,
+    pub(in crate::run) run_id: u64,
+    pub(in crate::run) target: Target,
+    /// The private key for its host.
+    pub(in crate::run) key: Option<SecretString>,
+    pub(in crate::run) root: PathBuf,
+    /// The container engine of this machine, where one was chosen.
+    pub(in crate::run) engine: Option<Arc<Engine>>,
 }
 
 /// What is known of a run where a target's fields are filled.
@@ -65,6 +69,7 @@ impl Fields {
             key: key.and_then(|k| about.options.secrets.get(&k.value).cloned()),
             root: about.options.root.clone(),
             target: target.clone(),
+            engine: about.options.engine.clone(),
         }
     }
 
