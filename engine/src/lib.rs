@@ -11,6 +11,8 @@ pub mod output;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod release;
 pub mod report;
 pub mod run;
+pub mod version;
 pub mod world;

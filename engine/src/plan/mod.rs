@@ -205,9 +205,15 @@ impl Plan {
             name: name.to_owned(),
             pushed,
         };
+        self.makers(own, &what)
+    }
+
+    /// The steps of this run that make something for one of them, as far as its stage sees.
+    #[must_use]
+    pub fn makers(&self, own: &PlannedStep, what: &Made) -> Vec<VertexId> {
         let taking_part = |id: StepId| id != own.id && self.steps().any(|(_, s)| s.id == id);
         let stage = self.definition(own).stage;
-        let makers = self.pipeline.makers(stage, &what, &taking_part);
+        let makers = self.pipeline.makers(stage, what, &taking_part);
         self.steps()
             .filter(|(_, s)| makers.contains(&s.id))
             .map(|(vertex, _)| vertex)
@@ -230,6 +236,12 @@ impl Plan {
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
+            if let StepKind::Release(release) = &definition.kind {
+                let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                let known = !matches!(forge, Some("gitlab" | "gitea"));
+                return (!known)
+                    .then_some(("release at another forge than GitHub", definition.span));
+            }
             match definition.job() {
                 None => Some((definition.kind.verb(), definition.span)),
                 Some(job) => match &job.container {

@@ -14,6 +14,7 @@ pub mod outcome;
 mod place;
 mod prepare;
 mod recipe;
+mod release;
 pub mod remote;
 mod results;
 pub mod resume;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Build};
 use super::capture::Capture;
 use super::outcome::Failure;
+use super::release::{self, Release};
 use super::work::{self, NotDone, Site, Work};
 use crate::process::{self, Ended, Exit, Spec, Stop};
 
@@ -22,6 +23,8 @@ pub(super) enum Task {
     Commands(Vec<Command>),
     /// An image from a Dockerfile.
     Build(Box<Build>),
+    /// A version, its tag, its changelog, the forge's release.
+    Release(Box<Release>),
 }
 
 /// What a step puts out, by name.
@@ -41,7 +44,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) => None,
+            Self::Build(_) | Self::Release(_) => None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Task {
         match self {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
+            Self::Release(release) => release::run(release, a_try).await,
         }
     }
 }
@@ -61,6 +65,11 @@ impl Task {
 pub(super) fn image_output(name: &str, is_digest: bool) -> String {
     let end = if is_digest { ".digest" } else { "" };
     format!("image.{name}{end}")
+}
+
+/// Under which name a step puts out what `${version.NAME}` stands for.
+pub(super) fn version_output(name: &str) -> String {
+    format!("version.{name}")
 }
 
 impl Try<'_> {
