@@ -26,6 +26,7 @@ mod oracle;
 mod output;
 mod processes;
 mod refs;
+mod registry;
 mod release;
 mod remote;
 mod resume;

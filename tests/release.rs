@@ -144,7 +144,7 @@ fn a_branch_that_has_moved_meanwhile_is_not_released() {
     );
     project.run_git(&[&other[..], &["push", "-q", "origin", "HEAD:main"]].concat());
     let before = refs(&project);
-    let out = project.pipe(&["run", "release-next"]).exits(1);
+    let out = project.pipe(&["run", "--yes", "release-next"]).exits(1);
     assert!(
         out.stdout.contains("the release could not be published: "),
         "{out:?}"
@@ -166,7 +166,7 @@ fn a_shallow_checkout_is_not_released() {
         project.path("../remote").canonicalize().unwrap().display()
     );
     project.run_git(&["clone", "-q", "--depth=1", &from, "shallow"]);
-    let mut run = project.command(&["run", "release-next"]);
+    let mut run = project.command(&["run", "--yes", "release-next"]);
     let out = project
         .output(run.current_dir(project.path("shallow")))
         .exits(1);
@@ -243,7 +243,7 @@ stage release {
     assert!(out.stdout.contains("show        | 1.4.0\n"), "{out:?}");
     assert_eq!(remote(&project, &["tag"]), "v1.4.0\n");
     commit(&project, "feat: more");
-    let again = project.pipe(&["run", "release-app"]).exits(1);
+    let again = project.pipe(&["run", "--yes", "release-app"]).exits(1);
     assert!(
         again
             .stdout

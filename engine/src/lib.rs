@@ -15,4 +15,5 @@ pub mod release;
 pub mod report;
 pub mod run;
 pub mod version;
+mod web;
 pub mod world;

@@ -3,13 +3,19 @@
 //! A manifest is kept as the bytes it came in, because writing it again would change its digest; whatever is read is
 //! hashed before it is believed.
 
+pub mod client;
+pub mod copy;
 pub mod descriptor;
 pub mod digest;
 pub mod layout;
 pub mod manifest;
 pub mod media;
+pub mod place;
 
+pub use client::Client;
+pub use copy::copy;
 pub use descriptor::Descriptor;
 pub use digest::{Digest, Hasher};
 pub use layout::Layout;
 pub use manifest::Manifest;
+pub use place::Place;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dsl::expr::Missing;
+use dsl::expr::{Missing, Template};
 use dsl::model::{ArtifactUse, Job, KeptDirectory, KeyPart, StepKind};
 use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
@@ -13,11 +13,14 @@ use secrecy::ExposeSecret;
 use super::build::Build;
 use super::caching;
 use super::contained::{self, Contained};
+use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
 use super::outcome::{Failure, Outcome};
+use super::push::Push;
 use super::recipe::{self, Recipe, Take};
+use super::registries;
 use super::release::Release;
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
@@ -26,6 +29,7 @@ use super::schedule::{
 use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
+use crate::oci::place::check_tag;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
 
 /// The plan as the schedule core sees it.
@@ -100,7 +104,7 @@ fn vertex(
         memory: resources.memory,
         locks: held.collect(),
         allow_failure: step.allow_failure,
-        undo: step.rollback.is_some(),
+        undo: step.can_be_undone(),
     }
 }
 
@@ -156,6 +160,27 @@ pub(super) fn work(
             task: Task::Release(Box::new(release_of(plan, release)?)),
             ..work
         }),
+        StepKind::Deploy(deploy) => {
+            let about = deliver::About {
+                plan,
+                planned,
+                options,
+                run_id,
+                facts,
+            };
+            let delivery = deliver::of_deploy(about, deploy)?;
+            Ok(Work {
+                task: Task::Deliver(Box::new(delivery)),
+                ..work
+            })
+        }
+        StepKind::Push(push) => {
+            let push = push_of(plan, planned, push, options, facts)?;
+            Ok(Work {
+                task: Task::Push(Box::new(push)),
+                ..work
+            })
+        }
         other => Err(Failure::new(format!(
             "this version of pipe does not run `{}`",
             other.verb()
@@ -248,6 +273,70 @@ fn build_of(build: &dsl::model::Build) -> Build {
     }
 }
 
+/// What is pushed, and where.
+fn push_of(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    push: &dsl::model::Push,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Push, Failure> {
+    let pipeline = &plan.pipeline;
+    let registry = pipeline.registries.get(&push.registry.value);
+    let registry = registry.ok_or_else(|| Failure::new("there is no such registry"))?;
+    if let Some(why) = plan::refused(registry, &plan.request.context) {
+        return Err(Failure::new(why));
+    }
+    let fill = |template: &Template| filled(plan, planned, template, facts);
+    let prefix = fill(&registry.prefix.value)?;
+    let registries = &options.registries;
+    let to = registries.reach(registry, &prefix, &options.root, &options.secrets);
+    let images = push.images.iter().map(|image| {
+        let name = &image.value;
+        let digest = facts.image(name, true);
+        let digest = digest.unwrap_or_else(|| Err("nobody knows its digest".to_owned()));
+        let digest = digest.map_err(|why| Failure::new(format!("{name} is not here: {why}")))?;
+        let digest = digest
+            .parse()
+            .map_err(|e| Failure::new(format!("{name} is `{digest}`: {e}")))?;
+        let repository = registries::repository(pipeline, name);
+        Ok((name.clone(), repository.to_owned(), digest))
+    });
+    let tags = push.tags.iter().map(|tag| {
+        let tag = fill(&tag.value)?;
+        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
+        Ok(tag)
+    });
+    let images = images.collect::<Result<_, Failure>>()?;
+    let from = registries.images.clone().ok_or_else(|| {
+        Failure::new("there is no folder for images")
+            .help("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`")
+    })?;
+    Ok(Push {
+        images,
+        to: to.map_err(Failure::new)?,
+        tags: tags.collect::<Result<_, Failure>>()?,
+        from,
+    })
+}
+
+/// A text with every value put in.
+fn filled(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    template: &Template,
+    facts: &dyn RunFacts,
+) -> Result<String, Failure> {
+    let env: Vec<plan::Variable> = planned.env.iter().cloned().collect();
+    let (pipeline, request) = (&plan.pipeline, &plan.request);
+    let filled = plan::fill(template, pipeline, request, &planned.leg, &env, facts);
+    let filled = filled.map_err(|missing| no_value(&missing[0]))?;
+    let text = filled.to_string();
+    filled
+        .known()
+        .ok_or_else(|| Failure::new(format!("`{text}` has no value yet")))
+}
+
 /// Where the job runs, if not on this machine itself.
 fn contained_of(
     plan: &Plan,
@@ -255,16 +344,7 @@ fn contained_of(
     job: &Job,
     facts: &dyn RunFacts,
 ) -> Result<Option<Contained>, Failure> {
-    let (pipeline, request) = (&plan.pipeline, &plan.request);
-    contained::contained(job, &|template| {
-        let env: Vec<plan::Variable> = planned.env.iter().cloned().collect();
-        let filled = plan::fill(template, pipeline, request, &planned.leg, &env, facts);
-        let filled = filled.map_err(|missing| no_value(&missing[0]))?;
-        let text = filled.to_string();
-        filled
-            .known()
-            .ok_or_else(|| Failure::new(format!("`{text}` has no value yet")))
-    })
+    contained::contained(job, &|template| filled(plan, planned, template, facts))
 }
 
 /// Where a run keeps an artifact that a step takes.
@@ -457,8 +537,19 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
     }
 }
 
-/// The same step's undo.
-pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
+/// The same step's undo; `deployment` is what it deployed, if it did.
+pub(super) fn undo(plan: &Plan, vertex: u32, work: Work, deployment: Option<&str>) -> Work {
+    if let Task::Deliver(delivery) = work.task {
+        // One that changed nothing has nothing to go back from.
+        let task = deployment.map_or(Task::Commands(Vec::new()), |deployment| {
+            Task::Deliver(Box::new(delivery.before(deployment)))
+        });
+        return Work {
+            task,
+            always: Vec::new(),
+            ..work
+        };
+    }
     let planned = plan
         .step(VertexId::new(vertex as usize))
         .expect("only steps are undone");

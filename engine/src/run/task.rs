@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Build};
 use super::capture::Capture;
+use super::deliver::{self, Delivery};
 use super::outcome::Failure;
+use super::push::{self, Push};
 use super::release::{self, Release};
 use super::work::{self, NotDone, Site, Work};
 use crate::process::{self, Ended, Exit, Spec, Stop};
@@ -25,6 +27,10 @@ pub(super) enum Task {
     Build(Box<Build>),
     /// A version, its tag, its changelog, the forge's release.
     Release(Box<Release>),
+    /// Something onto a target.
+    Deliver(Box<Delivery>),
+    /// Images into a registry.
+    Push(Box<Push>),
 }
 
 /// What a step puts out, by name.
@@ -44,7 +50,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) | Self::Release(_) => None,
+            Self::Build(_) | Self::Release(_) | Self::Deliver(_) | Self::Push(_) => None,
         }
     }
 
@@ -57,6 +63,8 @@ impl Task {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
             Self::Release(release) => release::run(release, a_try).await,
+            Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
+            Self::Push(push) => push::run(push, a_try).await,
         }
     }
 }

@@ -416,12 +416,12 @@ fn what_needs_a_step_with_nothing_to_do_has_nothing_to_do_and_all_else_goes_on()
         b needs=a
         c needs=b
         d after=a
-        e fail=a";
+        e on-failure=a";
     assert_eq!(
         tell(graph, &["idle a", "pass d"]),
         [
             "start a",
-            "a skipped: not needed, b skipped: a not needed, start d, e skipped: not triggered, c skipped: a not needed",
+            "a skipped: not needed, b skipped: a not needed, e skipped: not triggered, c skipped: a not needed, start d",
             "d passed, finish"
         ]
     );
