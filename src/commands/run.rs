@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dsl::source::Span;
 use engine::cache::{Cache, Settings};
+use engine::oci::Layout;
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
 use engine::record::{FORMAT, Header, Journal, RunDir, Summary};
@@ -130,7 +131,7 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
         ),
     };
     Err(Failed::usage(format!(
-        "this version of pipe runs jobs on this machine and in containers; it does not run yet:\n{}{more}",
+        "this version of pipe does not run yet:\n{}{more}",
         shown.join("\n")
     ))
     .hint(hint))
@@ -208,6 +209,11 @@ fn carry_out(
         scratch: scratch.path().to_path_buf(),
         cancel: CancellationToken::new(),
         engine,
+        late: containers::late(plan, &args.engine),
+        images: match project.images() {
+            Some(images) => images,
+            None => Layout::at(&scratch.path().join("images")),
+        },
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Leg, Made, Pipeline, Step, StepId, StepKind};
+use dsl::model::{Leg, Made, Pipeline, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -214,15 +214,21 @@ impl Plan {
             .collect()
     }
 
-    /// Whether a step needs a container engine.
+    /// Whether a job needs a container engine. A build needs one only when it has to run.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
         let contained = |step: &PlannedStep| {
-            let kind = &self.definition(step).kind;
-            matches!(kind, StepKind::Build(_))
-                || matches!(kind, StepKind::Job(j) if matches!(j.container, Some(Container::Reference(_))))
+            let job = self.definition(step).job();
+            job.is_some_and(|j| j.container.is_some())
         };
         self.steps().any(|(_, step)| contained(step))
+    }
+
+    /// Whether an image is built.
+    #[must_use]
+    pub fn builds(&self) -> bool {
+        self.steps()
+            .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
     /// Steps that this version cannot run, with what they are.
@@ -230,17 +236,17 @@ impl Plan {
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
-            match definition.job() {
-                None => Some((definition.kind.verb(), definition.span)),
-                Some(job) => match &job.container {
-                    Some(Container::Image(_)) => {
-                        Some(("job in an image of this pipeline", definition.span))
-                    }
+            match &definition.kind {
+                StepKind::Build(build) => {
+                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                }
+                StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))
                     }
                     _ => None,
                 },
+                _ => Some((definition.kind.verb(), definition.span)),
             }
         };
         self.steps()

@@ -43,11 +43,12 @@ pub fn resolve(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secrets, Vec<NoSecret>> {
     let steps = plan.steps().map(|(_, step)| plan.definition(step));
-    let names = steps.filter_map(|step| match &step.kind {
-        StepKind::Job(job) => Some(job.secrets.iter().map(|n| n.value.as_str())),
-        _ => None,
+    let names = steps.flat_map(|step| match &step.kind {
+        StepKind::Job(job) => job.secrets.as_slice(),
+        StepKind::Build(build) => build.secrets.as_slice(),
+        _ => &[],
     });
-    named(&plan.pipeline, names.flatten(), root, env)
+    named(&plan.pipeline, names.map(|n| n.value.as_str()), root, env)
 }
 
 /// Reads secrets by their names.
