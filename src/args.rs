@@ -250,7 +250,10 @@ pub struct RunArgs {
     /// The container engine.
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Do not ask before steps that change the outside world; this version runs none of them yet.
+    /// How long a registry may show no sign of life.
+    #[arg(long, env = "PIPE_REGISTRY_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub registry_timeout: Duration,
+    /// Do not ask before steps that change the outside world.
     #[arg(short, long)]
     pub yes: bool,
     /// How to show the run.

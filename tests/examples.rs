@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{Output, Project, has_program, skip};
 
 /// The examples that the tests below run.
-const TESTED: &[&str] = &["monorepo", "quickstart"];
+const TESTED: &[&str] = &["laptop", "monorepo", "quickstart"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")

@@ -26,6 +26,7 @@ mod oracle;
 mod output;
 mod processes;
 mod refs;
+mod registry;
 mod remote;
 mod resume;
 mod runs;

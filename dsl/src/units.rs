@@ -55,6 +55,50 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total))
 }
 
+/// `09:00`: minutes since midnight, up to `24:00`.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn clock(text: &str) -> Result<u16, String> {
+    let wrong = || "write hours and minutes: `09:00`".to_owned();
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    let number = |t: &str| match t.len() {
+        2 => t.parse::<u16>().ok(),
+        _ => None,
+    };
+    let (Some(hours), Some(minutes)) = (number(hours), number(minutes)) else {
+        return Err(wrong());
+    };
+    let all = hours * 60 + minutes;
+    if minutes > 59 || all > 24 * 60 {
+        return Err(wrong());
+    }
+    Ok(all)
+}
+
+/// The days of the week as they are written.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// `mon-thu`, `mon,wed,fri`, `sat-mon`: whether each day is meant, from Monday on.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn days(text: &str) -> Result<[bool; 7], String> {
+    let wrong = || "write days: `mon-fri`, or `mon,wed`".to_owned();
+    let day = |t: &str| DAYS.iter().position(|d| *d == t.trim()).ok_or_else(wrong);
+    let mut meant = [false; 7];
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (mut at, last) = (day(first)?, day(last)?);
+        meant[at] = true;
+        while at != last {
+            at = (at + 1) % 7;
+            meant[at] = true;
+        }
+    }
+    Ok(meant)
+}
+
 /// `512MiB`, `10GB`: bytes.
 ///
 /// # Errors
@@ -288,4 +332,22 @@ pub fn show_duration(duration: Duration) -> String {
         }
     }
     if out.is_empty() { "0s".into() } else { out }
+}
+/// Writes a number of bytes, rounded down to tenths of the largest fitting unit.
+#[must_use]
+pub fn show_size(n: u64) -> String {
+    let mut unit = "B";
+    // Tenths of the unit, in whole numbers: what is shown is what is there, rounded down.
+    let mut tenths = u128::from(n) * 10;
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{n} B"),
+        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
 }

@@ -213,7 +213,7 @@ fn a_target_is_like_another_one_that_comes_later() {
         .pipeline
         .targets
         .values()
-        .map(|t| t.driver.is_some() && t.ready)
+        .map(|t| t.driver.is_some() && t.ready.is_some())
         .collect();
     assert_eq!(drivers, [true, true, true]);
     let text = "target a like=b\ntarget b like=a\nstage s { build app; deploy app to=a }\n";

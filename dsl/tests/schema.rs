@@ -100,6 +100,9 @@ fn within(place: &str, body: &str) -> String {
         "target.container" => outer(&format!("container app {{\n{body}\n}}")),
         "target.run" => outer(&format!("run {{\n{body}\n}}")),
         "build" | "image" => outer(&format!("build other {{\n{body}\n}}")),
+        "deploy" => outer(&format!(
+            "deploy app to=staging as=again {{\n{body}\n}}\njob pack {{\nrun \"make\"\n}}"
+        )),
         "push" => outer(&format!("push app to=ghcr as=again {{\n{body}\n}}")),
         "job" => {
             let run = if name == "run" { "" } else { "run \"make\"" };

@@ -13,4 +13,5 @@ pub mod process;
 pub mod record;
 pub mod report;
 pub mod run;
+mod web;
 pub mod world;

@@ -151,7 +151,11 @@ impl Report {
                 self.outcome = Some(*outcome);
                 self.elapsed = *elapsed;
             }
-            Event::WaitsForRun { .. } | Event::Armed { .. } | Event::Killing => {}
+            Event::WaitsForRun { .. }
+            | Event::Armed { .. }
+            | Event::Intent { .. }
+            | Event::Deployed { .. }
+            | Event::Killing => {}
         }
     }
 
@@ -165,6 +169,7 @@ impl Report {
                 Some(Outcome::Cached) => &mut counts.cached,
                 Some(Outcome::SoftFailed { .. }) => &mut counts.soft_failed,
                 Some(Outcome::Failed { .. }) => &mut counts.failed,
+                Some(Outcome::Waiting { .. }) => &mut counts.waiting,
                 Some(Outcome::Cancelled) => &mut counts.cancelled,
                 Some(Outcome::Skipped { blocked: true, .. }) => &mut counts.blocked,
                 Some(Outcome::Skipped { .. }) => &mut counts.not_needed,

@@ -120,7 +120,7 @@ pub fn statuses(report: &Report) -> Statuses {
             (None, Some(Outcome::Cancelled)) => Status::Cancelled,
             (None, Some(Outcome::Skipped { .. })) => Status::Skipped,
             (None, None) if step.begun => Status::Unknown,
-            (None, None) => return None,
+            (None, None | Some(Outcome::Waiting { .. })) => return None,
         };
         Some((name.to_string(), status))
     };

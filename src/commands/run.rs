@@ -11,6 +11,7 @@ use engine::plan::Plan;
 use engine::record::{FORMAT, Header, Journal, RunDir, Summary};
 use engine::run::event::Subscriber;
 use engine::run::outcome::exit;
+use engine::run::registries::Registries;
 use engine::run::resume::Resumed;
 use engine::run::{Options, concurrency, secrets};
 use engine::world::Provider;
@@ -24,6 +25,7 @@ use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
 use crate::project::Project;
 use crate::remote::Wanted;
+use crate::ui::confirm;
 use crate::ui::out::Out;
 use crate::ui::{Reporting, reporter};
 
@@ -75,6 +77,10 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         return Ok(if refused { exit::REFUSED } else { status });
     }
     runnable(&project, &plan)?;
+    if resumed.is_none() {
+        asked_for(&plan, args, out)?;
+    }
+    accepted(&project, &plan)?;
     if depth() >= DEEPEST {
         return Err(Failed::refused(format!(
             "this would be run number {} inside of another",
@@ -83,6 +89,26 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         .hint("a job runs `pipe run`, and so starts itself again and again; name the steps that it means"));
     }
     carry_out(global, &project, &plan, resumed, args, out)
+}
+
+/// Steps that change the outside world are selected by an event, or somebody says that they are meant.
+fn asked_for(plan: &Plan, args: &RunArgs, out: &Out) -> Result<(), Failed> {
+    if args.names.is_empty() || args.yes {
+        return Ok(());
+    }
+    let steps: Vec<&str> = plan
+        .steps()
+        .filter(|(_, s)| plan.definition(s).kind.has_effects())
+        .map(|(_, s)| s.label.as_str())
+        .collect();
+    if steps.is_empty() || confirm::confirm(&format!("run {}?", steps.join(", ")), out) {
+        return Ok(());
+    }
+    Err(Failed::refused(format!(
+        "{} would change the outside world, and nothing was begun",
+        steps.join(", ")
+    ))
+    .hint("add `--yes` to say that it is meant; `pipe plan` shows what it would do"))
 }
 
 /// So many runs may be inside of each other.
@@ -135,6 +161,27 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
         shown.join("\n")
     ))
     .hint(hint))
+}
+
+/// Refuses before anything begins what a registry would not accept from this run.
+fn accepted(project: &Project, plan: &Plan) -> Result<(), Failed> {
+    let refused = plan.not_accepted().into_iter();
+    let refused = refused.filter_map(|not| {
+        let place = project.loaded.sources.place(not.span);
+        Some(format!(
+            "{}: {} ({place})",
+            plan.step(not.vertex)?.name,
+            not.why
+        ))
+    });
+    let refused: Vec<String> = refused.collect();
+    let Some((first, others)) = refused.split_first() else {
+        return Ok(());
+    };
+    let help = "nothing was begun; `pipe plan` shows what this event selects".to_owned();
+    let failed = Failed::refused(first.clone());
+    let failed = others.iter().fold(failed, |f, o| f.and(o.clone(), None));
+    Err(failed.hint(help))
 }
 
 fn carry_out(
@@ -213,6 +260,10 @@ fn carry_out(
         images: match project.images() {
             Some(images) => images,
             None => Layout::at(&scratch.path().join("images")),
+        },
+        definition: project.definition(),
+        registries: Registries {
+            patience: args.registry_timeout,
         },
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));

@@ -215,10 +215,15 @@ impl Ending {
         lines
     }
 
-    /// The steps that failed and were not allowed to, in file order.
+    /// The steps that failed and were not allowed to, or wait for people, in file order.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &StepReport)> {
         let steps = self.report.steps.iter().map(|(n, s)| (&**n, s));
-        steps.filter(|(_, s)| matches!(s.outcome, Some(Outcome::Failed { .. })))
+        steps.filter(|(_, s)| {
+            matches!(
+                s.outcome,
+                Some(Outcome::Failed { .. } | Outcome::Waiting { .. })
+            )
+        })
     }
 
     fn failure(&self, name: &str, step: &StepReport) -> Vec<String> {
@@ -308,12 +313,12 @@ impl Ending {
         let took = time(report.elapsed);
         let style = match outcome {
             RunOutcome::Passed => GOOD,
-            RunOutcome::Cancelled { .. } => CAREFUL,
+            RunOutcome::Cancelled { .. } | RunOutcome::Waiting => CAREFUL,
             _ => BAD,
         };
         let what = match outcome {
             RunOutcome::Passed => format!("{} in {took}", count(all, "step")),
-            RunOutcome::Cancelled { .. } => format!("after {took}"),
+            RunOutcome::Cancelled { .. } | RunOutcome::Waiting => format!("after {took}"),
             RunOutcome::NeedsAttention if numbers.failed == 0 => format!("after {took}"),
             _ => format!(
                 "{} of {} in {took}",
@@ -372,6 +377,10 @@ impl Ending {
             return Vec::new();
         };
         let mut lines = Vec::new();
+        if self.report.outcome == Some(RunOutcome::Waiting) && self.report.run != 0 {
+            let resume = self.again.resume(self.report.run);
+            return vec![format!("   {:<10} {resume}", "continue")];
+        }
         if self.report.run != 0 {
             lines.push(format!(
                 "   {:<10} {}",

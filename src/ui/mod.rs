@@ -1,5 +1,6 @@
 //! What people see. The only part of the program that prints.
 
+pub mod confirm;
 pub mod ending;
 mod github;
 mod gitlab;

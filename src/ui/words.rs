@@ -41,7 +41,7 @@ pub fn style(outcome: &Outcome) -> Style {
     match outcome {
         Outcome::Passed => GOOD,
         Outcome::Cached => DIM,
-        Outcome::SoftFailed { .. } | Outcome::Cancelled => CAREFUL,
+        Outcome::SoftFailed { .. } | Outcome::Cancelled | Outcome::Waiting { .. } => CAREFUL,
         Outcome::Failed { .. } => BAD,
         Outcome::Skipped { .. } => DIM,
     }
@@ -60,20 +60,7 @@ pub fn count(n: usize, noun: &str) -> String {
 /// A size for people: `512 B`, `1.5 KiB`, `2.0 GiB`.
 #[must_use]
 pub fn bytes(n: u64) -> String {
-    let mut unit = "B";
-    // Tenths of the unit, in whole numbers: what is shown is what is there, rounded down.
-    let mut tenths = u128::from(n) * 10;
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if tenths < 10_240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = larger;
-    }
-    match unit {
-        "B" => format!("{n} B"),
-        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
-    }
+    dsl::units::show_size(n)
 }
 
 /// `4 passed · 1 skipped`, without what is none.

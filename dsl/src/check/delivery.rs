@@ -241,8 +241,8 @@ fn way_back(pipeline: &Pipeline, step: &Step, at: &Spanned<String>, out: &mut Di
     let Some(target) = pipeline.targets.get(&at.value) else {
         return;
     };
-    let reports_itself = matches!(target.driver, Some(Driver::Kubernetes | Driver::Ecs));
-    if !target.ready && !reports_itself && target.driver.is_some() {
+    let driver = target.driver.as_ref();
+    if target.ready.is_none() && driver.is_some_and(|d| !d.reports_itself()) {
         out.push(
             Diagnostic::new(
                 &codes::NO_READINESS,
@@ -254,8 +254,8 @@ fn way_back(pipeline: &Pipeline, step: &Step, at: &Spanned<String>, out: &mut Di
             .help("add `ready \"http://…\" within=\"2m\"`, `ready tcp=\"host:port\"` or `ready command=\"…\"` to it"),
         );
     }
-    let no_undo = matches!(target.driver, Some(Driver::Run { undo: false }));
-    if no_undo && step.rollback.is_none() && !target.no_rollback {
+    let no_undo = driver.is_some_and(Driver::lacks_undo);
+    if no_undo && step.rollback.is_none() && target.no_rollback.is_none() {
         out.push(
             Diagnostic::new(
                 &codes::NO_WAY_BACK,

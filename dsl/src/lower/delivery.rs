@@ -1,17 +1,18 @@
 //! Images, registries, targets, promotions, and the steps that use them.
 
-use super::{env, variables};
+use super::variables;
 use crate::codes::{delivery as codes, shape};
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Part, Ref, Template};
+use crate::expr::{Part, Template};
 use crate::form::{Form, Reader, Val};
 use crate::model::{
-    Approve, Build, Deploy, Driver, Login, Notify, Promote, Promotion, Push, Registry, Release,
-    Requirement, Sign, StepKind, Target, Version, VersionScheme,
+    Approve, Build, Deploy, EnvVar, Login, Notify, Promote, Promotion, Push, Registry, Release,
+    Requirement, Sign, StepKind, Version, VersionScheme,
 };
 use crate::schema::NodeSchema;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 use crate::syntax::tree::Node;
+use crate::units;
 
 /// What a step other than a job does.
 pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Option<StepKind> {
@@ -38,7 +39,9 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
         }),
         "deploy" => StepKind::Deploy(Deploy {
             images: form.texts(),
+            digests: digests(reader, form),
             target: form.text("to")?,
+            earlier: None,
         }),
         _ => StepKind::Approve(approve(reader, form)?),
     })
@@ -102,6 +105,29 @@ fn tags(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Spanned<Template>> {
     tags
 }
 
+/// Digests that a deployment is given, instead of those that this run built.
+fn digests(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<EnvVar> {
+    let mut given: Vec<EnvVar> = Vec::new();
+    for (schema, node) in form.children.iter().filter(|(s, _)| s.name == "digest") {
+        given.extend(variables(reader, node, schema));
+    }
+    let images = form.texts();
+    for digest in &given {
+        if !images.iter().any(|i| i.value == digest.name.value) {
+            reader.report(
+                Diagnostic::new(
+                    &shape::WRONG_VALUE,
+                    format!("`{}` is not deployed here", digest.name.value),
+                    digest.name.span,
+                    "no such image in this `deploy`",
+                )
+                .help(format!("name it: `deploy {}`", digest.name.value)),
+            );
+        }
+    }
+    given
+}
+
 fn words(names: &[Spanned<String>]) -> String {
     let names: Vec<&str> = names.iter().map(|n| n.value.as_str()).collect();
     names.join(" ")
@@ -155,6 +181,7 @@ fn approve(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Approve> {
     only_author(reader, &by, form.text("not").as_ref());
     Some(Approve {
         name: form.arg(0)?.clone(),
+        not: form.text("not"),
         count: form
             .value("count")
             .and_then(Val::as_int)
@@ -240,6 +267,7 @@ fn login(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Login> {
         user: form.text("user"),
         password: form.text("password"),
         helper: form.text("helper"),
+        realm: form.text("realm"),
         span: form.node.span,
     };
     let complete = match (&login.user, &login.password, &login.helper) {
@@ -296,130 +324,6 @@ pub(super) fn version(
     Some(Version { name, scheme })
 }
 
-/// `target`, with what it says itself.
-pub(super) fn target(reader: &mut Reader<'_>, form: &Form<'_>, name: Spanned<String>) -> Target {
-    let mut target = Target {
-        name,
-        protected: form.flag("protected"),
-        ssh: None,
-        driver: None,
-        ready: false,
-        no_rollback: false,
-        image_refs: Vec::new(),
-    };
-    let mut drivers: Vec<(&str, Span)> = Vec::new();
-    for (schema, node) in &form.children {
-        let inner = reader.form(node, schema);
-        reader.check_children(&inner);
-        image_refs(reader, &inner, &mut target.image_refs);
-        let driver = match schema.name {
-            "container" => Some(Driver::Container),
-            "compose" => Some(Driver::Compose),
-            "kubernetes" => Some(Driver::Kubernetes),
-            "ecs" => Some(Driver::Ecs),
-            "run" => Some(Driver::Run {
-                undo: inner.child("undo").is_some(),
-            }),
-            _ => None,
-        };
-        match schema.name {
-            "ssh" => target.ssh = inner.arg_value(0).and_then(Val::as_template).cloned(),
-            "ready" => target.ready = true,
-            "no-rollback" => target.no_rollback = true,
-            _ => {}
-        }
-        if let Some(driver) = driver {
-            drivers.push((schema.name, node.name.span));
-            target.driver = Some(driver);
-        }
-    }
-    let inherits = form.node.props.iter().any(|p| p.name.value == "like");
-    target_driver(reader, &target.name, &drivers, inherits);
-    target
-}
-
-fn target_driver(
-    reader: &mut Reader<'_>,
-    name: &Spanned<String>,
-    drivers: &[(&str, Span)],
-    inherits: bool,
-) {
-    match drivers {
-        [] if !inherits => reader.report(
-            Diagnostic::new(
-                &codes::TARGET_DRIVER,
-                format!("the target `{}` has no driver", name.value),
-                name.span,
-                "how does software get there?",
-            )
-            .help("add one of `container`, `compose`, `kubernetes`, `ecs`, `run`, or `like=` another target"),
-        ),
-        [(first, at), (second, here), ..] => reader.report(
-            Diagnostic::new(
-                &codes::TARGET_DRIVER,
-                format!("the target `{}` has two drivers, `{first}` and `{second}`", name.value),
-                *here,
-                "the second one",
-            )
-            .label(*at, "the first one")
-            .help("keep one; another place to run is another target"),
-        ),
-        _ => {}
-    }
-}
-
-/// Images named by `${image.…}` in the variables of a driver, and tags that move.
-fn image_refs(reader: &mut Reader<'_>, form: &Form<'_>, out: &mut Vec<(String, Span)>) {
-    let mut vars = env(reader, form);
-    vars.extend(form.open.iter().filter_map(|(name, val)| {
-        Some(crate::model::EnvVar {
-            name: name.clone(),
-            value: val.as_template()?.clone(),
-        })
-    }));
-    for var in &vars {
-        for expr in var.value.value.exprs() {
-            if let Ref::Image { name, .. } = &expr.target {
-                out.push((name.clone(), expr.span));
-            }
-        }
-        if let Some(text) = var.value.value.known()
-            && text.contains('/')
-            && text.ends_with(":latest")
-        {
-            reader.report(
-                Diagnostic::new(
-                    &codes::MUTABLE_TAG,
-                    format!(
-                        "`{}` is deployed by a tag that moves",
-                        crate::text::shorten(&text, 60)
-                    ),
-                    var.value.span,
-                    "another image tomorrow",
-                )
-                .help("write `${image.NAME}`, the digest that this pipeline built"),
-            );
-        }
-    }
-}
-
-/// What `like=` takes over from another target.
-pub(super) fn inherit(own: Target, base: &Target) -> Target {
-    Target {
-        protected: own.protected,
-        ssh: own.ssh.or_else(|| base.ssh.clone()),
-        ready: own.ready || base.ready,
-        no_rollback: own.no_rollback || base.no_rollback,
-        image_refs: if own.driver.is_some() {
-            own.image_refs
-        } else {
-            base.image_refs.clone()
-        },
-        driver: own.driver.or(base.driver),
-        name: own.name,
-    }
-}
-
 /// `promotion`
 pub(super) fn promotion(
     reader: &mut Reader<'_>,
@@ -432,29 +336,96 @@ pub(super) fn promotion(
         to: form.text("to")?,
         images: Vec::new(),
         requirements: Vec::new(),
+        tags: Vec::new(),
     };
     for (schema, node) in &form.children {
         let inner = reader.form(node, schema);
         match schema.name {
             "images" => promotion.images = inner.texts(),
             "require" => {
-                let Some(what) = inner.arg(0).cloned() else {
-                    continue;
-                };
-                let by = inner.text("by");
-                if let Some(by) = &by {
-                    only_author(reader, by, inner.text("not").as_ref());
-                }
-                promotion.requirements.push(Requirement {
-                    what,
-                    by,
-                    span: node.span,
-                });
+                let required = requirement(reader, &inner);
+                promotion.requirements.extend(required);
+            }
+            "tag" => {
+                let tag = inner.arg_value(0).and_then(Val::as_template).cloned();
+                let registry = inner.text("in");
+                promotion.tags.extend(tag.map(|tag| (tag, registry)));
             }
             _ => {}
         }
     }
     Some(promotion)
+}
+
+fn requirement(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Requirement> {
+    let what = form.arg(0)?.clone();
+    let by = form.text("by");
+    if let Some(by) = &by {
+        only_author(reader, by, form.text("not").as_ref());
+    }
+    let required = Requirement {
+        healthy_for: form
+            .value("for")
+            .and_then(Val::as_duration)
+            .unwrap_or_default(),
+        count: form
+            .value("count")
+            .and_then(Val::as_int)
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(1),
+        not: form.text("not"),
+        days: form.text("days"),
+        from: form.text("from"),
+        until: form.text("until"),
+        branch: form.text("branch"),
+        span: form.node.span,
+        what,
+        by,
+    };
+    let written = |name: &str| form.node.props.iter().any(|p| p.name.value == name);
+    let lacks = match required.what.value.as_str() {
+        "approval" if !written("by") => Some(("`by=`", "require approval by=ops")),
+        "from-commit" if !written("branch") => {
+            Some(("`branch=`", "require from-commit branch=main"))
+        }
+        "window" if !["days", "from", "until"].iter().any(|p| written(p)) => Some((
+            "`days=`, `from=` or `until=`",
+            "require window days=\"mon-thu\" from=\"09:00\" until=\"16:00\"",
+        )),
+        _ => None,
+    };
+    if let Some((what, example)) = lacks {
+        reader.report(
+            Diagnostic::new(
+                &shape::MISSING_PROPERTY,
+                format!("`require {}` wants {what}", required.what.value),
+                form.name_span(),
+                "says too little",
+            )
+            .help(format!("write `{example}`")),
+        );
+    }
+    let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| (t.value.clone(), t.span));
+    let times = [&required.from, &required.until];
+    let wrong = times
+        .into_iter()
+        .filter_map(text)
+        .find(|(t, _)| units::clock(t).is_err())
+        .or_else(|| text(&required.days).filter(|(d, _)| units::days(d).is_err()));
+    if let Some((value, span)) = wrong {
+        reader.report(
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                format!("`{value}` is no part of a window"),
+                span,
+                "cannot be read",
+            )
+            .help(
+                "days are written `\"mon-fri\"` or `\"mon,wed\"`, times `\"09:00\"`; both mean UTC",
+            ),
+        );
+    }
+    Some(required)
 }
 
 /// `notify`

@@ -120,7 +120,7 @@ fn service(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) ->
     })
 }
 
-fn ready(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Ready {
+pub(super) fn ready(reader: &mut Reader<'_>, node: &Node, schema: &'static NodeSchema) -> Ready {
     let form = reader.form(node, schema);
     let template = |name| form.value(name).and_then(Val::as_template).cloned();
     let duration = |name| form.value(name).and_then(Val::as_duration);

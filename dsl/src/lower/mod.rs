@@ -6,6 +6,7 @@ mod job;
 mod remote;
 mod select;
 mod step;
+mod target;
 mod template;
 mod top;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Lowering, delivery, job, remote, step, variables};
+use super::{Lowering, delivery, job, remote, step, target, variables};
 use crate::codes::{delivery as targets, shape};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::form::{Form, Reader, Val};
@@ -78,6 +78,7 @@ impl Lowering<'_> {
         }
         self.pipeline.name = form.arg(0).map(|n| n.value.clone()).unwrap_or_default();
         self.pipeline.engine = form.text("engine");
+        self.pipeline.ledger_files = form.text("ledger").is_some_and(|t| t.value == "files");
         self.pipeline.concurrency = concurrency;
         self.pipeline.shell = shell;
         self.pipeline.timeout = timeout;
@@ -162,7 +163,7 @@ impl Lowering<'_> {
                 }
             }
             _ => {
-                let target = delivery::target(&mut reader, &form, name);
+                let target = target::target(&mut reader, &form, name);
                 if let Some(like) = form.text("like") {
                     self.likes.insert(key.clone(), like);
                 }
@@ -201,7 +202,7 @@ impl Lowering<'_> {
                 if let (Some(own), Some(base)) = (targets.get(pair[0]), targets.get(pair[1]))
                     && !done.contains(pair[0])
                 {
-                    let target = delivery::inherit(own.clone(), base);
+                    let target = target::inherit(own.clone(), base);
                     targets.insert(pair[0].to_owned(), target);
                 }
                 done.insert(pair[0].to_owned());

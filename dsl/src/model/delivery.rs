@@ -1,4 +1,4 @@
-//! Images, registries, targets, promotions, and the steps that use them.
+//! Images, registries, versions, and the steps that deliver.
 
 use super::EnvVar;
 use crate::expr::Template;
@@ -123,8 +123,19 @@ pub struct Promote {
 pub struct Deploy {
     /// The images.
     pub images: Vec<Spanned<String>>,
+    /// Digests of images that something else than a `build` of this run made, by the image's name.
+    pub digests: Vec<EnvVar>,
     /// The target.
     pub target: Spanned<String>,
+    /// An earlier release instead of images: not written in a file, but asked for.
+    pub earlier: Option<Earlier>,
+}
+
+/// A release that a target had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Which: the beginning of a bundle's name, a version or a commit; otherwise the last healthy one before what runs.
+    pub to: Option<String>,
 }
 
 /// `approve`
@@ -136,6 +147,8 @@ pub struct Approve {
     pub by: Spanned<String>,
     /// How many must.
     pub count: u32,
+    /// Who may not.
+    pub not: Option<Spanned<String>>,
 }
 
 /// `registry`
@@ -166,6 +179,8 @@ pub struct Login {
     pub password: Option<Spanned<String>>,
     /// The credential helper.
     pub helper: Option<Spanned<String>>,
+    /// The host that checks the password, where the registry does not do it itself.
+    pub realm: Option<Spanned<String>>,
     /// The node.
     pub span: Span,
 }
@@ -190,83 +205,6 @@ pub enum VersionScheme {
     File(String),
     /// This text.
     Fixed(String),
-}
-
-/// `target`
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// Only promotions and approved deployments reach it.
-    pub protected: bool,
-    /// `user@host`, where it is reached over SSH.
-    pub ssh: Option<Spanned<Template>>,
-    /// What it is driven with.
-    pub driver: Option<Driver>,
-    /// Whether it has a readiness check.
-    pub ready: bool,
-    /// Whether it says that there is no way back, on purpose.
-    pub no_rollback: bool,
-    /// Images named in its fields, with the places.
-    pub image_refs: Vec<(String, Span)>,
-}
-
-/// What drives a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Driver {
-    /// One container.
-    Container,
-    /// Docker Compose.
-    Compose,
-    /// Kubernetes.
-    Kubernetes,
-    /// Amazon ECS.
-    Ecs,
-    /// Own commands, with or without one that undoes.
-    Run {
-        /// Whether there is an `undo`.
-        undo: bool,
-    },
-}
-
-impl Driver {
-    /// The word that is written.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Driver::Container => "container",
-            Driver::Compose => "compose",
-            Driver::Kubernetes => "kubernetes",
-            Driver::Ecs => "ecs",
-            Driver::Run { .. } => "run",
-        }
-    }
-}
-
-/// `promotion`
-#[derive(Debug, Clone)]
-pub struct Promotion {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// The source: a target or a registry.
-    pub from: Spanned<String>,
-    /// The destination: a target or a registry.
-    pub to: Spanned<String>,
-    /// The images that move together.
-    pub images: Vec<Spanned<String>>,
-    /// What must hold before.
-    pub requirements: Vec<Requirement>,
-}
-
-/// `require`
-#[derive(Debug, Clone)]
-pub struct Requirement {
-    /// `healthy`, `approval`, `checks`, `window`, `from-commit`.
-    pub what: Spanned<String>,
-    /// Who may approve.
-    pub by: Option<Spanned<String>>,
-    /// The node.
-    pub span: Span,
 }
 
 /// `notify`

@@ -8,6 +8,7 @@ mod order;
 mod remote;
 mod select;
 mod step;
+mod target;
 mod uses;
 
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::expr::Template;
 use crate::source::Spanned;
 
 pub use delivery::{
-    Approve, Build, Deploy, Driver, Image, Login, Notify, Promote, Promotion, Push, Registry,
-    Release, Requirement, Sign, Target, Version, VersionScheme,
+    Approve, Build, Deploy, Earlier, Image, Login, Notify, Promote, Push, Registry, Release, Sign,
+    Version, VersionScheme,
 };
 pub use job::{
     Artifact, ArtifactUse, Ask, Container, Job, KeptDirectory, KeyPart, Pull, Ready, Resources,
@@ -29,6 +30,10 @@ pub use matrix::{Leg, MAX_LEGS, Matrix};
 pub use remote::RemoteCache;
 pub use select::{Condition, Selection};
 pub use step::{Command, Lock, Retry, Rollback, Step, StepKind, Wait, WaitKind, WaitTarget};
+pub use target::{
+    Compose, ComposeStep, Driver, Ecs, Kubernetes, OneContainer, OwnCommands, Promotion,
+    Requirement, SshHost, Strategy, Target,
+};
 pub use uses::{Made, Use};
 
 /// Index of a [`Step`] in [`Pipeline::steps`].
@@ -44,6 +49,8 @@ pub struct StageId(pub u32);
 pub struct Pipeline {
     /// Its name; `pipeline` where the file gives none.
     pub name: String,
+    /// Whether the ledger of its targets is kept in files of this machine, and not on git refs.
+    pub ledger_files: bool,
     /// The container engine asked for.
     pub engine: Option<Spanned<String>>,
     /// At most one run of a group at a time.

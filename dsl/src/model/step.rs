@@ -56,6 +56,18 @@ impl Step {
         }
     }
 
+    /// Whether a later failure can undo it: it says how, or it is a deployment, which goes back to the release before.
+    #[must_use]
+    pub fn can_be_undone(&self) -> bool {
+        self.rollback.is_some() || matches!(self.kind, StepKind::Deploy(_) | StepKind::Promote(_))
+    }
+
+    /// Whether its undo is armed before it begins. A deployment's intent is written instead.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        self.rollback.is_some() && !matches!(self.kind, StepKind::Deploy(_) | StepKind::Promote(_))
+    }
+
     /// The job, if it is one.
     #[must_use]
     pub fn job(&self) -> Option<&Job> {

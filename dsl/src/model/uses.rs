@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Container, Driver, Pipeline, StageId, Step, StepId, StepKind, VersionScheme};
+use super::{Container, Pipeline, StageId, Step, StepId, StepKind, VersionScheme};
 use crate::expr::{Ref, Template};
 use crate::source::{Span, Spanned};
 
@@ -53,6 +53,7 @@ impl Step {
                 out.extend(build.labels.iter().map(|v| &v.value));
             }
             StepKind::Push(push) => out.extend(&push.tags),
+            StepKind::Deploy(deploy) => out.extend(deploy.digests.iter().map(|d| &d.value)),
             _ => {}
         }
         out
@@ -82,7 +83,10 @@ impl Step {
                     .targets
                     .get(&deploy.target.value)
                     .is_some_and(super::Target::fetches);
-                out.extend(deploy.images.iter().map(|i| image(i, pushed)));
+                let given =
+                    |i: &&Spanned<String>| deploy.digests.iter().all(|d| d.name.value != i.value);
+                let wanted = deploy.images.iter().filter(given);
+                out.extend(wanted.map(|i| image(i, pushed)));
             }
             _ => {}
         }
@@ -216,6 +220,10 @@ impl super::Target {
     /// Whether it fetches images from a registry, because they are not on this machine's engine.
     #[must_use]
     pub fn fetches(&self) -> bool {
-        self.ssh.is_some() || matches!(self.driver, Some(Driver::Kubernetes | Driver::Ecs))
+        self.ssh.is_some()
+            || self
+                .driver
+                .as_ref()
+                .is_some_and(super::Driver::reports_itself)
     }
 }

@@ -89,6 +89,20 @@ fn add_built_images(pipeline: &mut Pipeline) {
                 declared: false,
             });
     }
+    let given = pipeline.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Deploy(deploy) => Some(&deploy.digests),
+        _ => None,
+    });
+    // One whose digest is given is built elsewhere.
+    for digest in given.flatten() {
+        let image = Image {
+            name: digest.name.clone(),
+            build: crate::model::Build::default(),
+            declared: false,
+        };
+        let name = digest.name.value.clone();
+        pipeline.images.entry(name).or_insert(image);
+    }
 }
 
 fn take_artifacts(kind: &mut StepKind, edges: &[Wait]) {

@@ -169,8 +169,7 @@ pub static PUSH: NodeSchema = node(
     AS,
 ])
 .children(step_children![many(&TAG)])
-.example("push app to=ghcr {\n    tag \"sha-${git.sha}\"\n    tag latest\n}")
-.later();
+.example("push app to=ghcr {\n    tag \"sha-${git.sha}\"\n    tag latest\n}");
 
 /// `sign`
 pub static SIGN: NodeSchema = node(
@@ -228,6 +227,14 @@ pub static PROMOTE: NodeSchema = node(
 .example("promote to-production")
 .later();
 
+/// `digest` of a deployment
+pub static DIGEST: NodeSchema = node(
+    "digest",
+    "Digests of images that something else than a `build` of this run made: `sha256:…`, or `repository@sha256:…`.",
+)
+.open_props(field("image", Type::Template, "The digest of the image of this name."))
+.example("digest app=\"${pack.outputs.digest}\"");
+
 /// `deploy`
 pub static DEPLOY: NodeSchema = node(
     "deploy",
@@ -236,9 +243,8 @@ pub static DEPLOY: NodeSchema = node(
 )
 .rest(IMAGES)
 .props(&[field("to", Type::Ref(Kind::Target), "The target."), AS])
-.children(step_children![])
-.example("deploy app migrator to=staging")
-.later();
+.children(step_children![many(&DIGEST)])
+.example("deploy app migrator to=staging");
 
 /// `approve`
 pub static APPROVE: NodeSchema = node(
@@ -276,6 +282,11 @@ pub static LOGIN: NodeSchema = node(
         "helper",
         Type::Text,
         "A credential helper, such as `ecr-login`.",
+    ),
+    opt(
+        "realm",
+        Type::Text,
+        "The host of another domain that checks the password for the registry. No other one gets to know it.",
     ),
 ])
 .example("login user=ci password=GITHUB_TOKEN");

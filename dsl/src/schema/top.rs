@@ -49,12 +49,20 @@ pub static PIPELINE: NodeSchema = node(
     "The pipeline's name and what holds for all of it.",
 )
 .args(&[field("name", Type::Name, "The name.")])
-.props(&[opt(
-    "engine",
-    Type::Word(&["auto", "docker", "podman"]),
-    "The container engine; only pipelines with containers or images need one.",
-)
-.default("auto")])
+.props(&[
+    opt(
+        "engine",
+        Type::Word(&["auto", "docker", "podman"]),
+        "The container engine; only pipelines with containers or images need one.",
+    )
+    .default("auto"),
+    opt(
+        "ledger",
+        Type::Word(&["git", "files"]),
+        "Where it is kept what targets run: on git refs, for all machines, or in files of one machine.",
+    )
+    .default("git"),
+])
 .children(&[
     once(&CONCURRENCY),
     once(&SHELL),

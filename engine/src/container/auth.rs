@@ -27,6 +27,20 @@ pub(super) async fn login(
     env: &(dyn Fn(&str) -> Option<String> + Sync),
     patience: Duration,
 ) -> Result<Option<DockerCredentials>, String> {
+    known(reference.host, &reference.repository, kind, env, patience).await
+}
+
+/// The login for a repository of a registry, if there is one.
+///
+/// # Errors
+/// A helper that is named and does not do its work, as a sentence.
+pub(crate) async fn known(
+    host: &str,
+    repository: &str,
+    kind: Kind,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
+    patience: Duration,
+) -> Result<Option<DockerCredentials>, String> {
     for file in files(kind, env) {
         let Ok(text) = std::fs::read_to_string(&file) else {
             continue;
@@ -34,7 +48,7 @@ pub(super) async fn login(
         let shown = file.display();
         let config: Value =
             serde_json::from_str(&text).map_err(|e| format!("{shown} cannot be read: {e}"))?;
-        if let Some(found) = in_file(&config, reference, patience).await? {
+        if let Some(found) = in_file(&config, host, repository, patience).await? {
             return Ok(Some(found));
         }
     }
@@ -61,13 +75,18 @@ fn files(kind: Kind, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> Vec<PathB
     }
 }
 
+/// Under which name the login of a registry is kept.
+pub(crate) fn server(host: &str) -> &str {
+    if host == HUB { HUB_KEY } else { host }
+}
+
 async fn in_file(
     config: &Value,
-    reference: &Reference<'_>,
+    host: &str,
+    repository: &str,
     patience: Duration,
 ) -> Result<Option<DockerCredentials>, String> {
-    let host = reference.host;
-    let server = if host == HUB { HUB_KEY } else { host };
+    let server = server(host);
     let helpers = config.get("credHelpers");
     let own = helpers.and_then(|h| h.get(host).or_else(|| h.get(server)));
     let store = config.get("credsStore").filter(|s| *s != "");
@@ -76,13 +95,14 @@ async fn in_file(
     {
         return Ok(Some(found));
     }
-    Ok(written(config, reference, server))
+    Ok(written(config, host, repository))
 }
 
 /// A login that stands in the file itself; Podman has some for a part of a registry only.
-fn written(config: &Value, reference: &Reference<'_>, server: &str) -> Option<DockerCredentials> {
+fn written(config: &Value, host: &str, repository: &str) -> Option<DockerCredentials> {
+    let server = server(host);
     let auths = config.get("auths")?.as_object()?;
-    let full = format!("{}/{}", reference.host, reference.repository);
+    let full = format!("{host}/{repository}");
     let fits = |key: &str| {
         let bare = key
             .trim_start_matches("https://")
@@ -120,7 +140,10 @@ fn written(config: &Value, reference: &Reference<'_>, server: &str) -> Option<Do
 }
 
 /// Asks a credential helper, which is a program of its own.
-async fn ask(
+///
+/// # Errors
+/// When it does not do its work, as a sentence.
+pub(crate) async fn ask(
     helper: &str,
     server: &str,
     patience: Duration,
@@ -193,12 +216,7 @@ mod tests {
         }});
         let user = |image: &str| {
             let reference = Reference::of(image);
-            let server = if reference.host == super::HUB {
-                super::HUB_KEY
-            } else {
-                reference.host
-            };
-            let found = written(&config, &reference, server)?;
+            let found = written(&config, reference.host, &reference.repository)?;
             Some((found.username?, found.password?))
         };
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));

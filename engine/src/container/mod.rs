@@ -4,7 +4,7 @@
 //! Every call has its own time, so that an engine that hangs never holds a run. A container carries the mark of the
 //! process that made it, so that the next one can remove what a killed one left.
 
-mod auth;
+pub(crate) mod auth;
 mod choose;
 mod exec;
 mod image;

@@ -16,7 +16,6 @@ use super::ready::Readiness;
 use super::verdict;
 use crate::ledger::{
     BEAT, Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Way,
-    unique,
 };
 
 /// How long an undo may take.
@@ -56,8 +55,10 @@ pub struct Request {
     pub way: Way,
     /// Whether somebody asked for exactly this: a bad mark and a hold are then no obstacle.
     pub is_explicit: bool,
+    /// The deployment's name on the ledger.
+    pub name: String,
     /// The commands that undo it, where the file has some.
-    pub rollback: Vec<String>,
+    pub rollback: Vec<Call>,
     /// Why a failed deployment stays where it is, where the file says so.
     pub stays: Option<String>,
     /// Whether a target may still go back to a commit.
@@ -68,13 +69,17 @@ pub struct Request {
     pub journal: Journal,
 }
 
-/// Does it.
-pub async fn deploy(request: &Request, ledger: &Arc<Ledger>, hands: &mut Hands) -> Ending {
+/// Does it; gives how it ended, and what it went back to or would have.
+pub async fn deploy(
+    request: &Request,
+    ledger: &Arc<Ledger>,
+    hands: &mut Hands,
+) -> (Ending, Option<Bundle>) {
     let mut work = Work {
         request,
         ledger,
         hands,
-        name: unique(),
+        name: request.name.clone(),
         made: None,
         back: None,
         before: Observed::default(),
@@ -86,7 +91,7 @@ pub async fn deploy(request: &Request, ledger: &Arc<Ledger>, hands: &mut Hands) 
         let doing = machine.doing().clone();
         tracing::debug!(?doing, target = request.target, "deployment");
         let answer = match doing {
-            Do::End(ending) => return ending,
+            Do::End(ending) => return (ending, work.back.map(|(release, _)| release.bundle)),
             Do::Lock => work.lock().await,
             Do::LookBefore => {
                 let (answer, back) = work.look_before().await;
@@ -196,6 +201,11 @@ impl Work<'_> {
             && verdict::runs(&self.before, &request.bundle, made.driver.as_ref()).is_ok()
             && is_ready(made.ready.as_ref(), self.hands).await
         {
+            let line = format!(
+                "{} runs there already, and is ready",
+                request.bundle.title()
+            );
+            self.hands.say(&line).await;
             return Ok((Answer::Already, None));
         }
         let back = self.find_back(&history, &made).await?;
@@ -402,8 +412,9 @@ impl Work<'_> {
             if let Some((to, _)) = to {
                 vars.extend(super::own::variables(&to.bundle, "PIPE"));
             }
-            for text in &self.request.rollback {
-                let call = Call::shell(text)
+            for call in &self.request.rollback {
+                let call = call
+                    .clone()
                     .env("PIPE_TARGET", &self.request.target)
                     .envs(&vars)
                     .here();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,9 @@ use crate::run::environment::Environment;
 /// How much of an answer is kept.
 const MOST: usize = 4 << 20;
 
-/// Writes down that a one-shot service has run to its end.
-pub type Migrated = Arc<dyn Fn(&str) -> Result<(), Failure> + Send + Sync>;
+/// Writes down that a one-shot service of a bundle has run to its end.
+pub type Migrated =
+    Arc<dyn Fn(&str, &str) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
 
 /// What a driver works with.
 pub struct Hands {

@@ -142,6 +142,22 @@ impl Ssh {
         ("ssh".into(), all)
     }
 
+    /// Ends the connection that several commands shared.
+    pub fn close(&self, cwd: &Path) {
+        if self.control.as_ref().is_none_or(|c| !c.exists()) {
+            return;
+        }
+        let null = std::process::Stdio::null;
+        let mut call = std::process::Command::new("ssh");
+        call.args(self.options())
+            .args(["-O", "exit", "--", &self.address])
+            .current_dir(cwd)
+            .stdin(null())
+            .stdout(null())
+            .stderr(null());
+        let _ = call.status();
+    }
+
     /// What ssh's own failure means. The fingerprint of an unknown host is shown, so that a person can compare it.
     pub async fn explain(&self, complaint: &str, hands: &mut Hands) -> Failure {
         let host = self.host();

@@ -192,7 +192,8 @@ impl Maker<'_> {
             return None;
         };
         let target = self.plan.pipeline.targets.get(&deploy.target.value)?;
-        let lost = target.no_rollback || target.driver == Some(Driver::Run { undo: false });
+        let lost =
+            target.no_rollback.is_some() || target.driver.as_ref().is_some_and(Driver::lacks_undo);
         (!lost).then(|| {
             let label = format!("roll back {}", deploy.target.value);
             (label, Some("to the last healthy release".to_owned()))
@@ -348,8 +349,8 @@ impl Maker<'_> {
 }
 
 fn driven_by(target: &Target) -> Option<String> {
-    let driver = target.driver.map(|d| match d {
-        Driver::Run { .. } => "own commands",
+    let driver = target.driver.as_ref().map(|d| match d {
+        Driver::Run(_) => "own commands",
         other => other.word(),
     });
     let ssh = target.ssh.as_ref().map(|_| "over ssh");

@@ -144,6 +144,18 @@ impl History {
         self
     }
 
+    /// The name of the bundle that runs, or was to run last.
+    #[must_use]
+    pub fn running(&self) -> Option<String> {
+        Some(match self.current() {
+            Current::Nothing => return None,
+            Current::Healthy(release)
+            | Current::Failed { release, .. }
+            | Current::Locked { release, .. } => release.bundle.id(),
+            Current::Interrupted(left) => left.bundle.id(),
+        })
+    }
+
     /// What the target runs.
     #[must_use]
     pub fn current(&self) -> Current {
@@ -438,7 +450,7 @@ impl History {
                 let verb = match way {
                     Way::Deploy => "deploying".to_owned(),
                     Way::Promotion { rule } => format!("promoting ({rule})"),
-                    Way::Rollback => "going back to".to_owned(),
+                    Way::Rollback | Way::Undo { .. } => "going back to".to_owned(),
                 };
                 format!("{verb} {} ({})", bundle.title(), bundle.id())
             }

@@ -93,10 +93,15 @@ pub enum Way {
     },
     /// Somebody wants an earlier release back.
     Rollback,
+    /// A later step of the run failed, and what it did before is undone.
+    Undo {
+        /// The deployment that is undone.
+        deployment: String,
+    },
 }
 
 /// What moves as one: images by digest, and what they were made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bundle {
     /// The images by name.

@@ -13,6 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What is written is on the disk before it counts as written.
+const SYNCED: [(&str, &str); 3] = [
+    ("GIT_CONFIG_COUNT", "1"),
+    ("GIT_CONFIG_KEY_0", "core.fsync"),
+    ("GIT_CONFIG_VALUE_0", "committed,loose-object,reference"),
+];
+
 /// The file in each commit.
 const FILE: &str = "record.json";
 
@@ -196,11 +203,11 @@ impl Refs {
         let bytes = Some(document.text.as_bytes().to_vec());
         let blob = self
             .git
-            .answer(&["hash-object", "-w", "--stdin"], &[], bytes)?;
+            .answer(&["hash-object", "-w", "--stdin"], &SYNCED, bytes)?;
         let tree = format!("100644 blob {}\t{FILE}\n", word(blob));
         let tree = self
             .git
-            .answer(&["mktree"], &[], Some(tree.into_bytes()))
+            .answer(&["mktree"], &SYNCED, Some(tree.into_bytes()))
             .map(word)?;
         let author: String = document
             .by
@@ -211,12 +218,13 @@ impl Refs {
             "" => "pipe",
             some => some,
         };
-        let env = [
+        let mut env = SYNCED.to_vec();
+        env.extend([
             ("GIT_AUTHOR_NAME", author),
             ("GIT_AUTHOR_EMAIL", "pipe@localhost"),
             ("GIT_COMMITTER_NAME", author),
             ("GIT_COMMITTER_EMAIL", "pipe@localhost"),
-        ];
+        ]);
         let mut args = vec!["commit-tree", "--no-gpg-sign"];
         if let (true, Some(old)) = (document.chained, old) {
             args.extend(["-p", old]);
@@ -239,7 +247,7 @@ impl Refs {
         };
         let mut tries = 0;
         loop {
-            let Err(error) = self.git.output(&args) else {
+            let Err(error) = self.git.answer(&args, &SYNCED, None) else {
                 return Ok(());
             };
             if self.tip(name)?.as_deref() != old {

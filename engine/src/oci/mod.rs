@@ -4,13 +4,19 @@
 //! hashed before it is believed.
 
 pub mod archive;
+pub mod client;
+pub mod copy;
 pub mod descriptor;
 pub mod digest;
 pub mod layout;
 pub mod manifest;
 pub mod media;
+pub mod place;
 
+pub use client::Client;
+pub use copy::copy;
 pub use descriptor::Descriptor;
 pub use digest::{Digest, Hasher};
 pub use layout::Layout;
 pub use manifest::Manifest;
+pub use place::Place;

@@ -1,6 +1,7 @@
 //! A pipeline and what a run is about, in; the graph of exactly this run, out. Pure: the same in gives the same out,
 //! so that it can be printed, drawn, compared and tested. Starts nothing, reads nothing.
 
+mod accept;
 mod build;
 mod conditions;
 mod env;
@@ -15,10 +16,12 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Leg, Made, Pipeline, Step, StepId, StepKind};
+use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
 use dsl::source::Span;
+use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use accept::{NotAccepted, refused};
 pub use env::{Env, Iter, Variable};
 pub use request::{Request, RequestError};
 pub use select::{LeftOut, Part};
@@ -214,6 +217,44 @@ impl Plan {
             .collect()
     }
 
+    /// Whether people have to approve before a step begins, in this run.
+    #[must_use]
+    pub fn is_approved(&self, id: StepId) -> bool {
+        let mut seen = vec![false; self.graph.node_count()];
+        let own = self.steps().filter(|(_, s)| s.id == id).map(|(v, _)| v);
+        let mut open: Vec<VertexId> = own.collect();
+        while let Some(vertex) = open.pop() {
+            if std::mem::replace(&mut seen[vertex.index()], true) {
+                continue;
+            }
+            let gate = self.step(vertex).map(|s| &self.definition(s).kind);
+            if matches!(gate, Some(StepKind::Approve(_))) {
+                return true;
+            }
+            open.extend(self.graph.neighbors_directed(vertex, Direction::Incoming));
+        }
+        false
+    }
+
+    /// The registries that the steps of this run speak to.
+    #[must_use]
+    pub fn registries(&self) -> Vec<&Registry> {
+        let all = &self.pipeline.registries;
+        let mut found: Vec<&Registry> = Vec::new();
+        for (_, step) in self.steps() {
+            let names: Vec<&str> = match &self.definition(step).kind {
+                StepKind::Push(push) => vec![&push.registry.value],
+                _ => Vec::new(),
+            };
+            for registry in names.iter().filter_map(|n| all.get(*n)) {
+                if !found.iter().any(|f| f.name.value == registry.name.value) {
+                    found.push(registry);
+                }
+            }
+        }
+        found
+    }
+
     /// Whether a job needs a container engine. A build needs one only when it has to run.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
@@ -231,6 +272,13 @@ impl Plan {
             .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
+    /// Whether this version can drive a target.
+    fn can_drive(&self, target: &str) -> bool {
+        let target = self.pipeline.targets.get(target);
+        let driver = target.and_then(|t| t.driver.as_ref());
+        matches!(driver, Some(Driver::Run(_)))
+    }
+
     /// Steps that this version cannot run, with what they are.
     #[must_use]
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
@@ -240,6 +288,8 @@ impl Plan {
                 StepKind::Build(build) => {
                     (!build.attest.is_empty()).then_some(("build with attest", definition.span))
                 }
+                StepKind::Push(_) => None,
+                StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
-use super::outcome::{Failure, Outcome, RunOutcome, UndoOutcome};
+use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
+use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, State, StepResult};
@@ -76,6 +77,10 @@ pub struct Options {
     pub late: Option<Arc<Late>>,
     /// Where images are kept that the run builds.
     pub images: Layout,
+    /// The hash of the pipeline's texts.
+    pub definition: String,
+    /// How registries are reached.
+    pub registries: Registries,
 }
 
 impl Options {
@@ -104,6 +109,8 @@ impl Options {
             cancel: CancellationToken::new(),
             engine: None,
             late: None,
+            definition: String::new(),
+            registries: Registries::default(),
         }
     }
 
@@ -195,6 +202,8 @@ struct Dispatch<'a> {
     began: Instant,
     finished: bool,
     failed: bool,
+    refused: bool,
+    waits: bool,
     undone: bool,
     undo_lost: bool,
     cancelled_by: Option<i32>,
@@ -246,6 +255,8 @@ impl<'a> Dispatch<'a> {
             began: Instant::now(),
             finished: false,
             failed: false,
+            refused: false,
+            waits: false,
             undone: false,
             undo_lost: false,
             cancelled_by: None,
@@ -334,6 +345,8 @@ impl<'a> Dispatch<'a> {
             Some(signal) => RunOutcome::Cancelled { signal },
             None if self.undone && self.failed => RunOutcome::RolledBack,
             None if self.failed => RunOutcome::Failed,
+            None if self.refused => RunOutcome::Refused,
+            None if self.waits => RunOutcome::Waiting,
             None => RunOutcome::Passed,
         }
     }
@@ -401,6 +414,12 @@ impl<'a> Dispatch<'a> {
                 });
             }
             News::Warning { text } => self.warn(&text),
+            News::Tell { event } => self.emit(&event),
+            News::Intent { event, written } => {
+                let done = self.write_down(&event);
+                // Whoever asked may be gone; then nothing is begun.
+                let _ = written.send(done.map_err(|e| e.to_string()));
+            }
             News::Done { vertex, done } => self.done(vertex, done),
             News::Undone { vertex, done } => self.undone(vertex, done),
         }
@@ -549,13 +568,13 @@ impl<'a> Dispatch<'a> {
             State::Passed { cached: true } => Outcome::Cached,
             State::Passed { .. } => Outcome::Passed,
             State::SoftFailed => Outcome::SoftFailed { failure },
+            State::Failed if failure.means == Some(Means::Waiting) => Outcome::Waiting { failure },
             State::Failed => Outcome::Failed { failure },
             State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
                 self.roots.of(self.plan, &self.core, v)
             }),
             _ => Outcome::Cancelled,
         };
-        self.failed |= matches!(outcome, Outcome::Failed { .. });
         let (elapsed, attempts, key, in_run, outputs) = match begun {
             Some(b) => (
                 millis(b.at.elapsed()),
@@ -566,6 +585,7 @@ impl<'a> Dispatch<'a> {
             ),
             None => (0, 0, None, None, BTreeMap::new()),
         };
+        self.count(&outcome);
         let step = self.name(vertex as usize);
         if let Some(cache) = &self.options.cache {
             if outcome == Outcome::Passed && !self.made.contains_key(&vertex) && in_run.is_none() {
@@ -587,6 +607,23 @@ impl<'a> Dispatch<'a> {
         // What can be undone is known to have ended before anything builds on it.
         if definition.rollback.is_some() {
             self.sync();
+        }
+    }
+
+    /// What an outcome means for the whole run.
+    fn count(&mut self, outcome: &Outcome) {
+        let means = outcome.failure().and_then(|f| f.means);
+        // A target that needs somebody needs them whatever the step may do.
+        self.undo_lost |= means == Some(Means::NeedsAttention);
+        match (outcome, means) {
+            (Outcome::Waiting { .. }, _) => self.waits = true,
+            (Outcome::Failed { .. }, Some(Means::Refused)) => self.refused = true,
+            (Outcome::Failed { .. }, Some(Means::RolledBack)) => {
+                self.failed = true;
+                self.undone = true;
+            }
+            (Outcome::Failed { .. }, _) => self.failed = true,
+            _ => {}
         }
     }
 
@@ -636,6 +673,7 @@ impl<'a> Dispatch<'a> {
             command: failure.command.map(mask),
             help: failure.help.map(mask),
             exit: failure.exit,
+            means: failure.means,
         }
     }
 

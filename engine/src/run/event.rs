@@ -51,6 +51,30 @@ pub enum Event {
         /// The step.
         step: StepName,
     },
+    /// A target is about to be touched: written down before, so that nobody has to guess afterwards.
+    Intent {
+        /// The step.
+        step: StepName,
+        /// The target.
+        target: String,
+        /// The deployment's name on the ledger.
+        deployment: String,
+    },
+    /// A deployment is over.
+    Deployed {
+        /// The step.
+        step: StepName,
+        /// The target.
+        target: String,
+        /// The bundle's name.
+        bundle: String,
+        /// What a person calls it.
+        title: String,
+        /// The images, by digest.
+        images: BTreeMap<String, String>,
+        /// How it ended: `healthy`, `unchanged`, `not begun`, `failed`, `rolled back`, `partly rolled back`, `unknown`.
+        ending: String,
+    },
     /// A step begins.
     StepStarted {
         /// The step.

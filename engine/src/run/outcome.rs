@@ -20,6 +20,11 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
+    /// People have to agree first.
+    Waiting {
+        /// Who, and how.
+        failure: Failure,
+    },
     /// It was running when the run was cancelled.
     Cancelled,
     /// It never began.
@@ -40,6 +45,7 @@ impl Outcome {
             Outcome::Cached => "cached",
             Outcome::SoftFailed { .. } => "soft-failed",
             Outcome::Failed { .. } => "failed",
+            Outcome::Waiting { .. } => "waiting",
             Outcome::Cancelled => "cancelled",
             Outcome::Skipped { .. } => "skipped",
         }
@@ -49,7 +55,9 @@ impl Outcome {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Outcome::Failed { failure } | Outcome::SoftFailed { failure } => Some(failure),
+            Outcome::Failed { failure }
+            | Outcome::SoftFailed { failure }
+            | Outcome::Waiting { failure } => Some(failure),
             _ => None,
         }
     }
@@ -69,6 +77,23 @@ pub struct Failure {
     /// The exit code of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
+    /// What it means for the run, where that is more than a step that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<Means>,
+}
+
+/// What a failure means for the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// What the step did is undone already.
+    RolledBack,
+    /// A person must look.
+    NeedsAttention,
+    /// A policy, a lock or a state forbids it, and nothing was changed.
+    Refused,
+    /// People have to agree first.
+    Waiting,
 }
 
 impl Failure {
@@ -79,7 +104,15 @@ impl Failure {
             command: None,
             help: None,
             exit: None,
+            means: None,
         }
+    }
+
+    /// Says what it means for the run.
+    #[must_use]
+    pub fn means(mut self, means: Means) -> Self {
+        self.means = Some(means);
+        self
     }
 
     /// Adds the remedy.
@@ -117,6 +150,10 @@ pub enum RunOutcome {
     RolledBack,
     /// An undo failed or could not begin: a person must look.
     NeedsAttention,
+    /// Nothing failed, and people have to agree before it goes on.
+    Waiting,
+    /// Something was forbidden, and nothing else failed.
+    Refused,
     /// A signal ended it.
     Cancelled {
         /// The signal's number.
@@ -133,6 +170,8 @@ impl RunOutcome {
             RunOutcome::Failed => exit::FAILED,
             RunOutcome::RolledBack => exit::ROLLED_BACK,
             RunOutcome::NeedsAttention => exit::NEEDS_ATTENTION,
+            RunOutcome::Waiting => exit::WAITING,
+            RunOutcome::Refused => exit::REFUSED,
             RunOutcome::Cancelled { signal } => exit::SIGNAL + signal,
         }
     }
@@ -145,6 +184,8 @@ impl RunOutcome {
             RunOutcome::Failed => "failed",
             RunOutcome::RolledBack => "rolled back",
             RunOutcome::NeedsAttention => "needs attention",
+            RunOutcome::Waiting => "waiting",
+            RunOutcome::Refused => "refused",
             RunOutcome::Cancelled { .. } => "cancelled",
         }
     }

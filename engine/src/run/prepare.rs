@@ -14,11 +14,14 @@ use secrecy::ExposeSecret;
 use super::build::{self, Build, local_name};
 use super::caching;
 use super::contained::{self, Contained};
+use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
 use super::outcome::{Failure, Outcome};
+use super::push::Push;
 use super::recipe::{self, Recipe, Take};
+use super::registries;
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
@@ -27,6 +30,7 @@ use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
 use crate::container::Built;
+use crate::oci::place::check_tag;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
 
 /// The plan as the schedule core sees it.
@@ -101,7 +105,7 @@ fn vertex(
         memory: resources.memory,
         locks: held.collect(),
         allow_failure: step.allow_failure,
-        undo: step.rollback.is_some(),
+        undo: step.can_be_undone(),
     }
 }
 
@@ -153,6 +157,27 @@ pub(super) fn work(
             let build = build_of(plan, planned, build, options, facts)?;
             Ok(Work {
                 task: Task::Build(Box::new(build)),
+                ..work
+            })
+        }
+        StepKind::Deploy(deploy) => {
+            let about = deliver::About {
+                plan,
+                planned,
+                options,
+                run_id,
+                facts,
+            };
+            let delivery = deliver::of_deploy(about, deploy)?;
+            Ok(Work {
+                task: Task::Deliver(Box::new(delivery)),
+                ..work
+            })
+        }
+        StepKind::Push(push) => {
+            let push = push_of(plan, planned, push, options, facts)?;
+            Ok(Work {
+                task: Task::Push(Box::new(push)),
                 ..work
             })
         }
@@ -215,7 +240,7 @@ fn build_of(
         field.as_ref().map_or(usual.to_owned(), |f| f.value.clone())
     };
     let texts = |list: &[Spanned<String>]| list.iter().map(|t| t.value.clone()).collect();
-    let fill = filler(plan, planned, facts);
+    let fill = |template: &Template| filled(plan, planned, template, facts);
     let values = |list: &[dsl::model::EnvVar]| {
         list.iter()
             .map(|var| Ok((var.name.value.clone(), fill(&var.value.value)?)))
@@ -248,22 +273,65 @@ fn build_of(
     })
 }
 
-/// Puts values into a text of a step.
-fn filler<'f>(
-    plan: &'f Plan,
-    planned: &'f plan::PlannedStep,
-    facts: &'f dyn RunFacts,
-) -> impl Fn(&Template) -> Result<String, Failure> + 'f {
-    let (pipeline, request) = (&plan.pipeline, &plan.request);
-    move |template| {
-        let env: Vec<plan::Variable> = planned.env.iter().cloned().collect();
-        let filled = plan::fill(template, pipeline, request, &planned.leg, &env, facts);
-        let filled = filled.map_err(|missing| no_value(&missing[0]))?;
-        let text = filled.to_string();
-        filled
-            .known()
-            .ok_or_else(|| Failure::new(format!("`{text}` has no value yet")))
+/// What is pushed, and where.
+fn push_of(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    push: &dsl::model::Push,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Push, Failure> {
+    let pipeline = &plan.pipeline;
+    let registry = pipeline.registries.get(&push.registry.value);
+    let registry = registry.ok_or_else(|| Failure::new("there is no such registry"))?;
+    if let Some(why) = plan::refused(registry, &plan.request.context) {
+        return Err(Failure::new(why));
     }
+    let fill = |template: &Template| filled(plan, planned, template, facts);
+    let prefix = fill(&registry.prefix.value)?;
+    let registries = &options.registries;
+    let to = registries.reach(registry, &prefix, &options.root, &options.secrets);
+    let images = push.images.iter().map(|image| {
+        let name = &image.value;
+        let digest = facts.image(name, true);
+        let digest = digest.unwrap_or_else(|| Err("nobody knows its digest".to_owned()));
+        let digest = digest.map_err(|why| Failure::new(format!("{name} is not here: {why}")))?;
+        let digest = digest
+            .parse()
+            .map_err(|e| Failure::new(format!("{name} is `{digest}`: {e}")))?;
+        let repository = registries::repository(pipeline, name);
+        Ok((name.clone(), repository.to_owned(), digest))
+    });
+    let tags = push.tags.iter().map(|tag| {
+        let tag = fill(&tag.value)?;
+        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
+        Ok(tag)
+    });
+    let images = images.collect::<Result<_, Failure>>()?;
+    let from = options.images.clone();
+    Ok(Push {
+        images,
+        to: to.map_err(Failure::new)?,
+        tags: tags.collect::<Result<_, Failure>>()?,
+        from,
+    })
+}
+
+/// A text with every value put in.
+fn filled(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    template: &Template,
+    facts: &dyn RunFacts,
+) -> Result<String, Failure> {
+    let env: Vec<plan::Variable> = planned.env.iter().cloned().collect();
+    let (pipeline, request) = (&plan.pipeline, &plan.request);
+    let filled = plan::fill(template, pipeline, request, &planned.leg, &env, facts);
+    let filled = filled.map_err(|missing| no_value(&missing[0]))?;
+    let text = filled.to_string();
+    filled
+        .known()
+        .ok_or_else(|| Failure::new(format!("`{text}` has no value yet")))
 }
 
 /// Where the job runs, if not on this machine itself.
@@ -274,7 +342,7 @@ fn contained_of(
     options: &Options,
     facts: &dyn RunFacts,
 ) -> Result<Option<Contained>, Failure> {
-    let fill = filler(plan, planned, facts);
+    let fill = |template: &Template| filled(plan, planned, template, facts);
     let built = |name: &str| {
         let digest = match facts.image(name, true) {
             Some(Ok(digest)) => digest,
@@ -499,8 +567,19 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
     }
 }
 
-/// The same step's undo.
-pub(super) fn undo(plan: &Plan, vertex: u32, work: Work) -> Work {
+/// The same step's undo; `deployment` is what it deployed, if it did.
+pub(super) fn undo(plan: &Plan, vertex: u32, work: Work, deployment: Option<&str>) -> Work {
+    if let Task::Deliver(delivery) = work.task {
+        // One that changed nothing has nothing to go back from.
+        let task = deployment.map_or(Task::Commands(Vec::new()), |deployment| {
+            Task::Deliver(Box::new(delivery.before(deployment)))
+        });
+        return Work {
+            task,
+            always: Vec::new(),
+            ..work
+        };
+    }
     let planned = plan
         .step(VertexId::new(vertex as usize))
         .expect("only steps are undone");

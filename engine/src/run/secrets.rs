@@ -42,13 +42,30 @@ pub fn resolve(
     root: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secrets, Vec<NoSecret>> {
-    let steps = plan.steps().map(|(_, step)| plan.definition(step));
-    let names = steps.flat_map(|step| match &step.kind {
+    let steps = || plan.steps().map(|(_, step)| plan.definition(step));
+    let names = steps().flat_map(|step| match &step.kind {
         StepKind::Job(job) => job.secrets.as_slice(),
         StepKind::Build(build) => build.secrets.as_slice(),
         _ => &[],
     });
-    named(&plan.pipeline, names.map(|n| n.value.as_str()), root, env)
+    let names = names.map(|n| n.value.as_str());
+    let targets = &plan.pipeline.targets;
+    let keys = steps().filter_map(|step| {
+        let target = match &step.kind {
+            StepKind::Deploy(deploy) => &deploy.target.value,
+            StepKind::Promote(promote) => {
+                &plan.pipeline.promotions.get(&promote.rule.value)?.to.value
+            }
+            _ => return None,
+        };
+        let key = targets.get(target)?.ssh.as_ref()?.key.as_ref()?;
+        Some(key.value.as_str())
+    });
+    let registries = plan.registries().into_iter();
+    let logins = registries.filter_map(|r| r.login.as_ref()?.password.as_ref());
+    let passwords = logins.map(|p| p.value.as_str());
+    let names = names.chain(keys).chain(passwords);
+    named(&plan.pipeline, names, root, env)
 }
 
 /// Reads secrets by their names.

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Build};
 use super::capture::Capture;
+use super::deliver::{self, Delivery};
 use super::outcome::Failure;
+use super::push::{self, Push};
 use super::recipe::Recipe;
 use super::work::{self, News, NotDone, Site, Work};
 use crate::cache::Action;
@@ -27,6 +29,10 @@ pub(super) enum Task {
     Commands(Vec<Command>),
     /// An image from a Dockerfile.
     Build(Box<Build>),
+    /// Something onto a target.
+    Deliver(Box<Delivery>),
+    /// Images into a registry.
+    Push(Box<Push>),
 }
 
 /// What a step puts out, by name.
@@ -46,7 +52,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) => None,
+            Self::Build(_) | Self::Deliver(_) | Self::Push(_) => None,
         }
     }
 
@@ -58,6 +64,8 @@ impl Task {
         match self {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
+            Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
+            Self::Push(push) => push::run(push, a_try).await,
         }
     }
 }

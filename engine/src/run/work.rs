@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dsl::model::{Command, Retry, Shell};
 use dsl::units::show_duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use super::capture::Capture;
 use super::contained::Contained;
 use super::directories::Directory;
 use super::environment::Environment;
+use super::event::Event;
 use super::outcome::Failure;
 use super::place::{self, Place};
 use super::recipe::Recipe;
@@ -110,6 +111,15 @@ pub(super) enum News {
     },
     Warning {
         text: String,
+    },
+    /// A target is about to be touched: heard of again when that is on the disk.
+    Intent {
+        event: Event,
+        written: oneshot::Sender<Result<(), String>>,
+    },
+    /// Something else that everybody is to know.
+    Tell {
+        event: Event,
     },
     Done {
         vertex: u32,
@@ -247,19 +257,20 @@ pub(super) async fn undo(work: &Work, site: &Site) -> Done {
     let mut place = Place::of(site, setup.as_ref());
     let never = CancellationToken::new();
     let deadline = Instant::now() + work.timeout.unwrap_or(CLEAN_UP);
-    let list = work.task.commands().unwrap_or_default();
-    let result = commands(
-        work,
-        list,
-        site,
-        &mut place,
-        &mut capture,
-        &never,
-        Some(deadline),
-        1,
-        None,
-    )
-    .await;
+    let deadline = Some(deadline);
+    let result = if let Some(list) = work.task.commands() {
+        let (place, capture) = (&mut place, &mut capture);
+        commands(work, list, site, place, capture, &never, deadline, 1, None).await
+    } else {
+        let mut a_try = Try {
+            work,
+            site,
+            capture: &mut capture,
+            cancel: &never,
+            deadline,
+        };
+        work.task.run(&mut a_try).await.map(|_| ())
+    };
     place.end(site).await;
     if let Some(text) = capture.finish() {
         let _ = site.news.send(News::Warning { text }).await;

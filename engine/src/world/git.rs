@@ -55,9 +55,6 @@ const SETTINGS: &[&str] = &[
     // A directory of the repository that looks like a bare repository brings no configuration.
     "-c",
     "safe.bareRepository=explicit",
-    // What is written with it is on the disk before it counts as written.
-    "-c",
-    "core.fsync=committed,loose-object,reference",
 ];
 
 /// The `git` program, asked about one directory.

@@ -195,5 +195,5 @@ fn fault(error: &object_store::Error) -> Fault {
 }
 
 fn first_line(text: &str) -> String {
-    http::shown(text.lines().next().unwrap_or_default())
+    crate::web::shown(text.lines().next().unwrap_or_default())
 }

@@ -15,6 +15,7 @@ use crate::files::Glance;
 use crate::plan::{RunFacts, VertexId};
 use crate::record::Journal;
 use crate::run::caching::{self, AtOnce, Look};
+use crate::run::deliver::DEPLOYMENT;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::recipe::Recipe;
@@ -112,19 +113,11 @@ impl Dispatch<'_> {
     /// What can be undone is written down before it begins; what cannot be written down does not begin.
     fn arm(&mut self, vertex: u32, step: &StepName) -> Result<(), Failure> {
         let planned = self.plan.step(VertexId::new(vertex as usize));
-        if planned.is_none_or(|s| self.plan.definition(s).rollback.is_none()) {
+        if planned.is_none_or(|s| !self.plan.definition(s).is_armed()) {
             return Ok(());
         }
-        // What happened before is no part of this: it is recorded, or told not to be.
-        self.record(Journal::flush);
         let event = Event::Armed { step: step.clone() };
-        let at = self.now();
-        let written = match &mut self.journal {
-            Some(journal) => journal.append(at, &event).and_then(|()| journal.sync()),
-            None => Err(std::io::Error::other("the run has no journal")),
-        };
-        self.subscribers.iter_mut().for_each(|s| s.event(&event));
-        written.map_err(|e| {
+        self.write_down(&event).map_err(|e| {
             Failure::new(format!(
                 "not begun, because its rollback could not be recorded: {e}"
             ))
@@ -132,13 +125,28 @@ impl Dispatch<'_> {
         })
     }
 
+    /// Tells an event, and waits until it is on the disk.
+    pub(super) fn write_down(&mut self, event: &Event) -> std::io::Result<()> {
+        // What happened before is no part of this: it is recorded, or told not to be.
+        self.record(Journal::flush);
+        let at = self.now();
+        let written = match &mut self.journal {
+            Some(journal) => journal.append(at, event).and_then(|()| journal.sync()),
+            None => Err(std::io::Error::other("the run has no journal")),
+        };
+        self.subscribers.iter_mut().for_each(|s| s.event(event));
+        written
+    }
+
     pub(super) fn undo(&mut self, vertex: u32) {
         let step = self.name(vertex as usize);
         self.undo_began.insert(vertex, Instant::now());
         self.emit(&Event::UndoStarted { step });
-        let work = self
-            .work(vertex, None)
-            .map(|work| prepare::undo(self.plan, vertex, work));
+        let work = self.work(vertex, None).map(|work| {
+            let outputs = self.outputs.get(&vertex);
+            let deployment = outputs.and_then(|o| o.get(DEPLOYMENT));
+            prepare::undo(self.plan, vertex, work, deployment.map(String::as_str))
+        });
         let site = self.site(vertex, CancellationToken::new());
         self.spawn(async move {
             let done = match work {

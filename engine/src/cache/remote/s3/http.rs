@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Once;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,10 +14,11 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
     HttpResponse, HttpResponseBody, HttpService,
 };
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
+
+use crate::web::{self, deepest, standstill};
 
 /// A request on which nothing moves for so long has failed.
 pub(super) const STALL: Duration = Duration::from_secs(10);
@@ -83,21 +83,7 @@ pub(super) struct Careful(Client);
 impl Careful {
     /// For a server, which may be this machine.
     pub(super) fn new(here: bool) -> Result<Self, String> {
-        static CRYPTOGRAPHY: Once = Once::new();
-        CRYPTOGRAPHY.call_once(|| {
-            // Somebody else in this process may have chosen before.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let mut builder = Client::builder()
-            .user_agent(concat!("pipe/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            // A signed request is for one server.
-            .redirect(Policy::none());
-        if here {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|e| deepest(&e))?;
-        Ok(Self(client))
+        Ok(Self(web::client(here, CONNECT)?))
     }
 
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, Trouble> {
@@ -114,7 +100,7 @@ impl Careful {
         }
         let answer = tokio::select! {
             answer = self.0.execute(request) => answer.map_err(|e| broken(&e))?,
-            () = standstill(&mut motion) => return Err(Trouble::Silent),
+            () = standstill(&mut motion, STALL) => return Err(Trouble::Silent),
         };
         let (parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
         if parts.status.is_success() && is_get {
@@ -149,21 +135,6 @@ impl HttpService for Careful {
         Self: 'f,
     {
         Box::pin(async move { self.execute(request).await.map_err(Trouble::into_error) })
-    }
-}
-
-/// Ends when nothing has moved for too long.
-async fn standstill(motion: &mut watch::Receiver<Instant>) {
-    loop {
-        let until = *motion.borrow_and_update() + STALL;
-        tokio::select! {
-            () = sleep_until(until) => {
-                if *motion.borrow() + STALL <= Instant::now() {
-                    return;
-                }
-            }
-            Ok(()) = motion.changed() => {}
-        }
     }
 }
 
@@ -245,15 +216,6 @@ fn broken(error: &reqwest::Error) -> Trouble {
     }
 }
 
-/// The cause that has no other cause: the others say that there was one.
-fn deepest(error: &(dyn Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    shown(&error.to_string())
-}
-
 /// `403 Forbidden (AccessDenied)`
 fn words(status: http::StatusCode, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
@@ -267,12 +229,6 @@ fn words(status: http::StatusCode, body: &[u8]) -> String {
     }
 }
 
-/// What somebody else wrote, as far as it can do no harm on a terminal.
-pub(super) fn shown(text: &str) -> String {
-    let plain = text.chars().filter(|c| !c.is_control());
-    plain.take(200).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,26 +240,5 @@ mod tests {
         assert_eq!(words(xml), "403 Forbidden (AccessDenied)");
         assert_eq!(words("<Code>\u{1b}[31m</Code>"), "403 Forbidden");
         assert_eq!(words("no"), "403 Forbidden");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_moves_now_and_then_does_not_stand_still() {
-        let (moved, mut motion) = watch::channel(Instant::now());
-        let began = Instant::now();
-        let moving = async {
-            for _ in 0..5 {
-                tokio::time::sleep(STALL - Duration::from_secs(1)).await;
-                moved.send_replace(Instant::now());
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = moving => {}
-            () = standstill(&mut motion) => {}
-        }
-        assert_eq!(
-            began.elapsed(),
-            (STALL - Duration::from_secs(1)) * 5 + STALL
-        );
     }
 }

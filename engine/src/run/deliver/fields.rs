@@ -1,0 +1,319 @@
+//! A target's fields, with the values of one bundle put in: those of the run, or those that were recorded with the bundle
+//! where it is an earlier one. Starts nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dsl::expr::{Expr, Lookup, Part, Ref, Template};
+use dsl::model::{Ask, Deploy, Driver as Means, Leg, Pipeline, Ready, Target};
+use dsl::source::{Span, Spanned};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::super::outcome::Failure;
+use super::{About, image_at};
+use crate::deploy::{self, Asked, Driver, Made, Make, Own, Readiness, Ssh};
+use crate::ledger::Bundle;
+use crate::plan::{self, Request, RunFacts, Variable};
+
+/// A target and what its fields are filled with.
+pub(in crate::run) struct Fields {
+    pipeline: Arc<Pipeline>,
+    request: Request,
+    leg: Leg,
+    env: Vec<Variable>,
+    run_id: u64,
+    target: Target,
+    key: Option<SecretString>,
+    root: PathBuf,
+}
+
+/// What is known of a run where a target's fields are filled.
+struct Known<'a> {
+    bundle: &'a Bundle,
+    run_id: u64,
+}
+
+impl RunFacts for Known<'_> {
+    fn run_id(&self) -> Option<String> {
+        Some(self.run_id.to_string())
+    }
+
+    fn output(&self, _: Span, _: &str) -> Option<Result<String, String>> {
+        Some(Err("a target's fields know no outputs".to_owned()))
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        let image = self.bundle.images.get(name);
+        Some(match image {
+            Some(image) if digest => Ok(image.digest.clone()),
+            Some(image) => Ok(image.reference()),
+            None => Err("the deployment does not bring it".to_owned()),
+        })
+    }
+}
+
+impl Fields {
+    pub(in crate::run) fn of(about: About<'_>, target: &Target) -> Self {
+        let key = target.ssh.as_ref().and_then(|s| s.key.as_ref());
+        Self {
+            pipeline: Arc::clone(&about.plan.pipeline),
+            request: about.plan.request.clone(),
+            leg: about.planned.leg.clone(),
+            env: about.planned.env.iter().cloned().collect(),
+            run_id: about.run_id,
+            key: key.and_then(|k| about.options.secrets.get(&k.value).cloned()),
+            root: about.options.root.clone(),
+            target: target.clone(),
+        }
+    }
+
+    /// Makes the target for a bundle.
+    pub(in crate::run) fn make(fields: &Arc<Self>) -> Make {
+        let fields = Arc::clone(fields);
+        Arc::new(move |bundle, recorded| fields.made(bundle, recorded))
+    }
+
+    fn made(
+        &self,
+        bundle: &Bundle,
+        recorded: Option<&BTreeMap<String, String>>,
+    ) -> Result<Made, deploy::Failure> {
+        let fill = |template: &Template| self.text(template, bundle, recorded);
+        let ready = self.target.ready.as_ref();
+        let ready = ready.map(|r| readiness(r, &fill)).transpose()?;
+        let mut values = BTreeMap::new();
+        for template in self.target.templates() {
+            for expr in template.value.exprs() {
+                let bare = bare(expr);
+                let name = bare.to_string();
+                if let Ok(value) = fill(&bare) {
+                    values.insert(name, value);
+                }
+            }
+        }
+        Ok(Made {
+            driver: self.driver(&fill)?,
+            ready,
+            values,
+        })
+    }
+
+    fn driver(
+        &self,
+        fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
+    ) -> Result<Box<dyn Driver>, deploy::Failure> {
+        let name = &self.target.name.value;
+        let mut env = Vec::new();
+        for var in &self.target.env {
+            env.push((var.name.value.clone(), fill(&var.value.value)?));
+        }
+        let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| t.value.clone());
+        match &self.target.driver {
+            Some(Means::Run(own)) => Ok(Box::new(Own {
+                target: name.clone(),
+                apply: text(&own.apply),
+                observe: text(&own.observe),
+                undo: text(&own.undo),
+                env,
+            })),
+            Some(other) => Err(deploy::Failure::new(format!(
+                "this version of pipe does not drive `{}`",
+                other.word()
+            ))),
+            None => Err(deploy::Failure::new(format!("{name} has no driver"))),
+        }
+    }
+
+    fn text(
+        &self,
+        template: &Template,
+        bundle: &Bundle,
+        recorded: Option<&BTreeMap<String, String>>,
+    ) -> Result<String, deploy::Failure> {
+        let git_sha = |field: &str| match (field, bundle.commit.as_str()) {
+            (_, "") => None,
+            ("sha", sha) => Some(sha.to_owned()),
+            ("short-sha", sha) => Some(sha.chars().take(7).collect()),
+            _ => None,
+        };
+        let own = |expr: &Expr| match &expr.target {
+            Ref::Image { .. } => None,
+            Ref::Git(field) if git_sha(field).is_some() => git_sha(field),
+            Ref::Version(_) if bundle.version.is_some() => bundle.version.clone(),
+            _ => recorded.and_then(|r| r.get(&bare(expr).to_string()).cloned()),
+        };
+        let missing = |name: &str, why: &str| {
+            deploy::Failure::new(format!(
+                "`${{{name}}}` in the target {} has no value: {why}",
+                self.target.name.value
+            ))
+        };
+        let first = template
+            .fill(&|expr| own(expr).map_or(Lookup::Later, Lookup::Value))
+            .map_err(|m| missing(&m[0].name, &m[0].why))?;
+        let facts = Known {
+            bundle,
+            run_id: self.run_id,
+        };
+        let filled = plan::fill(
+            &first,
+            &self.pipeline,
+            &self.request,
+            &self.leg,
+            &self.env,
+            &facts,
+        );
+        let filled = filled.map_err(|m| missing(&m[0].name, &m[0].why))?;
+        let text = filled.to_string();
+        filled
+            .known()
+            .ok_or_else(|| deploy::Failure::new(format!("`{text}` has no value yet")))
+    }
+
+    /// How the target's host is reached; its key is put into a file in `scratch`, which only its owner can read.
+    pub(in crate::run) fn ssh(&self, scratch: &Path) -> Result<Option<Ssh>, Failure> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let Some(host) = &self.target.ssh else {
+            return Ok(None);
+        };
+        let nothing = Bundle::default();
+        let address = self.text(&host.address.value, &nothing, None);
+        let address = address.map_err(|f| Failure::new(f.what))?;
+        let mut ssh = Ssh::parse(&address)
+            .map_err(|why| Failure::new(format!("the target {}: {why}", self.target.name.value)))?;
+        ssh.known_hosts = host.known_hosts.as_ref().map(|k| self.root.join(&k.value));
+        // A socket's name may have about a hundred bytes.
+        let control = scratch.join("ssh");
+        ssh.control = (control.as_os_str().len() < 80).then_some(control);
+        if let Some(key) = &self.key {
+            let file = scratch.join("key");
+            let text = key.expose_secret().trim_end();
+            let written = std::fs::File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&file)
+                .and_then(|mut f| writeln!(f, "{text}"));
+            written
+                .map_err(|e| Failure::new(format!("the ssh key cannot be put into a file: {e}")))?;
+            ssh.key = Some(file);
+        }
+        Ok(Some(ssh))
+    }
+}
+
+/// A reference without the functions applied to it.
+fn bare(expr: &Expr) -> Template {
+    let expr = Expr {
+        calls: Vec::new(),
+        ..expr.clone()
+    };
+    Template {
+        parts: vec![Part::Expr(expr)],
+    }
+}
+
+fn readiness(
+    ready: &Ready,
+    fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
+) -> Result<Readiness, deploy::Failure> {
+    let mut asks = Vec::new();
+    for ask in &ready.asks {
+        asks.push(match ask {
+            Ask::Http {
+                url,
+                status,
+                contains,
+            } => Asked::Http {
+                url: fill(&url.value)?,
+                status: *status,
+                contains: contains
+                    .iter()
+                    .map(|c| fill(&c.value))
+                    .collect::<Result<_, _>>()?,
+            },
+            Ask::Tcp(address) => Asked::Tcp(fill(&address.value)?),
+            Ask::Command(text) => Asked::Command(text.value.clone()),
+        });
+    }
+    Ok(Readiness {
+        asks,
+        within: ready.within,
+        every: ready.every,
+        stable_for: ready.stable_for,
+    })
+}
+
+/// What a `deploy` of this run brings: digests that are given, or that its steps built.
+pub(super) fn bundle(
+    about: About<'_>,
+    deploy: &Deploy,
+    target: &Target,
+) -> Result<Bundle, Failure> {
+    let plan = about.plan;
+    let fill = |template: &Template| -> Result<Option<String>, Failure> {
+        let env: Vec<Variable> = about.planned.env.iter().cloned().collect();
+        let filled = plan::fill(
+            template,
+            &plan.pipeline,
+            &plan.request,
+            &about.planned.leg,
+            &env,
+            about.facts,
+        );
+        let filled = filled.map_err(|m| {
+            Failure::new(format!("`${{{}}}` has no value: {}", m[0].name, m[0].why))
+        })?;
+        Ok(filled.known())
+    };
+    let mut images = BTreeMap::new();
+    for image in &deploy.images {
+        let name = &image.value;
+        let given = deploy.digests.iter().find(|d| d.name.value == *name);
+        let text = match given {
+            Some(given) => fill(&given.value.value)?
+                .ok_or_else(|| Failure::new(format!("the digest of {name} has no value yet")))?,
+            None => built(about.facts, name, target.fetches())?,
+        };
+        images.insert(name.clone(), image_at(name, &text)?);
+    }
+    let versions: Vec<&String> = plan.pipeline.versions.keys().collect();
+    let version = match versions.as_slice() {
+        [one] => {
+            let expr = Expr {
+                target: Ref::Version((*one).clone()),
+                calls: Vec::new(),
+                span: deploy.target.span,
+            };
+            fill(&Template {
+                parts: vec![Part::Expr(expr)],
+            })
+            .unwrap_or_default()
+        }
+        _ => None,
+    };
+    Ok(Bundle {
+        images,
+        commit: plan.request.context.git.sha.clone().unwrap_or_default(),
+        config: about.options.definition.clone(),
+        version,
+    })
+}
+
+/// The image as a registry has it, or as this machine does where that is enough.
+fn built(facts: &dyn RunFacts, name: &str, fetches: bool) -> Result<String, Failure> {
+    let pushed = facts.image(name, false);
+    let found = match pushed {
+        Some(Err(_)) | None if !fetches => facts.image(name, true),
+        other => other,
+    };
+    match found {
+        Some(Ok(text)) => Ok(text),
+        Some(Err(why)) => Err(Failure::new(format!(
+            "the image {name} cannot be deployed: {why}"
+        ))),
+        None => Err(Failure::new(format!("the image {name} is not known yet"))),
+    }
+}
