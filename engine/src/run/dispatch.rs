@@ -203,6 +203,7 @@ struct Dispatch<'a> {
     finished: bool,
     failed: bool,
     refused: bool,
+    broken: bool,
     waits: bool,
     undone: bool,
     undo_lost: bool,
@@ -256,6 +257,7 @@ impl<'a> Dispatch<'a> {
             finished: false,
             failed: false,
             refused: false,
+            broken: false,
             waits: false,
             undone: false,
             undo_lost: false,
@@ -343,8 +345,9 @@ impl<'a> Dispatch<'a> {
         match self.cancelled_by {
             _ if self.undo_lost => RunOutcome::NeedsAttention,
             Some(signal) => RunOutcome::Cancelled { signal },
-            None if self.undone && self.failed => RunOutcome::RolledBack,
+            None if self.undone && (self.failed || self.broken) => RunOutcome::RolledBack,
             None if self.failed => RunOutcome::Failed,
+            None if self.broken => RunOutcome::Infrastructure,
             None if self.refused => RunOutcome::Refused,
             None if self.waits => RunOutcome::Waiting,
             None => RunOutcome::Passed,
@@ -618,6 +621,7 @@ impl<'a> Dispatch<'a> {
         match (outcome, means) {
             (Outcome::Waiting { .. }, _) => self.waits = true,
             (Outcome::Failed { .. }, Some(Means::Refused)) => self.refused = true,
+            (Outcome::Failed { .. }, Some(Means::Infrastructure)) => self.broken = true,
             (Outcome::Failed { .. }, Some(Means::RolledBack)) => {
                 self.failed = true;
                 self.undone = true;

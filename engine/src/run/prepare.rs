@@ -18,7 +18,7 @@ use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
-use super::outcome::{Failure, Outcome};
+use super::outcome::{Failure, Means, Outcome};
 use super::push::Push;
 use super::recipe::{self, Recipe, Take};
 use super::registries;
@@ -285,7 +285,7 @@ fn push_of(
     let registry = pipeline.registries.get(&push.registry.value);
     let registry = registry.ok_or_else(|| Failure::new("there is no such registry"))?;
     if let Some(why) = plan::refused(registry, &plan.request.context) {
-        return Err(Failure::new(why));
+        return Err(Failure::new(why).means(Means::Refused));
     }
     let fill = |template: &Template| filled(plan, planned, template, facts);
     let prefix = fill(&registry.prefix.value)?;
