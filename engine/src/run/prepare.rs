@@ -240,7 +240,7 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
     let in_file = request.versions.get(name).cloned().transpose();
     let in_file = in_file
         .map_err(|why| Failure::new(format!("the version `{name}` cannot be read: {why}")))?;
-    let word = |field: &Option<dsl::source::Spanned<String>>| {
+    let word = |field: &Option<Spanned<String>>| {
         field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
     };
     let notes = word(&release.notes);

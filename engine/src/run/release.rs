@@ -93,7 +93,7 @@ async fn on_github(release: &Release, made: &Made, a_try: &mut Try<'_>) -> Resul
         &["release", "view", "--json", "url", "--jq", ".url", "--"],
         &[tag],
     );
-    if made.before && a_try.program(&view).await? == Exit::Code(0) {
+    if made.before && a_try.program(&view, &mut |_| ()).await? == Exit::Code(0) {
         a_try.say(format!("GitHub has a release of {tag}")).await;
         return Ok(());
     }
@@ -113,7 +113,7 @@ async fn on_github(release: &Release, made: &Made, a_try: &mut Try<'_>) -> Resul
     let title = format!("--title={tag}");
     let create = ["release", "create", "--verify-tag", &title, text, "--"];
     let create = gh(a_try, &create, &[tag]);
-    match a_try.program(&create).await? {
+    match a_try.program(&create, &mut |_| ()).await? {
         Exit::Code(0) => Ok(()),
         exit => {
             let code = match exit {
