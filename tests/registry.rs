@@ -1,6 +1,11 @@
 //! Registries: real ones, folders, one that has what they lack, and what stands between and does harm.
 
 mod copying;
+mod elsewhere;
+mod fake;
+mod faults;
+mod http;
 mod images;
 mod logins;
+mod proxy;
 mod server;

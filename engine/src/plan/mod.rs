@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
+use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -208,9 +208,15 @@ impl Plan {
             name: name.to_owned(),
             pushed,
         };
+        self.makers(own, &what)
+    }
+
+    /// The steps of this run that make something for one of them, as far as its stage sees.
+    #[must_use]
+    pub fn makers(&self, own: &PlannedStep, what: &Made) -> Vec<VertexId> {
         let taking_part = |id: StepId| id != own.id && self.steps().any(|(_, s)| s.id == id);
         let stage = self.definition(own).stage;
-        let makers = self.pipeline.makers(stage, &what, &taking_part);
+        let makers = self.pipeline.makers(stage, what, &taking_part);
         self.steps()
             .filter(|(_, s)| makers.contains(&s.id))
             .map(|(vertex, _)| vertex)
@@ -255,15 +261,21 @@ impl Plan {
         found
     }
 
-    /// Whether a step needs a container engine.
+    /// Whether a job needs a container engine. A build needs one only when it has to run.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
         let contained = |step: &PlannedStep| {
-            let kind = &self.definition(step).kind;
-            matches!(kind, StepKind::Build(_))
-                || matches!(kind, StepKind::Job(j) if matches!(j.container, Some(Container::Reference(_))))
+            let job = self.definition(step).job();
+            job.is_some_and(|j| j.container.is_some())
         };
         self.steps().any(|(_, step)| contained(step))
+    }
+
+    /// Whether an image is built.
+    #[must_use]
+    pub fn builds(&self) -> bool {
+        self.steps()
+            .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
     /// Whether this version can drive a target.
@@ -273,35 +285,37 @@ impl Plan {
         matches!(driver, Some(Driver::Run(_)))
     }
 
+    /// Whether this version can execute a promotion.
+    fn can_promote(&self, rule: &str) -> bool {
+        let rule = self.pipeline.promotions.get(rule);
+        rule.is_some_and(|r| self.can_drive(&r.to.value))
+    }
+
     /// Steps that this version cannot run, with what they are.
     #[must_use]
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
-            match definition.job() {
-                None => match definition.kind {
-                    StepKind::Push(_) | StepKind::Approve(_) => None,
-                    StepKind::Promote(ref promote)
-                        if self
-                            .pipeline
-                            .promotions
-                            .get(&promote.rule.value)
-                            .is_some_and(|r| self.can_drive(&r.to.value)) =>
-                    {
-                        None
-                    }
-                    StepKind::Deploy(ref deploy) if self.can_drive(&deploy.target.value) => None,
-                    _ => Some((definition.kind.verb(), definition.span)),
-                },
-                Some(job) => match &job.container {
-                    Some(Container::Image(_)) => {
-                        Some(("job in an image of this pipeline", definition.span))
-                    }
+            match &definition.kind {
+                StepKind::Build(build) => {
+                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                }
+                StepKind::Push(_) | StepKind::Approve(_) => None,
+                StepKind::Promote(promote) if self.can_promote(&promote.rule.value) => None,
+                StepKind::Release(release) => {
+                    let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                    let known = !matches!(forge, Some("gitlab" | "gitea"));
+                    let what = "release at another forge than GitHub";
+                    (!known).then_some((what, definition.span))
+                }
+                StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
+                StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))
                     }
                     _ => None,
                 },
+                _ => Some((definition.kind.verb(), definition.span)),
             }
         };
         self.steps()

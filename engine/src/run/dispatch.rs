@@ -19,14 +19,15 @@ use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
 use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
-use super::schedule::{self, Command, Core, State, StepResult};
+use super::schedule::{self, Command, Core, SkipReason, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
-use crate::container::Engine;
+use crate::container::{Engine, Late};
 use crate::files::Glance;
+use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, PlannedStep, VertexId};
 use crate::process::guardian;
@@ -72,6 +73,10 @@ pub struct Options {
     pub cancel: CancellationToken,
     /// The container engine, where a step needs one.
     pub engine: Option<Arc<Engine>>,
+    /// The engine for what may not need it.
+    pub late: Option<Arc<Late>>,
+    /// Where images are kept that the run builds.
+    pub images: Layout,
     /// The hash of the pipeline's texts.
     pub definition: String,
     /// How registries are reached.
@@ -87,6 +92,7 @@ impl Options {
     pub fn of(root: PathBuf) -> Self {
         Self {
             scratch: root.clone(),
+            images: Layout::at(&root.join(".pipe/images")),
             root,
             jobs: 1,
             fail_fast: false,
@@ -102,6 +108,7 @@ impl Options {
             resumed: None,
             cancel: CancellationToken::new(),
             engine: None,
+            late: None,
             definition: String::new(),
             registries: Registries::default(),
         }
@@ -196,6 +203,7 @@ struct Dispatch<'a> {
     finished: bool,
     failed: bool,
     refused: bool,
+    broken: bool,
     waits: bool,
     undone: bool,
     undo_lost: bool,
@@ -249,6 +257,7 @@ impl<'a> Dispatch<'a> {
             finished: false,
             failed: false,
             refused: false,
+            broken: false,
             waits: false,
             undone: false,
             undo_lost: false,
@@ -336,8 +345,9 @@ impl<'a> Dispatch<'a> {
         match self.cancelled_by {
             _ if self.undo_lost => RunOutcome::NeedsAttention,
             Some(signal) => RunOutcome::Cancelled { signal },
-            None if self.undone && self.failed => RunOutcome::RolledBack,
+            None if self.undone && (self.failed || self.broken) => RunOutcome::RolledBack,
             None if self.failed => RunOutcome::Failed,
+            None if self.broken => RunOutcome::Infrastructure,
             None if self.refused => RunOutcome::Refused,
             None if self.waits => RunOutcome::Waiting,
             None => RunOutcome::Passed,
@@ -441,6 +451,10 @@ impl<'a> Dispatch<'a> {
         let result = match result {
             Ok(()) => StepResult::Passed { cached },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
+            Err(NotDone::NotNeeded(why)) => {
+                self.remember(vertex, Failure::new(why));
+                StepResult::NotNeeded
+            }
             Err(NotDone::Failed(failure)) => {
                 self.remember(vertex, failure);
                 StepResult::Failed
@@ -491,7 +505,7 @@ impl<'a> Dispatch<'a> {
 
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
-            Ok(()) => UndoOutcome::RolledBack,
+            Ok(()) | Err(NotDone::NotNeeded(_)) => UndoOutcome::RolledBack,
             Err(NotDone::Failed(failure) | NotDone::NotBegun(failure)) => {
                 UndoOutcome::RollbackFailed {
                     failure: self.masked(failure),
@@ -563,6 +577,10 @@ impl<'a> Dispatch<'a> {
             State::SoftFailed => Outcome::SoftFailed { failure },
             State::Failed if failure.means == Some(Means::Waiting) => Outcome::Waiting { failure },
             State::Failed => Outcome::Failed { failure },
+            State::Skipped(SkipReason::NotNeeded) => Outcome::Skipped {
+                reason: failure.what,
+                blocked: false,
+            },
             State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
                 self.roots.of(self.plan, &self.core, v)
             }),
@@ -611,6 +629,7 @@ impl<'a> Dispatch<'a> {
         match (outcome, means) {
             (Outcome::Waiting { .. }, _) => self.waits = true,
             (Outcome::Failed { .. }, Some(Means::Refused)) => self.refused = true,
+            (Outcome::Failed { .. }, Some(Means::Infrastructure)) => self.broken = true,
             (Outcome::Failed { .. }, Some(Means::RolledBack)) => {
                 self.failed = true;
                 self.undone = true;

@@ -94,6 +94,8 @@ pub enum Means {
     Refused,
     /// People have to agree first.
     Waiting,
+    /// The machine, the engine, a registry or the network would not do it.
+    Infrastructure,
 }
 
 impl Failure {
@@ -152,6 +154,8 @@ pub enum RunOutcome {
     NeedsAttention,
     /// Nothing failed, and people have to agree before it goes on.
     Waiting,
+    /// The machine, an engine, a registry or the network failed, and nothing else.
+    Infrastructure,
     /// Something was forbidden, and nothing else failed.
     Refused,
     /// A signal ended it.
@@ -171,6 +175,7 @@ impl RunOutcome {
             RunOutcome::RolledBack => exit::ROLLED_BACK,
             RunOutcome::NeedsAttention => exit::NEEDS_ATTENTION,
             RunOutcome::Waiting => exit::WAITING,
+            RunOutcome::Infrastructure => exit::INFRASTRUCTURE,
             RunOutcome::Refused => exit::REFUSED,
             RunOutcome::Cancelled { signal } => exit::SIGNAL + signal,
         }
@@ -181,7 +186,7 @@ impl RunOutcome {
     pub fn word(self) -> &'static str {
         match self {
             RunOutcome::Passed => "passed",
-            RunOutcome::Failed => "failed",
+            RunOutcome::Failed | RunOutcome::Infrastructure => "failed",
             RunOutcome::RolledBack => "rolled back",
             RunOutcome::NeedsAttention => "needs attention",
             RunOutcome::Waiting => "waiting",

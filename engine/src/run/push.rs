@@ -3,7 +3,7 @@
 use dsl::units::show_size;
 use tokio::sync::mpsc;
 
-use super::outcome::Failure;
+use super::outcome::{Failure, Means};
 use super::registries::Reached;
 use super::task::{Outputs, Try, image_output};
 use super::work::NotDone;
@@ -172,5 +172,10 @@ fn failure(image: &str, error: &Failed, tagged: &[String]) -> Failure {
         (false, []) => "no tag has moved".to_owned(),
         (false, tags) => format!("{} has moved already", tags.join(", ")),
     };
-    Failure::new(format!("{image} is not pushed: {error}; {state}")).help(error.help())
+    let means = match error.is_refusal() {
+        true => Means::Refused,
+        false => Means::Infrastructure,
+    };
+    let what = format!("{image} is not pushed: {error}; {state}");
+    Failure::new(what).help(error.help()).means(means)
 }
