@@ -209,6 +209,15 @@ impl Maker<'_> {
             let (Some(mut from), Some(to)) = (from, to) else {
                 continue;
             };
+            // The way through the target shows it.
+            let kinds = [edge.source(), edge.target()].map(|v| self.plan.step(v));
+            if let [Some(first), Some(then)] = kinds
+                && *edge.weight() == plan::Edge::Reference
+                && matches!(self.plan.definition(first).kind, StepKind::Deploy(_))
+                && matches!(self.plan.definition(then).kind, StepKind::Promote(_))
+            {
+                continue;
+            }
             // Into and out of fan-in points: the frame of the stage shows it.
             if *edge.weight() == plan::Edge::Order && !between_stages {
                 continue;

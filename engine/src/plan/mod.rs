@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
+use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind, Target};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -278,11 +278,31 @@ impl Plan {
             .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
+    /// Whether something is deployed to a container engine of this machine.
+    #[must_use]
+    pub fn drives_engine(&self) -> bool {
+        let targets = self.steps().filter_map(|(_, step)| {
+            let name = match &self.definition(step).kind {
+                StepKind::Deploy(deploy) => &deploy.target.value,
+                StepKind::Promote(promote) => {
+                    &self.pipeline.promotions.get(&promote.rule.value)?.to.value
+                }
+                _ => return None,
+            };
+            self.pipeline.targets.get(name)
+        });
+        let local = |t: &Target| {
+            let driver = t.driver.as_ref();
+            t.ssh.is_none() && matches!(driver, Some(Driver::Container(_) | Driver::Compose(_)))
+        };
+        targets.into_iter().any(local)
+    }
+
     /// Whether this version can drive a target.
     fn can_drive(&self, target: &str) -> bool {
         let target = self.pipeline.targets.get(target);
         let driver = target.and_then(|t| t.driver.as_ref());
-        matches!(driver, Some(Driver::Run(_)))
+        matches!(driver, Some(Driver::Run(_) | Driver::Container(_)))
     }
 
     /// Whether this version can execute a promotion.

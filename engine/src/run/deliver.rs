@@ -229,6 +229,10 @@ pub(super) async fn with_bundle(
     ledger: &Arc<Ledger>,
     a_try: &mut Try<'_>,
 ) -> Result<Outputs, NotDone> {
+    if delivery.fields.wants_engine() {
+        let engine = a_try.engine().await?;
+        delivery.fields.take_engine(&engine);
+    }
     let request = request(delivery, bundle, way, a_try.site);
     let (log, chunks) = mpsc::channel(16);
     let migrated = migrated(Arc::clone(ledger), delivery.target.clone());

@@ -65,7 +65,7 @@ impl Observing<'_> {
             key: key.and_then(|k| secrets.get(&k.value).cloned()),
             root: self.root.to_path_buf(),
             target: target.clone(),
-            engine: None,
+            engine: std::sync::OnceLock::new(),
         });
         let failed = |f: crate::deploy::Failure| no(f.what);
         let made = Fields::make(&fields)(self.bundle, self.recorded).map_err(failed)?;
