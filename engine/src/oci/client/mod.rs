@@ -21,6 +21,7 @@ use reqwest::Url;
 
 pub use insecure::Insecure;
 pub use login::{Env, Login, Origin};
+pub(crate) use manifests::fallback_tag;
 pub use trouble::{Trouble, Why};
 pub use upload::{Source, Took};
 
