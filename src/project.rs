@@ -8,6 +8,7 @@ use dsl::Loaded;
 use dsl::render;
 use engine::cache::steps::Steps;
 use engine::cache::{Cache, Scope, Settings};
+use engine::oci::Layout;
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
 use engine::run::Options;
@@ -189,7 +190,16 @@ impl Project {
         let settings = self.cache_settings(&plan.request.context);
         let mut options = Options::of(self.root.clone());
         options.cache = settings.map(|s| Arc::new(Cache::open(s)));
+        if let Some(images) = self.images() {
+            options.images = images;
+        }
         forecast(plan, &options)
+    }
+
+    /// Where images are kept that runs build.
+    #[must_use]
+    pub fn images(&self) -> Option<Layout> {
+        self.cache.as_deref().map(Layout::of_cache)
     }
 
     /// The cache for a run about this, if there is one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::container::{self, Engine, Kind, Wanted};
+use engine::container::{self, Engine, Kind, Late, Wanted};
 use engine::plan::Plan;
 use tokio::runtime::Runtime;
 
@@ -24,7 +24,16 @@ pub fn wanted(args: &EngineArgs, file: Option<&str>) -> Wanted {
     }
 }
 
-/// The engine of a run; `None` where no step needs one.
+/// The engine of a run's builds, which is looked for when the first of them has to run.
+#[must_use]
+pub fn late(plan: &Plan, args: &EngineArgs) -> Option<Arc<Late>> {
+    plan.builds().then(|| {
+        let file = plan.pipeline.engine.as_ref().map(|e| e.value.as_str());
+        Arc::new(Late::new(wanted(args, file), args.engine_timeout))
+    })
+}
+
+/// The engine of a run; `None` where no step needs one from the start.
 ///
 /// # Errors
 /// When there is none.

@@ -157,7 +157,7 @@ fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
         ),
     };
     Err(Failed::usage(format!(
-        "this version of pipe runs jobs on this machine and in containers; it does not run yet:\n{}{more}",
+        "this version of pipe does not run yet:\n{}{more}",
         shown.join("\n")
     ))
     .hint(hint))
@@ -256,10 +256,14 @@ fn carry_out(
         scratch: scratch.path().to_path_buf(),
         cancel: CancellationToken::new(),
         engine,
+        late: containers::late(plan, &args.engine),
+        images: match project.images() {
+            Some(images) => images,
+            None => Layout::at(&scratch.path().join("images")),
+        },
         definition: project.definition(),
         registries: Registries {
             patience: args.registry_timeout,
-            images: project.cache.as_deref().map(Layout::of_cache),
         },
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));

@@ -46,6 +46,38 @@ pub struct Build {
     pub inputs: Vec<Spanned<String>>,
 }
 
+impl Build {
+    /// Takes over what it does not say itself.
+    pub(crate) fn inherit(&mut self, image: &Self) {
+        fn one(own: &mut Option<Spanned<String>>, other: &Option<Spanned<String>>) {
+            if own.is_none() {
+                own.clone_from(other);
+            }
+        }
+        fn list(own: &mut Vec<Spanned<String>>, other: &[Spanned<String>]) {
+            if own.is_empty() {
+                *own = other.to_vec();
+            }
+        }
+        fn named(own: &mut Vec<EnvVar>, other: &[EnvVar]) {
+            let missing = |v: &&EnvVar| own.iter().all(|o| o.name.value != v.name.value);
+            let missing: Vec<EnvVar> = other.iter().filter(missing).cloned().collect();
+            own.extend(missing);
+        }
+        one(&mut self.context, &image.context);
+        one(&mut self.dockerfile, &image.dockerfile);
+        one(&mut self.target, &image.target);
+        one(&mut self.repository, &image.repository);
+        list(&mut self.platforms, &image.platforms);
+        list(&mut self.secrets, &image.secrets);
+        list(&mut self.attest, &image.attest);
+        list(&mut self.cache_registries, &image.cache_registries);
+        list(&mut self.inputs, &image.inputs);
+        named(&mut self.args, &image.args);
+        named(&mut self.labels, &image.labels);
+    }
+}
+
 /// `push`
 #[derive(Debug, Clone)]
 pub struct Push {

@@ -29,6 +29,7 @@ pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
         stage_waits,
         names,
     } = lowered;
+    inherit(&mut pipeline);
     add_built_images(&mut pipeline);
     pipeline.index_makers();
     let mut resolver = Resolver {
@@ -57,6 +58,19 @@ pub fn resolve(lowered: Lowered, out: &mut Diagnostics) -> (Pipeline, Names) {
         stage.waits = edges;
     }
     (pipeline, names)
+}
+
+/// What an `image` says holds for each `build` of it that does not say otherwise.
+fn inherit(pipeline: &mut Pipeline) {
+    for step in &mut pipeline.steps {
+        let StepKind::Build(build) = &mut step.kind else {
+            continue;
+        };
+        let name = build.image.as_ref().map(|i| i.value.as_str());
+        if let Some(image) = name.and_then(|n| pipeline.images.get(n)) {
+            build.inherit(&image.build);
+        }
+    }
 }
 
 /// An image that only a `build` names is declared by its first one.

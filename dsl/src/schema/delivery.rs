@@ -150,8 +150,7 @@ pub static BUILD: NodeSchema = node(
     once(&ATTEST),
     many(&INPUTS),
 ])
-.example("build app target=prod {\n    args VERSION=\"${git.short-sha}\"\n}")
-.later();
+.example("build app target=prod {\n    args VERSION=\"${git.short-sha}\"\n}");
 
 /// `tag` of a push
 pub static TAG: NodeSchema = node("tag", "A tag for the image in the registry.")

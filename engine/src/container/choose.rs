@@ -170,7 +170,7 @@ fn places(env: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
 /// When there is none.
 pub async fn choose(
     wanted: &Wanted,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
     patience: Duration,
 ) -> Result<Engine, NotFound> {
     let mut tried = Vec::new();

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 
 use super::reference::Reference;
-use super::{Engine, Kind, Trouble, auth};
+use super::{Built, Engine, Kind, Trouble, auth};
 
 /// How much longer than for an answer an engine is waited for that fetches an image and says nothing.
 const SILENCE: u32 = 10;
@@ -23,6 +23,8 @@ pub struct Source {
     pub platform: Option<String>,
     /// When it is fetched.
     pub pull: Pull,
+    /// Which one it is, where this pipeline built it.
+    pub built: Option<Built>,
 }
 
 /// An image that is there.
@@ -64,6 +66,9 @@ impl Engine {
         source: &Source,
         say: &(dyn Fn(String) + Sync),
     ) -> Result<Image, Trouble> {
+        if let Some(built) = &source.built {
+            return self.built(built, &source.reference, say).await;
+        }
         let reference = Reference::of(&source.reference);
         let full = reference.full();
         let mut here = None;

@@ -9,12 +9,14 @@ mod choose;
 mod exec;
 mod image;
 mod inside;
+mod late;
 mod mark;
 mod ready;
 mod reference;
 mod room;
 mod service;
 mod sweep;
+mod transfer;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,10 +26,12 @@ use bollard::errors::Error;
 
 pub use choose::{Found, Kind, NotFound, Tried, Wanted, choose, look_everywhere};
 pub use image::{Image, Source};
+pub use late::Late;
 pub(crate) use ready::judge;
 pub use reference::is_by_digest;
 pub use room::{Room, Setup};
 pub use service::{Probe, Service};
+pub use transfer::Built;
 
 use image::Images;
 use mark::Mark;

@@ -3,6 +3,7 @@
 //! A manifest is kept as the bytes it came in, because writing it again would change its digest; whatever is read is
 //! hashed before it is believed.
 
+pub mod archive;
 pub mod client;
 pub mod copy;
 pub mod descriptor;

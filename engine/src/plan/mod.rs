@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::Missing;
-use dsl::model::{Container, Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
+use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -255,15 +255,21 @@ impl Plan {
         found
     }
 
-    /// Whether a step needs a container engine.
+    /// Whether a job needs a container engine. A build needs one only when it has to run.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
         let contained = |step: &PlannedStep| {
-            let kind = &self.definition(step).kind;
-            matches!(kind, StepKind::Build(_))
-                || matches!(kind, StepKind::Job(j) if matches!(j.container, Some(Container::Reference(_))))
+            let job = self.definition(step).job();
+            job.is_some_and(|j| j.container.is_some())
         };
         self.steps().any(|(_, step)| contained(step))
+    }
+
+    /// Whether an image is built.
+    #[must_use]
+    pub fn builds(&self) -> bool {
+        self.steps()
+            .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
     /// Whether this version can drive a target.
@@ -278,21 +284,19 @@ impl Plan {
     pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
-            match definition.job() {
-                None => match definition.kind {
-                    StepKind::Push(_) => None,
-                    StepKind::Deploy(ref deploy) if self.can_drive(&deploy.target.value) => None,
-                    _ => Some((definition.kind.verb(), definition.span)),
-                },
-                Some(job) => match &job.container {
-                    Some(Container::Image(_)) => {
-                        Some(("job in an image of this pipeline", definition.span))
-                    }
+            match &definition.kind {
+                StepKind::Build(build) => {
+                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                }
+                StepKind::Push(_) => None,
+                StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
+                StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))
                     }
                     _ => None,
                 },
+                _ => Some((definition.kind.verb(), definition.span)),
             }
         };
         self.steps()

@@ -1,26 +1,77 @@
-//! `build`: an image from a Dockerfile, by the builder of the engine.
+//! `build`: an image from a Dockerfile, by the builder of the engine, kept in pipe's own store. Its result is a digest,
+//! which is known before it is pushed anywhere.
 
-use std::ffi::OsString;
+mod builder;
+mod dockerfile;
+mod failed;
+mod labels;
+mod recipe;
 
-use dsl::model::Pull;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
+use tokio::task::spawn_blocking;
+
+use self::dockerfile::Dockerfile;
+use self::failed::Tail;
 use super::outcome::Failure;
 use super::task::{Outputs, Try, image_output};
 use super::work::{self, NotDone};
-use crate::container::{Kind, Source};
+use crate::container::{Engine, Trouble};
+use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
+
+pub(super) use recipe::{ignored, recipe};
 
 /// How an image is built, with every value put in.
 #[derive(Debug, Clone)]
 pub(super) struct Build {
     /// The image's name in the pipeline.
     pub(super) image: String,
-    /// The folder that is sent to the builder.
+    /// The folder that is sent to the builder, relative to the pipeline's.
     pub(super) context: String,
-    /// The Dockerfile.
+    /// The Dockerfile, relative to the pipeline's folder.
     pub(super) dockerfile: String,
     /// The stage of the Dockerfile.
     pub(super) target: Option<String>,
+    /// The platforms; none: the engine's own.
+    pub(super) platforms: Vec<String>,
+    /// Build arguments.
+    pub(super) args: Vec<(String, String)>,
+    /// Labels that the file gives.
+    pub(super) labels: Vec<(String, String)>,
+    /// Secrets that the build may read.
+    pub(super) secrets: Vec<(String, SecretString)>,
+    /// Where layers are kept for the next build: repositories in registries.
+    pub(super) layers: Vec<String>,
+    /// Patterns of the files that decide the result, where the file says so.
+    pub(super) inputs: Vec<String>,
+    /// The commit from which it is built.
+    pub(super) commit: Option<String>,
+}
+
+/// What an image is called on this machine's engine. The name says which one it is, so that it never moves.
+pub(super) fn local_name(image: &str, digest: &str) -> String {
+    let name = image.to_lowercase();
+    format!("localhost/{name}:{}", digest.replace(':', "-"))
+}
+
+/// Whether an image is in the store, with everything that belongs to it.
+pub(super) fn is_kept(layout: &Layout, digest: &str) -> bool {
+    let Ok(digest) = digest.parse::<Digest>() else {
+        return false;
+    };
+    let Ok(manifest) = layout.manifest(&digest, None) else {
+        return false;
+    };
+    let parts = manifest.manifests().iter();
+    let parts = parts.map(|d| layout.manifest(&d.digest, Some(&d.media_type)));
+    let Ok(parts) = parts.collect::<Result<Vec<Manifest>, _>>() else {
+        return false;
+    };
+    let mut blobs = parts.iter().chain([&manifest]).flat_map(Manifest::blobs);
+    blobs.all(|blob| layout.size(&blob.digest) == Some(blob.size))
 }
 
 /// Builds the image.
@@ -28,52 +79,160 @@ pub(super) struct Build {
 /// # Errors
 /// When the builder fails, or there is none.
 pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
-    let Some(engine) = a_try.site.engine.clone() else {
-        return Err(NotDone::NotBegun(Failure::new(
-            "there is no container engine",
-        )));
-    };
-    let program = match engine.found().kind {
-        Kind::Docker => "docker",
-        Kind::Podman => "podman",
-    };
-    let mut args: Vec<OsString> = ["build".into(), "--file".into()].into();
-    args.push(a_try.site.root.join(&build.dockerfile).into());
-    args.push("--tag".into());
-    let tag = format!("localhost/{}:latest", build.image);
-    args.push((&tag).into());
-    if let Some(target) = &build.target {
-        args.push(format!("--target={target}").into());
+    let engine = a_try.engine().await?;
+    let root = a_try.site.root.clone();
+    let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
+    let builder = builder::find(&engine, a_try).await?;
+    let mut labels = labels::of_commit(&root, build, a_try).await?;
+    labels.extend(build.labels.clone());
+    if !build.layers.is_empty() && !builder.keeps_layers() {
+        let why = "layers are not kept in a registry: Docker does that with its plugin buildx only";
+        a_try.say(why).await;
     }
-    args.push(a_try.site.root.join(&build.context).into());
+    let folder = tempfile::Builder::new()
+        .prefix("build-")
+        .tempdir_in(&a_try.site.scratch)
+        .map_err(|e| Failure::new(format!("a folder for the build cannot be made: {e}")))?;
+    let platforms: Vec<Option<&str>> = match build.platforms.is_empty() {
+        true => vec![None],
+        false => build.platforms.iter().map(|p| Some(p.as_str())).collect(),
+    };
+    let mut images = Vec::new();
+    for (at, platform) in platforms.into_iter().enumerate() {
+        let order = builder::Order {
+            build,
+            platform,
+            labels: &labels,
+            id_file: folder.path().join(format!("id-{at}")),
+            is_last: at + 1 == build.platforms.len().max(1),
+        };
+        let id = built(&builder, &order, &dockerfile, a_try).await?;
+        images.push((id.clone(), taken(&engine, &id, a_try, folder.path()).await?));
+    }
+    let manifest = whole(&images, a_try).await?;
+    let digest = manifest.digest().to_string();
+    let name = local_name(&build.image, &digest);
+    kept(a_try, &manifest, &name).await?;
+    // Those of other platforms are in the store alone.
+    if let Some((id, _)) = images.first() {
+        let tagged = a_try.wait(engine.tag(id, &name)).await?;
+        tagged.map_err(not_done)?;
+    }
+    a_try.say(format!("built {name}")).await;
+    Ok(Outputs::from([
+        (image_output(&build.image, true), digest.clone()),
+        (image_output(&build.image, false), name),
+        ("digest".to_owned(), digest),
+    ]))
+}
+
+fn not_done(trouble: Trouble) -> NotDone {
+    NotDone::Failed(trouble.into())
+}
+
+/// Has one image built; gives the engine's name for it.
+async fn built(
+    builder: &builder::Builder,
+    order: &builder::Order<'_>,
+    dockerfile: &Dockerfile,
+    a_try: &mut Try<'_>,
+) -> Result<String, NotDone> {
+    let mut env = a_try.work.env.clone();
+    builder.environment(order, &mut env);
     let spec = Spec {
-        program: program.into(),
-        args,
+        program: builder.program().into(),
+        args: builder.arguments(order, &a_try.site.root),
         cwd: a_try.site.root.clone(),
-        env: a_try.work.env.vars(),
+        env: env.vars(),
         marker: work::marker(a_try.site),
     };
-    match a_try.program(&spec).await? {
-        Exit::Code(0) => {}
-        Exit::Code(code) => {
-            return Err(NotDone::Failed(Failure {
-                exit: Some(code),
-                ..Failure::new(format!("exit {code}"))
-            }));
-        }
-        _ => return Err(NotDone::Failed(Failure::new("the builder was killed"))),
+    let mut tail = Tail::default();
+    let exit = a_try.program(&spec, &mut |bytes| tail.take(bytes)).await;
+    let exit = exit.map_err(|e| match e {
+        NotDone::NotBegun(failure) => NotDone::NotBegun(builder.not_there(failure)),
+        other => other,
+    })?;
+    if let Some(lines) = tail.clipped() {
+        let text = format!(
+            "{}: {lines}; the engine cuts the output of a build off, unless its service has \
+             BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in its environment",
+            a_try.work.name
+        );
+        a_try.warn(text).await;
     }
-    let source = Source {
-        reference: tag,
-        platform: None,
-        pull: Pull::Never,
+    let code = match exit {
+        Exit::Code(0) => {
+            let id = std::fs::read_to_string(&order.id_file);
+            return id.map(|id| id.trim().to_owned()).map_err(|e| {
+                let what = format!("the builder did not say which image it built: {e}");
+                NotDone::Failed(Failure::new(what))
+            });
+        }
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => {
+            let what = format!("the builder was ended by signal {signal}");
+            return Err(Failure::new(what).into());
+        }
+        Exit::NotStarted(why) => return Err(Failure::new(why.to_string()).into()),
     };
-    let nothing = |_: String| {};
-    let image = a_try.wait(engine.image(&source, &nothing)).await?;
-    let image = image.map_err(|trouble| NotDone::Failed(trouble.into()))?;
-    a_try.say(format!("built {}", image.id)).await;
-    Ok(Outputs::from([
-        (image_output(&build.image, true), image.id),
-        (image_output(&build.image, false), source.reference),
-    ]))
+    Err(NotDone::Failed(tail.explain(code, dockerfile)))
+}
+
+/// Takes an image that was built out of the engine.
+async fn taken(
+    engine: &Arc<Engine>,
+    id: &str,
+    a_try: &Try<'_>,
+    scratch: &Path,
+) -> Result<Manifest, NotDone> {
+    let taking = engine.take_out(id, &a_try.site.images, scratch);
+    a_try.wait(taking).await?.map_err(not_done)
+}
+
+/// The one image, or the index of several.
+async fn whole(images: &[(String, Manifest)], a_try: &Try<'_>) -> Result<Manifest, NotDone> {
+    let mut all: Vec<Manifest> = images.iter().map(|(_, m)| m.clone()).collect();
+    if all.len() == 1 {
+        return Ok(all.remove(0));
+    }
+    let layout = a_try.site.images.clone();
+    let made = in_background(move || archive::index(&layout, &all)).await?;
+    made.map_err(|e| Failure::new(e.to_string()).into())
+}
+
+/// Gives the image a name in the store, so that it stays there.
+async fn kept(a_try: &Try<'_>, manifest: &Manifest, name: &str) -> Result<(), NotDone> {
+    let (layout, descriptor) = (a_try.site.images.clone(), manifest.descriptor());
+    let name = name.to_owned();
+    let named = in_background(move || layout.name(&name, &descriptor, true)).await?;
+    named.map(|_| ()).map_err(|e| {
+        let failure = Failure::new(format!("the image cannot be kept: {e}"));
+        failure
+            .help("is the disk full? `pipe cache size` shows what is kept")
+            .into()
+    })
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NotDone> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|e| Failure::new(format!("pipe has a bug, please report it: {e}")).into())
+}
+
+impl Build {
+    fn dockerfile_path(&self, root: &Path) -> PathBuf {
+        root.join(&self.dockerfile)
+    }
+
+    fn secret_variables(&self) -> impl Iterator<Item = (String, &str)> {
+        self.secrets
+            .iter()
+            .map(|(name, value)| (secret_variable(name), value.expose_secret()))
+    }
+}
+
+/// Under which variable the builder finds a secret. The name of the secret itself may mean something to the builder.
+fn secret_variable(name: &str) -> String {
+    format!("PIPE_SECRET_{name}")
 }

@@ -14,7 +14,7 @@ use super::outcome::Failure;
 use super::recipe::Recipe;
 use super::rivals::Rivals;
 use super::work::{self, Done, News, NotDone, Site, Work};
-use super::{directories, place, results, tools};
+use super::{build, directories, place, results, task, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
 use crate::files::{Glance, Patterns};
 
@@ -58,7 +58,16 @@ pub(super) fn keyed(
     let nothing = Patterns::default();
     let mut key = recipe.key.clone();
     let products = patterns(&recipe.products)?;
-    key.inputs = snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index, glance)?;
+    key.inputs = match &recipe.context {
+        None => snapshot::inputs(root, &patterns(&recipe.inputs)?, &products, index, glance)?,
+        Some(context) => {
+            let ignored = build::ignored(root, context);
+            let wanted = patterns(&ignored.patterns())?;
+            let mut files = snapshot::inputs(root, &wanted, &products, index, glance)?;
+            files.retain(|path, _| ignored.sends(path));
+            files
+        }
+    };
     for part in &recipe.parts {
         let (name, value) = match part {
             KeyPart::File(pattern) => file_part(pattern, root, cache, glance)?,
@@ -153,7 +162,7 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance
     let made = recipe.makers.values().flat_map(|(_, made)| made);
     let mut all = recipe.inputs.iter().chain(files).chain(made);
     // Which image a name stands for is asked of an engine; until then the key is no key.
-    let known = recipe.images.is_empty() && recipe.takes.is_empty();
+    let known = recipe.images.is_empty() && recipe.takes.is_empty() && recipe.image.is_none();
     !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index(), glance))
 }
 
@@ -377,10 +386,13 @@ async fn here(
     key: Digest,
 ) -> Option<Arc<Action>> {
     let step = Arc::clone(&work.name);
-    let (own, recipe) = (Arc::clone(cache), Arc::clone(recipe));
+    let (own, recipe, images) = (Arc::clone(cache), Arc::clone(recipe), site.images.clone());
     let (scratch, rivals, vertex) = (site.scratch.clone(), Arc::clone(&site.rivals), site.vertex);
     let search = move || -> Option<Arc<Action>> {
         let action = own.find(&step, &key)?;
+        if !task::has_image(&recipe, &action, &images) {
+            return None;
+        }
         if rivals.contested(vertex, &paths(&action)).is_some() {
             return None;
         }

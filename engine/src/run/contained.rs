@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use dsl::expr::Template;
-use dsl::model::{Ask, Container, Job, Ready};
+use dsl::model::{Ask, Container, Job, Pull, Ready};
 
 use super::outcome::Failure;
 use super::work::Work;
-use crate::container::{Probe, Service, Setup, Source};
+use crate::container::{Built, Probe, Service, Setup, Source};
 
 /// Where a job runs, if not on this machine itself.
 #[derive(Debug, Clone)]
@@ -18,15 +18,20 @@ pub(super) struct Contained {
     pub(super) memory: u64,
 }
 
-/// What a job's container and its services are to be; `None` for a job on this machine. `fill` puts values in.
+/// What an image of this pipeline is called on an engine, and which one it is.
+pub(super) type BuiltImages<'b> = dyn Fn(&str) -> Result<(String, Built), Failure> + 'b;
+
+/// What a job's container and its services are to be; `None` for a job on this machine. `fill` puts values in;
+/// `built` knows the images of this pipeline.
 ///
 /// # Errors
 /// A value that is missing, or one that is no address.
 pub(super) fn contained(
     job: &Job,
     fill: &dyn Fn(&Template) -> Result<String, Failure>,
+    built: &BuiltImages<'_>,
 ) -> Result<Option<Contained>, Failure> {
-    let Some(Container::Reference(reference)) = &job.container else {
+    let Some(container) = &job.container else {
         return Ok(None);
     };
     let source = |template: &Template| {
@@ -34,6 +39,7 @@ pub(super) fn contained(
             reference: fill(template)?,
             platform: job.platform.clone(),
             pull: job.pull,
+            built: None,
         })
     };
     let mut services = Vec::new();
@@ -56,7 +62,18 @@ pub(super) fn contained(
         });
     }
     Ok(Some(Contained {
-        source: source(&reference.value)?,
+        source: match container {
+            Container::Reference(reference) => source(&reference.value)?,
+            Container::Image(name) => {
+                let (reference, built) = built(&name.value)?;
+                Source {
+                    reference,
+                    platform: None,
+                    pull: Pull::Never,
+                    built: Some(built),
+                }
+            }
+        },
         services,
         cpu: job.resources.cpu,
         memory: job.resources.memory,

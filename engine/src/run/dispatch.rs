@@ -25,8 +25,9 @@ use super::spare::Spares;
 use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
-use crate::container::Engine;
+use crate::container::{Engine, Late};
 use crate::files::Glance;
+use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, PlannedStep, VertexId};
 use crate::process::guardian;
@@ -72,6 +73,10 @@ pub struct Options {
     pub cancel: CancellationToken,
     /// The container engine, where a step needs one.
     pub engine: Option<Arc<Engine>>,
+    /// The engine for what may not need it.
+    pub late: Option<Arc<Late>>,
+    /// Where images are kept that the run builds.
+    pub images: Layout,
     /// The hash of the pipeline's texts.
     pub definition: String,
     /// How registries are reached.
@@ -87,6 +92,7 @@ impl Options {
     pub fn of(root: PathBuf) -> Self {
         Self {
             scratch: root.clone(),
+            images: Layout::at(&root.join(".pipe/images")),
             root,
             jobs: 1,
             fail_fast: false,
@@ -102,6 +108,7 @@ impl Options {
             resumed: None,
             cancel: CancellationToken::new(),
             engine: None,
+            late: None,
             definition: String::new(),
             registries: Registries::default(),
         }

@@ -14,7 +14,7 @@ use super::dispatch::Options;
 use super::place::in_key;
 use super::prepare;
 use super::recipe::{self, Recipe};
-use super::task::image_output;
+use super::task::{self, image_output};
 use crate::cache::key::{Change, changes};
 use crate::cache::snapshot::is_in_place;
 use crate::cache::{Action, Cache, Key};
@@ -119,7 +119,8 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed, None) {
             Err(why) => forecast.will = Will::Unknown(why),
             Ok(now) => {
-                forecast.will = will(cache, &step.name, &now, forecast.last.as_ref());
+                let has_image = |action: &Action| task::has_image(&recipe, action, &options.images);
+                forecast.will = will(cache, &step.name, &now, forecast.last.as_ref(), &has_image);
                 forecast.now = Some(now);
             }
         },
@@ -127,7 +128,13 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
     forecast
 }
 
-fn will(cache: &Cache, step: &str, now: &Keyed, last: Option<&Key>) -> Will {
+fn will(
+    cache: &Cache,
+    step: &str,
+    now: &Keyed,
+    last: Option<&Key>,
+    has_image: &dyn Fn(&Action) -> bool,
+) -> Will {
     let there = |action: &Action| {
         let root = cache.root();
         let all = action
@@ -137,7 +144,7 @@ fn will(cache: &Cache, step: &str, now: &Keyed, last: Option<&Key>) -> Will {
     };
     if cache
         .find(step, &now.digest)
-        .is_some_and(|action| there(&action))
+        .is_some_and(|action| there(&action) && has_image(&action))
     {
         return Will::BeCached;
     }

@@ -5,6 +5,7 @@ mod caching;
 mod capture;
 pub mod concurrency;
 mod contained;
+mod context;
 mod deliver;
 mod directories;
 mod dispatch;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use dsl::expr::{Missing, Template};
 use dsl::model::{ArtifactUse, Job, KeptDirectory, KeyPart, StepKind};
+use dsl::source::Spanned;
 use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
-use super::build::Build;
+use super::build::{self, Build, local_name};
 use super::caching;
 use super::contained::{self, Contained};
 use super::deliver;
@@ -28,6 +29,7 @@ use super::schedule::{
 use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
+use crate::container::Built;
 use crate::oci::place::check_tag;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
 
@@ -151,10 +153,13 @@ pub(super) fn work(
     };
     match &step.kind {
         StepKind::Job(job) => of_job(plan, planned, job, options, facts, artifacts, work),
-        StepKind::Build(build) => Ok(Work {
-            task: Task::Build(Box::new(build_of(build))),
-            ..work
-        }),
+        StepKind::Build(build) => {
+            let build = build_of(plan, planned, build, options, facts)?;
+            Ok(Work {
+                task: Task::Build(Box::new(build)),
+                ..work
+            })
+        }
         StepKind::Deploy(deploy) => {
             let about = deliver::About {
                 plan,
@@ -193,16 +198,14 @@ fn of_job(
     artifacts: Option<&Path>,
     work: Work,
 ) -> Result<Work, Failure> {
-    let texts = |list: &[dsl::source::Spanned<String>]| {
-        list.iter().map(|t| t.value.clone()).collect::<Vec<_>>()
-    };
+    let texts = |list: &[Spanned<String>]| list.iter().map(|t| t.value.clone()).collect::<Vec<_>>();
     let takes = job.takes.iter().filter_map(|take| {
         let kept = kept_artifact(plan, take, artifacts?)?;
         let into = take.into.as_ref().map(|i| PathBuf::from(&i.value));
         Some((kept, into.unwrap_or_default()))
     });
     Ok(Work {
-        contained: contained_of(plan, planned, job, facts)?,
+        contained: contained_of(plan, planned, job, options, facts)?,
         task: Task::Commands(job.run.clone()),
         shell: job.shell.clone().or(work.shell),
         workdir: job.workdir.as_ref().map(|w| w.value.clone()),
@@ -222,17 +225,52 @@ fn of_job(
     })
 }
 
-/// How an image is built.
-fn build_of(build: &dsl::model::Build) -> Build {
-    let text = |field: &Option<dsl::source::Spanned<String>>, usual: &str| {
+/// How an image is built, with every value put in.
+///
+/// # Errors
+/// A value that is missing.
+fn build_of(
+    plan: &Plan,
+    planned: &plan::PlannedStep,
+    build: &dsl::model::Build,
+    options: &Options,
+    facts: &dyn RunFacts,
+) -> Result<Build, Failure> {
+    let text = |field: &Option<Spanned<String>>, usual: &str| {
         field.as_ref().map_or(usual.to_owned(), |f| f.value.clone())
     };
-    Build {
-        image: text(&build.image, ""),
+    let texts = |list: &[Spanned<String>]| list.iter().map(|t| t.value.clone()).collect();
+    let fill = |template: &Template| filled(plan, planned, template, facts);
+    let values = |list: &[dsl::model::EnvVar]| {
+        list.iter()
+            .map(|var| Ok((var.name.value.clone(), fill(&var.value.value)?)))
+            .collect::<Result<Vec<_>, Failure>>()
+    };
+    let mut layers = Vec::new();
+    let name = text(&build.image, "");
+    for registry in &build.cache_registries {
+        if let Some(registry) = plan.pipeline.registries.get(&registry.value) {
+            let repository = text(&build.repository, &name);
+            layers.push(format!("{}/{repository}", fill(&registry.prefix.value)?));
+        }
+    }
+    let secrets = build.secrets.iter().filter_map(|name| {
+        let value = options.secrets.get(&name.value)?;
+        Some((name.value.clone(), value.clone()))
+    });
+    Ok(Build {
+        image: name,
         context: text(&build.context, "."),
         dockerfile: text(&build.dockerfile, "Dockerfile"),
         target: build.target.as_ref().map(|t| t.value.clone()),
-    }
+        platforms: texts(&build.platforms),
+        args: values(&build.args)?,
+        labels: values(&build.labels)?,
+        secrets: secrets.collect(),
+        layers,
+        inputs: texts(&build.inputs),
+        commit: plan.request.context.git.sha.clone(),
+    })
 }
 
 /// What is pushed, and where.
@@ -270,10 +308,7 @@ fn push_of(
         Ok(tag)
     });
     let images = images.collect::<Result<_, Failure>>()?;
-    let from = registries.images.clone().ok_or_else(|| {
-        Failure::new("there is no folder for images")
-            .help("set HOME or XDG_CACHE_HOME, or name one with `--cache-dir`")
-    })?;
+    let from = options.images.clone();
     Ok(Push {
         images,
         to: to.map_err(Failure::new)?,
@@ -304,9 +339,24 @@ fn contained_of(
     plan: &Plan,
     planned: &plan::PlannedStep,
     job: &Job,
+    options: &Options,
     facts: &dyn RunFacts,
 ) -> Result<Option<Contained>, Failure> {
-    contained::contained(job, &|template| filled(plan, planned, template, facts))
+    let fill = |template: &Template| filled(plan, planned, template, facts);
+    let built = |name: &str| {
+        let digest = match facts.image(name, true) {
+            Some(Ok(digest)) => digest,
+            Some(Err(why)) => return Err(Failure::new(format!("the image {name}: {why}"))),
+            None => return Err(Failure::new(format!("the image {name} is not built yet"))),
+        };
+        let reference = local_name(name, &digest);
+        let digest = digest
+            .parse()
+            .map_err(|e| Failure::new(format!("the image {name} has no digest: {e}")))?;
+        let layout = options.images.clone();
+        Ok((reference, Built { layout, digest }))
+    };
+    contained::contained(job, &fill, &built)
 }
 
 /// Where a run keeps an artifact that a step takes.
@@ -332,18 +382,13 @@ pub(super) fn recipe(
     made: &BTreeMap<u32, Arc<Action>>,
 ) -> Result<Option<Recipe>, Failure> {
     let planned = plan.step(VertexId::new(vertex as usize));
-    let Some((planned, job)) = planned.and_then(|p| Some((p, plan.definition(p).job()?))) else {
+    let (Some(planned), Some(cache)) = (planned, &options.cache) else {
         return Ok(None);
     };
-    let Some(cache) = &options.cache else {
-        return Ok(None);
-    };
-    if !recipe::is_cacheable(plan.definition(planned)) || options.is_uncached(plan, planned) {
+    let step = plan.definition(planned);
+    if !recipe::is_cacheable(step) || options.is_uncached(plan, planned) {
         return Ok(None);
     }
-    let own = variables(plan, planned, options, facts)?;
-    let passed = job.container.is_none().then(Environment::deciding);
-    let contained = contained_of(plan, planned, job, facts)?;
     let trouble = std::cell::RefCell::new(None);
     let secret = |value: &str| {
         let is_secret = options.masker.mask_str(value) != value
@@ -357,8 +402,41 @@ pub(super) fn recipe(
             String::new()
         }))
     };
-    let declared = declared(plan, planned, job);
-    let variables = recipe::variables(&own, passed, &declared, &secret);
+    let recipe = match &step.kind {
+        StepKind::Job(job) => {
+            let contained = contained_of(plan, planned, job, options, facts)?;
+            let own = variables(plan, planned, options, facts)?;
+            let passed = job.container.is_none().then(Environment::deciding);
+            let declared = declared(plan, planned, job);
+            let variables = recipe::variables(&own, passed, &declared, &secret);
+            let takes = takes(plan, job, artifacts, made);
+            let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes, &secret);
+            if let (Some(recipe), Some(contained)) = (&mut recipe, &contained) {
+                recipe::contain(recipe, contained, &secret);
+            }
+            recipe
+        }
+        StepKind::Build(build) => {
+            let build = build_of(plan, planned, build, options, facts)?;
+            Some(build::recipe(plan, vertex, &build, &secret))
+        }
+        _ => None,
+    };
+    if let Some(e) = trouble.take() {
+        // Without the salt a secret would have to stand in the key as it is, or not at all.
+        cache.failed("used", &e.to_string());
+        return Ok(None);
+    }
+    Ok(recipe)
+}
+
+/// The artifacts that a job takes, with what is known of them.
+fn takes(
+    plan: &Plan,
+    job: &Job,
+    artifacts: Option<&Path>,
+    made: &BTreeMap<u32, Arc<Action>>,
+) -> Vec<Take> {
     let takes = job.takes.iter().filter_map(|take| {
         let into = take
             .into
@@ -379,16 +457,7 @@ pub(super) fn recipe(
             known: result.and_then(|r| caching::artifact_of(r, &take.name.value)),
         })
     });
-    let mut recipe = recipe::recipe(plan, vertex, planned, variables, takes.collect(), &secret);
-    if let (Some(recipe), Some(contained)) = (&mut recipe, &contained) {
-        recipe::contain(recipe, contained, &secret);
-    }
-    if let Some(e) = trouble.take() {
-        // Without the salt a secret would have to stand in the key as it is, or not at all.
-        cache.failed("used", &e.to_string());
-        return Ok(None);
-    }
-    Ok(recipe)
+    takes.collect()
 }
 
 /// The names of the variables that the file gives to a step.
@@ -479,8 +548,7 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
     let path = &cache.path.value;
     let home = path.strip_prefix("~/").zip(std::env::var_os("HOME"));
     let in_home = path.strip_prefix("~/").map(PathBuf::from);
-    let values =
-        |parts: &[dsl::source::Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
+    let values = |parts: &[Spanned<KeyPart>]| parts.iter().map(|p| p.value.clone()).collect();
     let path = match home {
         Some((rest, home)) => PathBuf::from(home).join(rest),
         None => options.root.join(path),

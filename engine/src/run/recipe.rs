@@ -33,6 +33,10 @@ pub(super) struct Recipe {
     pub(super) hands_on: bool,
     /// Images that have to be looked up, with their names in the key.
     pub(super) images: Vec<(String, Source)>,
+    /// The image that it makes, which has to be in the store for a result to be there.
+    pub(super) image: Option<String>,
+    /// The context and the Dockerfile of a build: all of the context is its inputs.
+    pub(super) context: Option<(String, String)>,
 }
 
 /// An artifact that a step takes.
@@ -56,8 +60,15 @@ pub fn is_cacheable(step: &Step) -> bool {
 
 /// Why the result of a step is never kept.
 pub(super) fn why_never(step: &Step) -> Option<&'static str> {
-    let StepKind::Job(job) = &step.kind else {
-        return Some("it is no job");
+    let job = match &step.kind {
+        StepKind::Job(job) => job,
+        StepKind::Build(_) => {
+            return step
+                .rollback
+                .is_some()
+                .then_some("it has a `rollback`, so what it did may have been undone");
+        }
+        _ => return Some("it changes the outside world"),
     };
     if job.inputs.is_empty() && job.key.is_empty() {
         return Some("it names no `inputs` and no `key`");
@@ -89,7 +100,9 @@ pub(super) fn contain(
     }
     for (name, source) in contained.sources() {
         // A digest says which image it is; anything else is looked up when it runs.
-        if is_by_digest(&source.reference) {
+        if let Some(built) = &source.built {
+            setting.insert(name, built.digest.to_string());
+        } else if is_by_digest(&source.reference) {
             setting.insert(name, source.reference);
         } else {
             recipe.images.push((name, source));
@@ -135,6 +148,8 @@ pub(super) fn recipe(
         takes,
         hands_on: !job.artifacts.is_empty(),
         images: Vec::new(),
+        image: None,
+        context: None,
     })
 }
 
@@ -237,7 +252,7 @@ fn makes(job: &Job) -> BTreeMap<String, String> {
 }
 
 /// What the steps make that a step needs, or of which it uses an output.
-fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, (StepId, Vec<String>)> {
+pub(super) fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, (StepId, Vec<String>)> {
     let mut makers = BTreeMap::new();
     let own = VertexId::new(vertex as usize);
     for edge in plan.graph.edges_directed(own, Direction::Incoming) {

@@ -16,15 +16,12 @@ use crate::oci::{Layout, Place};
 pub struct Registries {
     /// How long one may show no sign of life.
     pub patience: Duration,
-    /// Where `pipe` keeps the images that it made; none where nothing can be kept.
-    pub images: Option<Layout>,
 }
 
 impl Default for Registries {
     fn default() -> Self {
         Self {
             patience: client::PATIENCE,
-            images: None,
         }
     }
 }

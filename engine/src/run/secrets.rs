@@ -43,10 +43,12 @@ pub fn resolve(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secrets, Vec<NoSecret>> {
     let steps = || plan.steps().map(|(_, step)| plan.definition(step));
-    let names = steps().filter_map(|step| match &step.kind {
-        StepKind::Job(job) => Some(job.secrets.iter().map(|n| n.value.as_str())),
-        _ => None,
+    let names = steps().flat_map(|step| match &step.kind {
+        StepKind::Job(job) => job.secrets.as_slice(),
+        StepKind::Build(build) => build.secrets.as_slice(),
+        _ => &[],
     });
+    let names = names.map(|n| n.value.as_str());
     let targets = &plan.pipeline.targets;
     let keys = steps().filter_map(|step| {
         let target = match &step.kind {
@@ -62,7 +64,7 @@ pub fn resolve(
     let registries = plan.registries().into_iter();
     let logins = registries.filter_map(|r| r.login.as_ref()?.password.as_ref());
     let passwords = logins.map(|p| p.value.as_str());
-    let names = names.flatten().chain(keys).chain(passwords);
+    let names = names.chain(keys).chain(passwords);
     named(&plan.pipeline, names, root, env)
 }
 

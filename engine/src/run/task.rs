@@ -2,6 +2,7 @@
 //! programs of this machine, waiting for an answer. Knows no step and no graph.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::model::Command;
@@ -14,8 +15,12 @@ use super::capture::Capture;
 use super::deliver::{self, Delivery};
 use super::outcome::Failure;
 use super::push::{self, Push};
-use super::work::{self, NotDone, Site, Work};
-use crate::process::{self, Ended, Exit, Spec, Stop};
+use super::recipe::Recipe;
+use super::work::{self, News, NotDone, Site, Work};
+use crate::cache::Action;
+use crate::container::Engine;
+use crate::oci::Layout;
+use crate::process::{self, Chunk, Ended, Exit, Spec, Stop};
 
 /// What a step does.
 #[derive(Debug, Clone)]
@@ -71,10 +76,41 @@ pub(super) fn image_output(name: &str, is_digest: bool) -> String {
     format!("image.{name}{end}")
 }
 
+/// Whether the image is still in the store that a result says was made.
+pub(super) fn has_image(recipe: &Recipe, action: &Action, images: &Layout) -> bool {
+    let Some(image) = &recipe.image else {
+        return true;
+    };
+    let digest = action.values.get(&image_output(image, true));
+    digest.is_some_and(|digest| build::is_kept(images, digest))
+}
+
 impl Try<'_> {
+    /// Tells what a person should know who does not read the step's log.
+    pub(super) async fn warn(&self, text: String) {
+        let _ = self.site.news.send(News::Warning { text }).await;
+    }
+
     /// Puts a line into the step's log.
     pub(super) async fn say(&mut self, line: impl Into<String>) {
         self.capture.say(self.site, vec![line.into()]).await;
+    }
+
+    /// The container engine, which is looked for if nobody has needed it yet.
+    ///
+    /// # Errors
+    /// When there is none, or the step is to end.
+    pub(super) async fn engine(&self) -> Result<Arc<Engine>, NotDone> {
+        if let Some(engine) = &self.site.engine {
+            return Ok(Arc::clone(engine));
+        }
+        let Some(late) = &self.site.late else {
+            return Err(NotDone::NotBegun(Failure::new(
+                "there is no container engine",
+            )));
+        };
+        let found = self.wait(late.engine()).await?;
+        found.map_err(|none| NotDone::NotBegun(Failure::new(none.what()).help(none.help())))
     }
 
     /// What is left of the step's time.
@@ -103,15 +139,30 @@ impl Try<'_> {
         }
     }
 
-    /// Runs a program of this machine to its end, with everything that it starts; what it writes goes into the log.
+    /// Runs a program of this machine to its end, with everything that it starts; what it writes goes into the log, and
+    /// before that to `look`.
     ///
     /// # Errors
     /// When it was stopped, or could not be started. How it ended by itself is for the caller to judge.
-    pub(super) async fn program(&mut self, spec: &Spec) -> Result<Exit, NotDone> {
-        let (output, chunks) = mpsc::channel(4);
+    pub(super) async fn program(
+        &mut self,
+        spec: &Spec,
+        look: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Exit, NotDone> {
+        let (output, mut written) = mpsc::channel::<Chunk>(1);
+        let (looked, chunks) = mpsc::channel(1);
         let (left, site) = (self.left(), self.site);
         let running = process::run(spec, left, site.grace, self.cancel, &site.kill, output);
-        let (ended, ()) = tokio::join!(running, self.capture.take(site, chunks));
+        let looking = async move {
+            while let Some(chunk) = written.recv().await {
+                look(&chunk.bytes);
+                if looked.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let taking = self.capture.take(site, chunks);
+        let (ended, (), ()) = tokio::join!(running, looking, taking);
         let Ended { exit, stopped, .. } = ended;
         match (stopped, exit) {
             (Some(Stop::Cancelled | Stop::Killed), _) => Err(NotDone::Cancelled),

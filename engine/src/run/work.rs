@@ -25,7 +25,8 @@ use super::spare::{Spare, Spares};
 use super::task::{Outputs, Task, Try};
 use super::{results, tools};
 use crate::cache::{Action, Digest};
-use crate::container::Engine;
+use crate::container::{Engine, Late};
+use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
 use crate::process::{Exit, Spec, Stop};
 
@@ -89,6 +90,10 @@ pub(super) struct Site {
     pub(super) origin: Arc<str>,
     /// The container engine, where the run needs one.
     pub(super) engine: Option<Arc<Engine>>,
+    /// The engine for what may not need it.
+    pub(super) late: Option<Arc<Late>>,
+    /// Where images are kept that the run builds.
+    pub(super) images: Layout,
 }
 
 /// What a step tells while it works.

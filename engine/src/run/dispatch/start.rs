@@ -241,6 +241,8 @@ impl Dispatch<'_> {
             rivals: Arc::clone(&self.rivals),
             origin: Arc::clone(&self.origin),
             engine: self.options.engine.clone(),
+            late: self.options.late.clone(),
+            images: self.options.images.clone(),
         }
     }
 }

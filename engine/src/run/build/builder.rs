@@ -1,0 +1,260 @@
+//! Which program builds, and what it is told. Starts nothing but the question which version it is.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::super::environment::Environment;
+use super::super::outcome::Failure;
+use super::super::task::Try;
+use super::super::work::NotDone;
+use super::{Build, secret_variable};
+use crate::container::{Engine, Kind};
+
+/// How long a program may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The first version of Docker's command line that cannot build with BuildKit by itself.
+const WITHOUT_BUILDKIT: u32 = 23;
+
+/// The settings of the user's own programs, which are for them and not for jobs.
+const THEIRS: &[&str] = &[
+    "DOCKER_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "CONTAINERS_REGISTRIES_CONF",
+    "BUILDX_CONFIG",
+    "BUILDX_BUILDER",
+];
+
+/// Who builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Builder {
+    /// BuildKit, by Docker's plugin, in the engine at an address.
+    Buildx(String),
+    /// BuildKit, by Docker's command line itself.
+    BuildKit(String),
+    /// Buildah, in Podman.
+    Podman,
+}
+
+/// One image to build.
+pub(super) struct Order<'b> {
+    pub(super) build: &'b Build,
+    pub(super) platform: Option<&'b str>,
+    pub(super) labels: &'b [(String, String)],
+    /// Where the builder writes the engine's name for the image.
+    pub(super) id_file: PathBuf,
+    /// Whether it is the last one of several platforms.
+    pub(super) is_last: bool,
+}
+
+/// Finds the builder of an engine.
+///
+/// # Errors
+/// When its program cannot build with BuildKit, or the step is to end.
+pub(super) async fn find(engine: &Engine, a_try: &Try<'_>) -> Result<Builder, NotDone> {
+    let found = engine.found();
+    if found.kind == Kind::Podman {
+        return Ok(Builder::Podman);
+    }
+    let mut env = a_try.work.env.clone();
+    env.extend(Environment::named(THEIRS.iter().copied()));
+    let asked = a_try.wait(docker(&env, &found.address)).await?;
+    asked.map_err(NotDone::NotBegun)
+}
+
+/// What Docker's command line can do.
+async fn docker(env: &Environment, address: &str) -> Result<Builder, Failure> {
+    if said(env, "docker", &["buildx", "version"]).await.is_some() {
+        return Ok(Builder::Buildx(address.to_owned()));
+    }
+    let Some(version) = said(env, "docker", &["--version"]).await else {
+        return Err(Failure::new("the program docker was not found").help(
+            "install Docker's command line; pipe builds with it (`pipe doctor` looks for it)",
+        ));
+    };
+    match major(&version) {
+        Some(major) if major < WITHOUT_BUILDKIT => Ok(Builder::BuildKit(address.to_owned())),
+        _ => Err(Failure::new(format!(
+            "{} cannot build: its plugin buildx is missing",
+            version.trim()
+        ))
+        .help(MISSING)),
+    }
+}
+
+const MISSING: &str = "install the plugin (`docker-buildx-plugin`, on Debian `docker-buildx`), or build with Podman: \
+                       `--engine podman`";
+
+/// `Docker version 20.10.24+dfsg1, build 297e128`
+fn major(version: &str) -> Option<u32> {
+    let number = version
+        .split_whitespace()
+        .find(|w| w.starts_with(|c: char| c.is_ascii_digit()))?;
+    number.split('.').next()?.parse().ok()
+}
+
+/// What a program prints, if it is there and succeeds.
+async fn said(env: &Environment, program: &str, args: &[&str]) -> Option<String> {
+    let path = env.vars().into_iter().find(|(n, _)| n == "PATH");
+    let program = std::env::split_paths(&path?.1)
+        .map(|folder| folder.join(program))
+        .find(|p| p.is_file())?;
+    let output = tokio::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(env.vars())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await.ok()?.ok()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(printed)
+}
+
+impl Builder {
+    /// The program to start.
+    pub(super) fn program(&self) -> &'static str {
+        match self {
+            Self::Buildx(_) | Self::BuildKit(_) => "docker",
+            Self::Podman => "podman",
+        }
+    }
+
+    /// What to do where the program is not there.
+    pub(super) fn not_there(&self, failure: Failure) -> Failure {
+        let help = match self {
+            Self::Podman => "install Podman's command line; pipe builds with it",
+            _ => "install Docker's command line; pipe builds with it",
+        };
+        failure.help(help)
+    }
+
+    /// What the program gets besides the environment of the step.
+    pub(super) fn environment(&self, order: &Order<'_>, env: &mut Environment) {
+        env.extend(Environment::named(THEIRS.iter().copied()));
+        for (name, value) in order.build.secret_variables() {
+            env.set(name, value);
+        }
+        let settings = [
+            // Where the engine takes it from whoever asks, no line is lost.
+            ("BUILDKIT_STEP_LOG_MAX_SIZE", "-1"),
+            ("BUILDKIT_STEP_LOG_MAX_SPEED", "-1"),
+            ("DOCKER_BUILDKIT", "1"),
+            ("DOCKER_CLI_HINTS", "false"),
+            ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1"),
+        ];
+        if !matches!(self, Self::Podman) {
+            settings.iter().for_each(|(n, v)| env.set(*n, *v));
+        }
+        // The engine is named on the command line.
+        for name in ["DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST"] {
+            env.remove(name);
+        }
+    }
+
+    /// The arguments. A value stands behind a `=`, so that none is ever an option.
+    pub(super) fn arguments(&self, order: &Order<'_>, root: &Path) -> Vec<OsString> {
+        let build = order.build;
+        let mut args: Vec<OsString> = match self {
+            Self::Buildx(address) => {
+                let host = format!("--host={address}");
+                [
+                    host.as_str(),
+                    "buildx",
+                    "build",
+                    "--progress=plain",
+                    "--load",
+                ]
+                .map(OsString::from)
+                .to_vec()
+            }
+            Self::BuildKit(address) => {
+                let host = format!("--host={address}");
+                [host.as_str(), "build", "--progress=plain"]
+                    .map(OsString::from)
+                    .to_vec()
+            }
+            // Buildah's own format has no health check, and would give another image than Docker.
+            Self::Podman => ["build", "--format=docker", "--layers"]
+                .map(OsString::from)
+                .to_vec(),
+        };
+        let mut add = |name: &str, value: &std::ffi::OsStr| {
+            let mut arg = OsString::from(format!("--{name}="));
+            arg.push(value);
+            args.push(arg);
+        };
+        add("file", build.dockerfile_path(root).as_os_str());
+        add("iidfile", order.id_file.as_os_str());
+        let mut add = |name: &str, value: String| add(name, value.as_ref());
+        if let Some(target) = &build.target {
+            add("target", target.clone());
+        }
+        if let Some(platform) = order.platform {
+            add("platform", platform.to_owned());
+        }
+        for (name, value) in &build.args {
+            add("build-arg", format!("{name}={value}"));
+        }
+        for (name, value) in order.labels {
+            add("label", format!("{name}={value}"));
+        }
+        for (name, _) in &build.secrets {
+            add("secret", format!("id={name},env={}", secret_variable(name)));
+        }
+        self.layers(order, &mut add);
+        args.push(root.join(&build.context).into());
+        args
+    }
+
+    /// Where layers are looked for and kept.
+    fn layers(&self, order: &Order<'_>, add: &mut dyn FnMut(&str, String)) {
+        for repository in &order.build.layers {
+            match self {
+                Self::Buildx(_) => {
+                    add(
+                        "cache-from",
+                        format!("type=registry,ref={repository}:layers"),
+                    );
+                    if order.is_last {
+                        add(
+                            "cache-to",
+                            format!(
+                                "type=registry,ref={repository}:layers,mode=max,ignore-error=true"
+                            ),
+                        );
+                    }
+                }
+                Self::Podman => {
+                    add("cache-from", repository.clone());
+                    add("cache-to", repository.clone());
+                }
+                Self::BuildKit(_) => {}
+            }
+        }
+    }
+
+    /// Whether it keeps layers in registries.
+    pub(super) fn keeps_layers(&self) -> bool {
+        !matches!(self, Self::BuildKit(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn the_version_of_a_command_line_is_found() {
+        assert_eq!(
+            major("Docker version 20.10.24+dfsg1, build 297e128"),
+            Some(20)
+        );
+        assert_eq!(major("Docker version 28.2.2, build e6534b4"), Some(28));
+        assert_eq!(major("podman"), None);
+    }
+}
