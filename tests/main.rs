@@ -27,6 +27,7 @@ mod output;
 mod processes;
 mod refs;
 mod registry;
+mod release;
 mod remote;
 mod resume;
 mod runs;

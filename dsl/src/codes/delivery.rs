@@ -46,8 +46,8 @@ super::codes! {
     bad "pipeline app\ntarget live {\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    deploy app to=live\n}\n"
     good "pipeline app\ntarget live {\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    deploy app to=live\n}\n"
 
-    VERSION_SCHEME "E610" "a version with no scheme, or with several"
-    "Exactly one of `calver=`, `semantic=`, `from=`, `fixed=` says how a version is made."
+    VERSION_SCHEME "E610" "a version with no scheme, with several, or with one that cannot be used"
+    "Exactly one of `calver=`, `semantic=`, `from=`, `fixed=` says how a version is made. A calendar pattern has at least one part of a date, at most one counter, and makes a text of letters, digits and `. - _ +`."
     bad "pipeline app\nversion v\nstage test {\n    job unit { env V=\"${version.v}\"; run \"make\" }\n}\n"
     good "pipeline app\nversion v fixed=\"1.2.3\"\nstage test {\n    job unit { env V=\"${version.v}\"; run \"make\" }\n}\n"
 

@@ -1,6 +1,7 @@
 //! Images, registries, targets, promotions, and the steps that use them.
 
 use super::variables;
+use crate::calver::Pattern;
 use crate::codes::{delivery as codes, shape};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Part, Template};
@@ -33,6 +34,8 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
             version: form.arg(0)?.clone(),
             forge: form.text("forge"),
             changelog: form.text("changelog"),
+            notes: form.text("notes"),
+            annotated: form.flag_or("annotated", true),
         }),
         "promote" => StepKind::Promote(Promote {
             rule: form.arg(0)?.clone(),
@@ -318,6 +321,16 @@ pub(super) fn version(
                 "this version",
             )
             .help("write one of `calver=\"vYY.MM.DD.i\"`, `semantic=conventional-commits`, `from=\"Cargo.toml\"`, `fixed=\"1.2.3\"`"),
+        );
+    }
+    if let Some(pattern) = form.text("calver")
+        && let Err(fault) = Pattern::read(&pattern.value)
+    {
+        let message = format!("the calendar pattern `{}` {fault}", pattern.value);
+        reader.report(
+            Diagnostic::new(&codes::VERSION_SCHEME, message, pattern.span, "this pattern").help(
+                "write the parts `YYYY`, `YY`, `MM`, `DD`, and `i` for a counter: `calver=\"vYY.MM.DD.i\"`",
+            ),
         );
     }
     let scheme = schemes.into_iter().next()?;

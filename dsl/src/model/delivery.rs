@@ -109,6 +109,10 @@ pub struct Release {
     pub forge: Option<Spanned<String>>,
     /// The changelog's path.
     pub changelog: Option<Spanned<String>>,
+    /// Where the text of the forge's release comes from: `auto`, `changelog` or `none`.
+    pub notes: Option<Spanned<String>>,
+    /// Whether the tag is an object of its own.
+    pub annotated: bool,
 }
 
 /// `promote`

@@ -208,9 +208,15 @@ impl Plan {
             name: name.to_owned(),
             pushed,
         };
+        self.makers(own, &what)
+    }
+
+    /// The steps of this run that make something for one of them, as far as its stage sees.
+    #[must_use]
+    pub fn makers(&self, own: &PlannedStep, what: &Made) -> Vec<VertexId> {
         let taking_part = |id: StepId| id != own.id && self.steps().any(|(_, s)| s.id == id);
         let stage = self.definition(own).stage;
-        let makers = self.pipeline.makers(stage, &what, &taking_part);
+        let makers = self.pipeline.makers(stage, what, &taking_part);
         self.steps()
             .filter(|(_, s)| makers.contains(&s.id))
             .map(|(vertex, _)| vertex)
@@ -289,6 +295,12 @@ impl Plan {
                     (!build.attest.is_empty()).then_some(("build with attest", definition.span))
                 }
                 StepKind::Push(_) => None,
+                StepKind::Release(release) => {
+                    let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                    let known = !matches!(forge, Some("gitlab" | "gitea"));
+                    let what = "release at another forge than GitHub";
+                    (!known).then_some((what, definition.span))
+                }
                 StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {

@@ -19,7 +19,7 @@ use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
 use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
-use super::schedule::{self, Command, Core, State, StepResult};
+use super::schedule::{self, Command, Core, SkipReason, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
 use super::work::{Done, News, NotDone};
@@ -451,6 +451,10 @@ impl<'a> Dispatch<'a> {
         let result = match result {
             Ok(()) => StepResult::Passed { cached },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
+            Err(NotDone::NotNeeded(why)) => {
+                self.remember(vertex, Failure::new(why));
+                StepResult::NotNeeded
+            }
             Err(NotDone::Failed(failure)) => {
                 self.remember(vertex, failure);
                 StepResult::Failed
@@ -501,7 +505,7 @@ impl<'a> Dispatch<'a> {
 
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
-            Ok(()) => UndoOutcome::RolledBack,
+            Ok(()) | Err(NotDone::NotNeeded(_)) => UndoOutcome::RolledBack,
             Err(NotDone::Failed(failure) | NotDone::NotBegun(failure)) => {
                 UndoOutcome::RollbackFailed {
                     failure: self.masked(failure),
@@ -573,6 +577,10 @@ impl<'a> Dispatch<'a> {
             State::SoftFailed => Outcome::SoftFailed { failure },
             State::Failed if failure.means == Some(Means::Waiting) => Outcome::Waiting { failure },
             State::Failed => Outcome::Failed { failure },
+            State::Skipped(SkipReason::NotNeeded) => Outcome::Skipped {
+                reason: failure.what,
+                blocked: false,
+            },
             State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
                 self.roots.of(self.plan, &self.core, v)
             }),

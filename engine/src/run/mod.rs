@@ -18,6 +18,7 @@ mod prepare;
 mod push;
 mod recipe;
 pub mod registries;
+mod release;
 pub mod remote;
 mod results;
 pub mod resume;

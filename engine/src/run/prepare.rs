@@ -22,6 +22,7 @@ use super::outcome::{Failure, Means, Outcome};
 use super::push::Push;
 use super::recipe::{self, Recipe, Take};
 use super::registries;
+use super::release::Release;
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
@@ -160,6 +161,10 @@ pub(super) fn work(
                 ..work
             })
         }
+        StepKind::Release(release) => Ok(Work {
+            task: Task::Release(Box::new(release_of(plan, release)?)),
+            ..work
+        }),
         StepKind::Deploy(deploy) => {
             let about = deliver::About {
                 plan,
@@ -222,6 +227,39 @@ fn of_job(
             .collect(),
         takes: takes.collect(),
         ..work
+    })
+}
+
+/// What is released.
+fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Failure> {
+    let name = &release.version.value;
+    let request = &plan.request;
+    let git = &request.context.git;
+    let no_scheme = || Failure::new(format!("there is no version `{name}`"));
+    let scheme = plan.pipeline.versions.get(name).ok_or_else(no_scheme)?;
+    let in_file = request.versions.get(name).cloned().transpose();
+    let in_file = in_file
+        .map_err(|why| Failure::new(format!("the version `{name}` cannot be read: {why}")))?;
+    let word = |field: &Option<Spanned<String>>| {
+        field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
+    };
+    let notes = word(&release.notes);
+    Ok(Release {
+        name: name.clone(),
+        request: crate::release::Request {
+            scheme: scheme.scheme.clone(),
+            in_file,
+            sha: git.sha.clone().ok_or_else(|| {
+                Failure::new("there is no git commit to release").help("make a first commit")
+            })?,
+            branch: git.branch.clone(),
+            day: request.date.clone(),
+            changelog: release.changelog.as_ref().map(|c| c.value.clone()),
+            annotated: release.annotated,
+        },
+        github: word(&release.forge) == "github",
+        notes_by_forge: notes == "auto",
+        has_notes: notes != "none",
     })
 }
 
@@ -657,6 +695,8 @@ pub(super) fn skipped(
         SkipReason::NeedCancelled(v) => (format!("{} was cancelled", name(v)), true),
         SkipReason::NeedSkipped(v) => (format!("{} was skipped", name(v)), true),
         SkipReason::NotTriggered => ("nothing failed that it waits for".to_owned(), false),
+        SkipReason::NotNeeded => ("there was nothing to do".to_owned(), false),
+        SkipReason::NeedNotNeeded(v) => (format!("{} had nothing to do", name(v)), false),
         SkipReason::FailFast => (
             "another step failed, and --fail-fast stops the run".to_owned(),
             true,

@@ -16,6 +16,7 @@ use super::deliver::{self, Delivery};
 use super::outcome::Failure;
 use super::push::{self, Push};
 use super::recipe::Recipe;
+use super::release::{self, Release};
 use super::work::{self, News, NotDone, Site, Work};
 use crate::cache::Action;
 use crate::container::Engine;
@@ -29,6 +30,8 @@ pub(super) enum Task {
     Commands(Vec<Command>),
     /// An image from a Dockerfile.
     Build(Box<Build>),
+    /// A version, its tag, its changelog, the forge's release.
+    Release(Box<Release>),
     /// Something onto a target.
     Deliver(Box<Delivery>),
     /// Images into a registry.
@@ -52,7 +55,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) | Self::Deliver(_) | Self::Push(_) => None,
+            Self::Build(_) | Self::Release(_) | Self::Deliver(_) | Self::Push(_) => None,
         }
     }
 
@@ -64,6 +67,7 @@ impl Task {
         match self {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
+            Self::Release(release) => release::run(release, a_try).await,
             Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
             Self::Push(push) => push::run(push, a_try).await,
         }
@@ -74,6 +78,11 @@ impl Task {
 pub(super) fn image_output(name: &str, is_digest: bool) -> String {
     let end = if is_digest { ".digest" } else { "" };
     format!("image.{name}{end}")
+}
+
+/// Under which name a step puts out what `${version.NAME}` stands for.
+pub(super) fn version_output(name: &str) -> String {
+    format!("version.{name}")
 }
 
 /// Whether the image is still in the store that a result says was made.

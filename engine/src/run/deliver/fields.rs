@@ -51,6 +51,10 @@ impl RunFacts for Known<'_> {
             None => Err("the deployment does not bring it".to_owned()),
         })
     }
+
+    fn version(&self, _: &str) -> Option<String> {
+        self.bundle.version.clone()
+    }
 }
 
 impl Fields {
