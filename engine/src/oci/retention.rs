@@ -73,7 +73,9 @@ async fn judge(
         return Ok(None);
     };
     let parts = manifest.manifests().iter().map(|m| m.digest);
-    let wanted = parts.chain([manifest.digest()]).find_map(|d| wanted.get(&d));
+    let wanted = parts
+        .chain([manifest.digest()])
+        .find_map(|d| wanted.get(&d));
     let age = made(place, &manifest).await?.map(|made| {
         let age = now.duration_since(made);
         Duration::try_from(age).unwrap_or_default()

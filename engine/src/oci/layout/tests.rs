@@ -185,6 +185,6 @@ fn what_is_about_a_manifest_is_found() {
     layout.forget("app").unwrap();
     layout.collect(now).unwrap();
     assert_eq!(layout.size(&sbom.digest), None);
-    let index = std::fs::read_to_string(layout.root().join("index.json")).unwrap();
+    let index = fs::read_to_string(layout.root().join("index.json")).unwrap();
     assert!(index.ends_with("\"manifests\":[]}"), "{index}");
 }
