@@ -113,7 +113,7 @@ pub fn folder(layout: &Layout) -> Place {
 
 /// What asks registries in tests.
 pub fn client() -> Client {
-    Client::new(PATIENCE, Insecure::default()).unwrap()
+    Client::new(PATIENCE, Insecure::default())
 }
 
 /// A repository of a registry, asked by nobody in particular.
