@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dsl::expr::Template;
 use dsl::model::{Deploy, Driver, Promote, StepId, StepKind, Target};
+use dsl::source::Spanned;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
@@ -278,7 +280,8 @@ impl Maker<'_> {
         match &self.plan.definition(step).kind {
             StepKind::Push(push) => {
                 let registry = self.place(NodeKind::Registry, &push.registry.value);
-                let tags: Vec<String> = push.tags.iter().map(|t| t.value.to_string()).collect();
+                let text = |tag: &Spanned<Template>| self.plan.text(step, &tag.value);
+                let tags: Vec<String> = push.tags.iter().map(text).collect();
                 self.line(end, registry, EdgeKind::Flow, &tags.join(", "));
             }
             StepKind::Deploy(deploy) => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
-use dsl::expr::Missing;
+use dsl::expr::{Missing, Template};
 use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind, Target};
 use dsl::source::Span;
 use petgraph::Direction;
@@ -309,6 +309,14 @@ impl Plan {
     fn can_promote(&self, rule: &str) -> bool {
         let rule = self.pipeline.promotions.get(rule);
         rule.is_some_and(|r| self.can_drive(&r.to.value))
+    }
+
+    /// A text of a step, with the values that are known before the run.
+    #[must_use]
+    pub fn text(&self, step: &PlannedStep, template: &Template) -> String {
+        let (pipeline, request) = (&self.pipeline, &self.request);
+        let filled = values::fill_before(template, pipeline, request, &step.leg, &step.env);
+        filled.map_or_else(|_| template.to_string(), |t| t.to_string())
     }
 
     /// Steps that this version cannot run, with what they are.
