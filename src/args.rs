@@ -87,6 +87,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// List the runs of this checkout.
     Runs(RunsArgs),
+    /// Show what of registries and of this machine's images is old and wanted by nobody; with --yes, remove it.
+    Prune(PruneArgs),
     /// Write a first pipeline.kdl that fits this project.
     Init(InitArgs),
     /// Print completions for a shell.
@@ -178,6 +180,29 @@ fn engine(text: &str) -> Result<Kind, String> {
         ),
         _ => Err("write docker or podman; DOCKER_HOST names a socket".to_owned()),
     }
+}
+
+/// `pipe prune`
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Registries [default: those with `keep`]
+    #[arg(value_name = "REGISTRY")]
+    pub names: Vec<String>,
+    /// Remove it, instead of showing what would go.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Also images that pipe built and the container engine has, when they are older.
+    #[arg(long, value_name = "AGE", value_parser = duration)]
+    pub images_older_than: Option<Duration>,
+    /// The container engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// How long a registry may show no sign of life.
+    #[arg(long, env = "PIPE_REGISTRY_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub registry_timeout: Duration,
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
 }
 
 /// `pipe doctor`

@@ -13,6 +13,7 @@ mod init;
 mod list;
 mod logs;
 mod plan;
+mod prune;
 mod resume;
 mod run;
 mod runs;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Fmt(args)) => fmt::run(global, args, out),
         Some(Command::List(args)) => list::run(global, args, out),
         Some(Command::Logs(args)) => logs::run(global, args, out),
+        Some(Command::Prune(args)) => prune::run(global, args, out),
         Some(Command::Runs(args)) => runs::run(global, args, out),
         Some(Command::Init(args)) => init::run(global, args, out),
         Some(Command::Completions { shell }) => completions::run(*shell, out),
