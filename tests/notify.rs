@@ -25,7 +25,7 @@ impl Receiver {
             listener.local_addr().unwrap()
         );
         let bodies = Arc::new(Mutex::new(Vec::new()));
-        let (own, mut statuses) = (Arc::clone(&bodies), statuses.to_vec().into_iter());
+        let (own, mut statuses) = (Arc::clone(&bodies), Vec::from(statuses).into_iter());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
