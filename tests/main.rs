@@ -23,6 +23,7 @@ mod examples;
 mod includes;
 mod init;
 mod inputs;
+mod notify;
 mod oracle;
 mod output;
 mod processes;

@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod files;
 pub mod graph;
 pub mod ledger;
+pub mod notify;
 pub mod oci;
 pub mod output;
 pub mod plan;

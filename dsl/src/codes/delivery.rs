@@ -56,6 +56,11 @@ super::codes! {
     bad "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=pull-request\n    build app\n    push app to=trusted tag=\"pr-${pr.number}\"\n}\n"
     good "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=push branch=main\n    build app\n    push app to=trusted tag=\"sha-${git.sha}\"\n}\n"
 
+    NOTIFY "E620" "a notification that reaches nobody"
+    "A `slack` or `webhook` wants the secret that holds its address, because whoever has the address can write there; a `command` wants a `run`."
+    bad "pipeline app\nnotify slack {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"
+    good "pipeline app\nsecret SLACK_WEBHOOK\nnotify slack webhook=SLACK_WEBHOOK {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"
+
     KEEP "W601" "a registry that would forget what a target runs"
     "The registry keeps images for a limited time (`keep=`). What a target runs is kept, but the releases to which it could go back are not. Deploy from a registry without `keep`."
     bad "pipeline app\nregistry dev \"ghcr.io/acme\" keep=\"72h\"\ntarget live {\n    ssh \"deploy@example.com\"\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=dev tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"

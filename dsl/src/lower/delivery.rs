@@ -452,9 +452,36 @@ pub(super) fn notify(
         Some((schema, child)) => reader.form(child, schema).texts(),
         None => Vec::new(),
     };
-    super::step::commands(reader, &form);
+    let run = super::step::commands(reader, &form);
+    let (webhook, channel) = (form.text("webhook"), form.text("channel"));
+    let kind = form.arg(0)?.clone();
+    let lacks = match kind.value.as_str() {
+        "command" if run.is_empty() => Some((
+            "command",
+            "a `run` in it: `notify command { run \"./tell.sh\" }`",
+        )),
+        "slack" | "webhook" if webhook.is_none() => Some((
+            "address",
+            "the secret that holds it: `notify slack webhook=SLACK_WEBHOOK`",
+        )),
+        _ => None,
+    };
+    if let Some((what, help)) = lacks {
+        reader.report(
+            Diagnostic::new(
+                &codes::NOTIFY,
+                format!("`notify {}` has no {what}", kind.value),
+                kind.span,
+                "tells nobody",
+            )
+            .help(format!("write {help}")),
+        );
+    }
     Some(Notify {
-        kind: form.arg(0)?.clone(),
+        kind,
         on,
+        webhook,
+        channel,
+        run,
     })
 }

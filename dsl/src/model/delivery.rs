@@ -216,6 +216,12 @@ pub enum VersionScheme {
 pub struct Notify {
     /// `slack`, `webhook`, `command`.
     pub kind: Spanned<String>,
-    /// The outcomes that are told.
+    /// The outcomes that are told; none: what failed and what was rolled back.
     pub on: Vec<Spanned<String>>,
+    /// The secret with the address.
+    pub webhook: Option<Spanned<String>>,
+    /// The channel.
+    pub channel: Option<Spanned<String>>,
+    /// The commands.
+    pub run: Vec<super::Command>,
 }

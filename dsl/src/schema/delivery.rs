@@ -651,7 +651,9 @@ pub static ON: NodeSchema = node("on", "The outcomes that are told.")
 /// `notify`
 pub static NOTIFY: NodeSchema = node(
     "notify",
-    "Tells people what happened: what failed, and which version is active now.",
+    "Tells people how a run ended, once, at its end: what failed, and which version is active now. Without `on` it tells \
+     what failed and what was rolled back. A `command` finds the message in `PIPE_MESSAGE` and `PIPE_MESSAGE_JSON`. Who \
+     cannot be told is a warning.",
 )
 .args(&[field(
     "kind",
