@@ -1,7 +1,7 @@
 //! Jobs in containers, on real Docker and on real rootless Podman; and engines that fail, which are none.
 
 mod choice;
-mod engines;
+pub mod engines;
 mod fake;
 mod faults;
 mod images;

@@ -19,6 +19,7 @@ mod commands;
 mod containers;
 mod docs;
 mod examples;
+mod images;
 mod includes;
 mod init;
 mod inputs;

@@ -30,6 +30,7 @@ mod task;
 mod tools;
 mod work;
 
+pub use build::builder_of;
 pub use caching::Keyed;
 pub use dispatch::{GUARDIAN_KILLED, Options, run};
 pub use recipe::is_cacheable;
