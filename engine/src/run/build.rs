@@ -22,6 +22,7 @@ use crate::container::{Engine, Trouble};
 use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
 
+pub use builder::builder_of;
 pub(super) use recipe::{ignored, recipe};
 
 /// How an image is built, with every value put in.
@@ -105,9 +106,9 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
             labels: &labels,
             id_file: folder.path().join(format!("id-{at}")),
             is_last: at + 1 == build.platforms.len().max(1),
+            is_fresh: false,
         };
-        let id = built(&builder, &order, &dockerfile, a_try).await?;
-        images.push((id.clone(), taken(&engine, &id, a_try, folder.path()).await?));
+        images.push(one(&engine, &builder, order, &dockerfile, a_try, folder.path()).await?);
     }
     let manifest = whole(&images, a_try).await?;
     let digest = manifest.digest().to_string();
@@ -128,6 +129,37 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
 
 fn not_done(trouble: Trouble) -> NotDone {
     NotDone::Failed(trouble.into())
+}
+
+/// Has the image for one platform built and takes it out of the engine.
+async fn one(
+    engine: &Arc<Engine>,
+    builder: &builder::Builder,
+    mut order: builder::Order<'_>,
+    dockerfile: &Dockerfile,
+    a_try: &mut Try<'_>,
+    scratch: &Path,
+) -> Result<(String, Manifest), NotDone> {
+    loop {
+        let id = built(builder, &order, dockerfile, a_try).await?;
+        let manifest = taken(engine, &id, a_try, scratch).await?;
+        let Some(platform) = order.platform else {
+            return Ok((id, manifest));
+        };
+        let is = archive::platform(&a_try.site.images, &manifest);
+        let is = is.map_err(|e| Failure::new(e.to_string()))?;
+        // A variant is the builder's to choose.
+        let wanted: Vec<&str> = platform.split('/').take(2).collect();
+        if is == wanted.join("/") {
+            return Ok((id, manifest));
+        }
+        if order.is_fresh {
+            let what = format!("the builder made an image for {is} and not for {platform}");
+            return Err(Failure::new(what).into());
+        }
+        // Buildah takes a layer of another platform for the same where nothing was run in it.
+        order.is_fresh = true;
+    }
 }
 
 /// Has one image built; gives the engine's name for it.

@@ -10,7 +10,7 @@ use super::super::outcome::Failure;
 use super::super::task::Try;
 use super::super::work::NotDone;
 use super::{Build, secret_variable};
-use crate::container::{Engine, Kind};
+use crate::container::{Engine, Found, Kind};
 
 /// How long a program may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,6 +48,8 @@ pub(super) struct Order<'b> {
     pub(super) id_file: PathBuf,
     /// Whether it is the last one of several platforms.
     pub(super) is_last: bool,
+    /// Whether no layer of an earlier build may be taken.
+    pub(super) is_fresh: bool,
 }
 
 /// Finds the builder of an engine.
@@ -63,6 +65,30 @@ pub(super) async fn find(engine: &Engine, a_try: &Try<'_>) -> Result<Builder, No
     env.extend(Environment::named(THEIRS.iter().copied()));
     let asked = a_try.wait(docker(&env, &found.address)).await?;
     asked.map_err(NotDone::NotBegun)
+}
+
+/// Who would build with an engine, in words.
+///
+/// # Errors
+/// What is missing, and what to do about it.
+pub async fn builder_of(engine: &Found) -> Result<String, Failure> {
+    let mut env = Environment::passed();
+    env.extend(Environment::named(THEIRS.iter().copied()));
+    if engine.kind == Kind::Podman {
+        let version = said(&env, "podman", &["--version"]).await;
+        return match version {
+            Some(version) => Ok(format!("Buildah, in {}", version.trim())),
+            None => {
+                let failure = Failure::new("the program podman was not found");
+                Err(Builder::Podman.not_there(failure))
+            }
+        };
+    }
+    Ok(match docker(&env, &engine.address).await? {
+        Builder::Buildx(_) => "BuildKit, by `docker buildx`".to_owned(),
+        _ => "BuildKit, by `docker build`; the plugin buildx would keep layers in registries too"
+            .to_owned(),
+    })
 }
 
 /// What Docker's command line can do.
@@ -207,6 +233,9 @@ impl Builder {
             add("secret", format!("id={name},env={}", secret_variable(name)));
         }
         self.layers(order, &mut add);
+        if order.is_fresh {
+            args.push("--no-cache".into());
+        }
         args.push(root.join(&build.context).into());
         args
     }
