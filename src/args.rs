@@ -87,6 +87,20 @@ pub enum Command {
     Logs(LogsArgs),
     /// List the runs of this checkout.
     Runs(RunsArgs),
+    /// Show what runs on which target, since when, and whether it is healthy.
+    Targets(TargetsArgs),
+    /// Show what happened to a target, newest first.
+    History(HistoryArgs),
+    /// Bring an earlier healthy release back to a target.
+    Rollback(RollbackArgs),
+    /// Move what a promotion's source runs to its destination, if every requirement holds.
+    Promote(PromoteArgs),
+    /// Approve a promotion, or an `approve` step, for exactly what is there now.
+    Approve(ApproveArgs),
+    /// Say that a target is looked after: lifts its lock, its hold and a lease that somebody left.
+    Unlock(UnlockArgs),
+    /// Show what of registries and of this machine's images is old and wanted by nobody; with --yes, remove it.
+    Prune(PruneArgs),
     /// Write a first pipeline.kdl that fits this project.
     Init(InitArgs),
     /// Print completions for a shell.
@@ -178,6 +192,29 @@ fn engine(text: &str) -> Result<Kind, String> {
         ),
         _ => Err("write docker or podman; DOCKER_HOST names a socket".to_owned()),
     }
+}
+
+/// `pipe prune`
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Registries [default: those with `keep`]
+    #[arg(value_name = "REGISTRY")]
+    pub names: Vec<String>,
+    /// Remove it, instead of showing what would go.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Also images that pipe built and the container engine has, when they are older.
+    #[arg(long, value_name = "AGE", value_parser = duration)]
+    pub images_older_than: Option<Duration>,
+    /// The container engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// How long a registry may show no sign of life.
+    #[arg(long, env = "PIPE_REGISTRY_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub registry_timeout: Duration,
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
 }
 
 /// `pipe doctor`
@@ -500,6 +537,109 @@ pub struct RunsArgs {
     /// How to show them.
     #[arg(long, default_value = "human", value_name = "FORMAT")]
     pub format: HumanOrJson,
+}
+
+/// `pipe targets`
+#[derive(Debug, Args)]
+pub struct TargetsArgs {
+    /// Only this one.
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Ask the targets themselves, and say where what runs is not what was deployed.
+    #[arg(long)]
+    pub drift: bool,
+    /// How to show them.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The target.
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// How many records, newest first.
+    #[arg(short = 'n', long, default_value = "20", value_name = "N", value_parser = how_many)]
+    pub number: usize,
+    /// How to show them.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe rollback`
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The target.
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// The release: its version, the beginning of its commit or of its bundle's name [default: the last healthy one before]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// How it is run and shown.
+    #[command(flatten)]
+    pub by_hand: ByHandArgs,
+}
+
+/// `pipe promote`
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// The promotion.
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+    /// How it is run and shown.
+    #[command(flatten)]
+    pub by_hand: ByHandArgs,
+}
+
+/// What is asked for by hand and changes a target.
+#[derive(Debug, Args)]
+pub struct ByHandArgs {
+    /// Do not ask before the target is changed.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Give a parameter a value.
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = pair, allow_hyphen_values = true)]
+    pub params: Vec<(String, String)>,
+    /// How to show the run.
+    #[arg(
+        long,
+        env = "PIPE_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    pub format: RunFormat,
+}
+
+/// `pipe approve`
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The promotion, or what an `approve` step is called.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How long it holds.
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub holds: Duration,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How to show it.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe unlock`
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The target.
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// Why that is right now.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub why: String,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `pipe init`

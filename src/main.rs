@@ -45,6 +45,7 @@ fn main() -> ExitCode {
 fn grace_of_a_run(cli: &Cli) -> Option<Duration> {
     match &cli.command {
         Some(Command::Run(args)) if !args.dry_run => Some(args.grace),
+        Some(Command::Rollback(_) | Command::Promote(_)) => Some(engine::run::Options::GRACE),
         _ => None,
     }
 }

@@ -158,7 +158,19 @@ impl Project {
             params,
             changed,
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            versions: self.versions(),
         })
+    }
+
+    /// The versions that stand in files of the repository.
+    #[must_use]
+    pub fn versions(&self) -> IndexMap<String, Result<String, String>> {
+        let all = self.loaded.pipeline.versions.iter();
+        let read = all.filter_map(|(name, version)| {
+            let found = engine::release::in_file(&version.scheme, &self.root).transpose()?;
+            Some((name.clone(), found))
+        });
+        read.collect()
     }
 
     /// The plan of a run.

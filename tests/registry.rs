@@ -8,4 +8,6 @@ mod http;
 mod images;
 mod logins;
 mod proxy;
+mod pruning;
+mod pushing;
 mod server;

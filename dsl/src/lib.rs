@@ -1,5 +1,6 @@
 //! The language of `pipeline.kdl`: text in, meaning and diagnostics out; never runs anything.
 
+pub mod calver;
 mod cascade;
 mod check;
 pub mod codes;

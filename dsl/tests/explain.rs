@@ -127,8 +127,6 @@ fn a_node_is_explained_with_its_whole_form() {
         build app target=prod {
             args VERSION="${git.short-sha}"
         }
-
-    This version checks, plans and draws it; a run does not use it yet.
     "#);
 }
 

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::sync::Once;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,20 +15,31 @@ use tokio::time::{Instant, sleep_until};
 /// # Errors
 /// When the system's certificates cannot be used, in words.
 pub(crate) fn client(here: bool, connect: Duration) -> Result<Client, String> {
+    let builder = builder(here, connect);
+    builder.build().map_err(|e| deepest(&e))
+}
+
+/// The same for a server that is spoken to without TLS: reading the system's certificates would take longer than asking.
+///
+/// # Errors
+/// As above.
+pub(crate) fn plain(here: bool, connect: Duration) -> Result<Client, String> {
+    let builder = builder(here, connect).tls_certs_only([]);
+    builder.build().map_err(|e| deepest(&e))
+}
+
+fn builder(here: bool, connect: Duration) -> ClientBuilder {
     static CRYPTOGRAPHY: Once = Once::new();
     CRYPTOGRAPHY.call_once(|| {
         // Somebody else in this process may have chosen before.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .user_agent(concat!("pipe/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
         // What proves who asks is for one server. Who follows a redirect decides what goes along.
         .redirect(Policy::none());
-    if here {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|e| deepest(&e))
+    if here { builder.no_proxy() } else { builder }
 }
 
 /// Ends when nothing has moved for so long.

@@ -24,10 +24,10 @@ pub fn wanted(args: &EngineArgs, file: Option<&str>) -> Wanted {
     }
 }
 
-/// The engine of a run's builds, which is looked for when the first of them has to run.
+/// The engine of a run's builds and deployments, which is looked for when the first of them has to run.
 #[must_use]
 pub fn late(plan: &Plan, args: &EngineArgs) -> Option<Arc<Late>> {
-    plan.builds().then(|| {
+    (plan.builds() || plan.drives_engine()).then(|| {
         let file = plan.pipeline.engine.as_ref().map(|e| e.value.as_str());
         Arc::new(Late::new(wanted(args, file), args.engine_timeout))
     })

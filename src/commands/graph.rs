@@ -97,6 +97,7 @@ fn of_run(project: &Project, word: &str, out: &Out) -> Result<View, Failed> {
         params: header.params.clone(),
         changed: Changed::Unknown("the run is over".to_owned()),
         date: header.began.chars().take(10).collect(),
+        versions: project.versions(),
     };
     let report = Report::of(summary.reading.events.iter().map(|(_, e)| e));
     Ok(view(&project.plan(request, out)?, &report))

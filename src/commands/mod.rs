@@ -1,5 +1,7 @@
 //! One file for each command. Each gives the exit code.
 
+mod approve;
+mod by_hand;
 mod cache;
 mod check;
 mod completions;
@@ -9,14 +11,18 @@ mod explain;
 mod explain_step;
 mod fmt;
 mod graph;
+mod history;
 mod init;
 mod list;
 mod logs;
 mod plan;
+mod prune;
 mod resume;
 mod run;
 mod runs;
 mod summary;
+mod targets;
+mod unlock;
 
 pub use graph::mermaid;
 pub use logs::print as print_log;
@@ -44,7 +50,14 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Fmt(args)) => fmt::run(global, args, out),
         Some(Command::List(args)) => list::run(global, args, out),
         Some(Command::Logs(args)) => logs::run(global, args, out),
+        Some(Command::Prune(args)) => prune::run(global, args, out),
         Some(Command::Runs(args)) => runs::run(global, args, out),
+        Some(Command::Targets(args)) => targets::run(global, args, out),
+        Some(Command::History(args)) => history::run(global, args, out),
+        Some(Command::Rollback(args)) => by_hand::rollback(global, args, out),
+        Some(Command::Promote(args)) => by_hand::promote(global, args, out),
+        Some(Command::Approve(args)) => approve::run(global, args, out),
+        Some(Command::Unlock(args)) => unlock::run(global, args, out),
         Some(Command::Init(args)) => init::run(global, args, out),
         Some(Command::Completions { shell }) => completions::run(*shell, out),
     }

@@ -191,7 +191,7 @@ fn does(plan: &Plan, step: &PlannedStep) -> String {
             b.image.as_ref().map_or("", |i| i.value.as_str())
         ),
         StepKind::Push(p) => {
-            let tags: Vec<String> = p.tags.iter().map(|t| t.value.to_string()).collect();
+            let tags: Vec<String> = p.tags.iter().map(|t| plan.text(step, &t.value)).collect();
             format!(
                 "pushes {} to {} as {}",
                 names(&p.images),

@@ -77,6 +77,7 @@ pub fn request(project: &Project, earlier: &Summary) -> Result<Request, Failed> 
         params: header.params.clone(),
         changed,
         date: header.began.get(..10).unwrap_or_default().to_owned(),
+        versions: project.versions(),
     })
 }
 

@@ -1,10 +1,12 @@
 //! `pipe run`: the plan, carried out.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use dsl::source::Span;
 use engine::cache::{Cache, Settings};
+use engine::notify::Notifier;
 use engine::oci::Layout;
 use engine::output::{Masker, OuterCi};
 use engine::plan::Plan;
@@ -13,6 +15,7 @@ use engine::run::event::Subscriber;
 use engine::run::outcome::exit;
 use engine::run::registries::Registries;
 use engine::run::resume::Resumed;
+use engine::run::secrets::Secrets;
 use engine::run::{Options, concurrency, secrets};
 use engine::world::Provider;
 use indexmap::IndexMap;
@@ -184,7 +187,7 @@ fn accepted(project: &Project, plan: &Plan) -> Result<(), Failed> {
     Err(failed.hint(help))
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     global: &Global,
     project: &Project,
     plan: &Arc<Plan>,
@@ -201,6 +204,7 @@ fn carry_out(
             })
     })?;
     let remote = Wanted::by(project, plan, args, out);
+    let (notifiers, addresses) = notifiers(project, plan, &env);
     let values: Vec<(String, Vec<u8>)> = secrets
         .iter()
         .chain(
@@ -209,6 +213,7 @@ fn carry_out(
                 .flat_map(|r| &r.secrets)
                 .filter(|(n, _)| !secrets.contains_key(*n)),
         )
+        .chain(&addresses)
         .map(|(n, v)| (n.clone(), v.expose_secret().as_bytes().to_vec()))
         .collect();
     let (masker, warnings) = Masker::new(&values);
@@ -265,9 +270,33 @@ fn carry_out(
         registries: Registries {
             patience: args.registry_timeout,
         },
+        notifiers,
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
     Ok(outcome.exit_code())
+}
+
+/// Who is told how the run ended, and the secrets that this takes. One without a value is told when somebody would have
+/// been; a run that is not trusted tells nobody.
+fn notifiers(
+    project: &Project,
+    plan: &Plan,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<Notifier>, Secrets) {
+    if !plan.request.context.trusted {
+        return (Vec::new(), Secrets::default());
+    }
+    let (pipeline, root) = (&plan.pipeline, &project.root);
+    let found = RefCell::new(Secrets::default());
+    let secret = |name: &str| {
+        let read = secrets::named(pipeline, [name].into_iter(), root, env);
+        let read = read.map_err(|errors| errors[0].to_string())?;
+        found.borrow_mut().extend(read.clone());
+        let value = read.get(name).cloned();
+        value.ok_or_else(|| format!("there is no secret {name}"))
+    };
+    let notifiers = engine::notify::notifiers(pipeline, root, &secret);
+    (notifiers, found.into_inner())
 }
 
 /// The cache of this run; none where nobody wants one.

@@ -234,7 +234,7 @@ fn a_registry_that_hangs_is_left_in_time() {
     let Some(site) = Site::new() else { return };
     let hangs = &|method: &'static str, part: &'static str| {
         let proxy = Proxy::before(site.registry.port);
-        let client = Client::new(Duration::from_millis(200), Insecure::default()).unwrap();
+        let client = Client::new(Duration::from_millis(200), Insecure::default());
         let server = client.registry(&proxy.host(), Login::default()).unwrap();
         let name = format!("app-{}", proxy.host().replace(['.', ':'], "-"));
         let there = Place::Repository(server.repository(&name));

@@ -1,5 +1,6 @@
 //! Images that tests make without an engine, and what an independent program says of them. Knows no registry.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -35,8 +36,18 @@ fn put(layout: &Layout, kind: &str, bytes: &[u8]) -> String {
 
 /// An image in a layout, with spaces and fields that nobody else would write. Its layers are of these lengths.
 pub fn image(layout: &Layout, seed: u64, layers: &[usize]) -> Descriptor {
+    made(layout, seed, layers, "")
+}
+
+/// One that says that it was made so many days ago.
+pub fn aged(layout: &Layout, seed: u64, days: i64) -> Descriptor {
+    let made_at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+    made(layout, seed, &[1000], &format!(r#","created":"{made_at}""#))
+}
+
+fn made(layout: &Layout, seed: u64, layers: &[usize], more: &str) -> Descriptor {
     let config = format!(
-        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},"seed":{seed}}}"#
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},"seed":{seed}{more}}}"#
     );
     let config = put(
         layout,
@@ -102,7 +113,7 @@ pub fn folder(layout: &Layout) -> Place {
 
 /// What asks registries in tests.
 pub fn client() -> Client {
-    Client::new(PATIENCE, Insecure::default()).unwrap()
+    Client::new(PATIENCE, Insecure::default())
 }
 
 /// A repository of a registry, asked by nobody in particular.
@@ -161,4 +172,27 @@ pub fn layout() -> (tempfile::TempDir, Layout) {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::at(Path::new(folder.path()));
     (folder, layout)
+}
+
+/// Digests replaced by the number of their first appearance.
+pub fn numbered(text: &str) -> String {
+    let (mut seen, mut out): (Vec<&str>, String) = (Vec::new(), String::new());
+    for (at, part) in text.split("sha256:").enumerate() {
+        let hex = part
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(part.len());
+        if at == 0 || hex < 12 {
+            out += if at == 0 { "" } else { "sha256:" };
+            out += part;
+            continue;
+        }
+        let digest = &part[..12];
+        let number = seen.iter().position(|s| *s == digest).unwrap_or_else(|| {
+            seen.push(digest);
+            seen.len() - 1
+        });
+        let length = if hex > 12 { "whole" } else { "short" };
+        let _ = write!(out, "sha256:[{length} {number}]{}", &part[hex..]);
+    }
+    out
 }

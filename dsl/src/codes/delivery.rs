@@ -46,8 +46,8 @@ super::codes! {
     bad "pipeline app\ntarget live {\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    deploy app to=live\n}\n"
     good "pipeline app\ntarget live {\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    deploy app to=live\n}\n"
 
-    VERSION_SCHEME "E610" "a version with no scheme, or with several"
-    "Exactly one of `calver=`, `semantic=`, `from=`, `fixed=` says how a version is made."
+    VERSION_SCHEME "E610" "a version with no scheme, with several, or with one that cannot be used"
+    "Exactly one of `calver=`, `semantic=`, `from=`, `fixed=` says how a version is made. A calendar pattern has at least one part of a date, at most one counter, and makes a text of letters, digits and `. - _ +`."
     bad "pipeline app\nversion v\nstage test {\n    job unit { env V=\"${version.v}\"; run \"make\" }\n}\n"
     good "pipeline app\nversion v fixed=\"1.2.3\"\nstage test {\n    job unit { env V=\"${version.v}\"; run \"make\" }\n}\n"
 
@@ -55,6 +55,11 @@ super::codes! {
     "The registry takes only what was built from certain branches or tags, and the conditions of this step never select one of them."
     bad "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=pull-request\n    build app\n    push app to=trusted tag=\"pr-${pr.number}\"\n}\n"
     good "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=push branch=main\n    build app\n    push app to=trusted tag=\"sha-${git.sha}\"\n}\n"
+
+    NOTIFY "E620" "a notification that reaches nobody"
+    "A `slack` or `webhook` wants the secret that holds its address, because whoever has the address can write there; a `command` wants a `run`."
+    bad "pipeline app\nnotify slack {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"
+    good "pipeline app\nsecret SLACK_WEBHOOK\nnotify slack webhook=SLACK_WEBHOOK {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"
 
     KEEP "W601" "a registry that would forget what a target runs"
     "The registry keeps images for a limited time (`keep=`). What a target runs is kept, but the releases to which it could go back are not. Deploy from a registry without `keep`."

@@ -322,7 +322,16 @@ impl Form<'_> {
     /// Whether the property is `#true`.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
-        matches!(self.value(name), Some(Val::Bool(b)) if b.value)
+        self.flag_or(name, false)
+    }
+
+    /// The value of a boolean property; `usual` where it is not written.
+    #[must_use]
+    pub fn flag_or(&self, name: &str, usual: bool) -> bool {
+        match self.value(name) {
+            Some(Val::Bool(b)) => b.value,
+            _ => usual,
+        }
     }
 
     /// The argument at this place, as text, taken out of the form.

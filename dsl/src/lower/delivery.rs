@@ -1,6 +1,7 @@
 //! Images, registries, targets, promotions, and the steps that use them.
 
 use super::variables;
+use crate::calver::Pattern;
 use crate::codes::{delivery as codes, shape};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Part, Template};
@@ -33,6 +34,8 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
             version: form.arg(0)?.clone(),
             forge: form.text("forge"),
             changelog: form.text("changelog"),
+            notes: form.text("notes"),
+            annotated: form.flag_or("annotated", true),
         }),
         "promote" => StepKind::Promote(Promote {
             rule: form.arg(0)?.clone(),
@@ -320,6 +323,16 @@ pub(super) fn version(
             .help("write one of `calver=\"vYY.MM.DD.i\"`, `semantic=conventional-commits`, `from=\"Cargo.toml\"`, `fixed=\"1.2.3\"`"),
         );
     }
+    if let Some(pattern) = form.text("calver")
+        && let Err(fault) = Pattern::read(&pattern.value)
+    {
+        let message = format!("the calendar pattern `{}` {fault}", pattern.value);
+        reader.report(
+            Diagnostic::new(&codes::VERSION_SCHEME, message, pattern.span, "this pattern").help(
+                "write the parts `YYYY`, `YY`, `MM`, `DD`, and `i` for a counter: `calver=\"vYY.MM.DD.i\"`",
+            ),
+        );
+    }
     let scheme = schemes.into_iter().next()?;
     Some(Version { name, scheme })
 }
@@ -439,9 +452,36 @@ pub(super) fn notify(
         Some((schema, child)) => reader.form(child, schema).texts(),
         None => Vec::new(),
     };
-    super::step::commands(reader, &form);
+    let run = super::step::commands(reader, &form);
+    let (webhook, channel) = (form.text("webhook"), form.text("channel"));
+    let kind = form.arg(0)?.clone();
+    let lacks = match kind.value.as_str() {
+        "command" if run.is_empty() => Some((
+            "command",
+            "a `run` in it: `notify command { run \"./tell.sh\" }`",
+        )),
+        "slack" | "webhook" if webhook.is_none() => Some((
+            "address",
+            "the secret that holds it: `notify slack webhook=SLACK_WEBHOOK`",
+        )),
+        _ => None,
+    };
+    if let Some((what, help)) = lacks {
+        reader.report(
+            Diagnostic::new(
+                &codes::NOTIFY,
+                format!("`notify {}` has no {what}", kind.value),
+                kind.span,
+                "tells nobody",
+            )
+            .help(format!("write {help}")),
+        );
+    }
     Some(Notify {
-        kind: form.arg(0)?.clone(),
+        kind,
         on,
+        webhook,
+        channel,
+        run,
     })
 }

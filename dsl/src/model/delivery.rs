@@ -109,6 +109,10 @@ pub struct Release {
     pub forge: Option<Spanned<String>>,
     /// The changelog's path.
     pub changelog: Option<Spanned<String>>,
+    /// Where the text of the forge's release comes from: `auto`, `changelog` or `none`.
+    pub notes: Option<Spanned<String>>,
+    /// Whether the tag is an object of its own.
+    pub annotated: bool,
 }
 
 /// `promote`
@@ -212,6 +216,12 @@ pub enum VersionScheme {
 pub struct Notify {
     /// `slack`, `webhook`, `command`.
     pub kind: Spanned<String>,
-    /// The outcomes that are told.
+    /// The outcomes that are told; none: what failed and what was rolled back.
     pub on: Vec<Spanned<String>>,
+    /// The secret with the address.
+    pub webhook: Option<Spanned<String>>,
+    /// The channel.
+    pub channel: Option<Spanned<String>>,
+    /// The commands.
+    pub run: Vec<super::Command>,
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::expr::Template;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 pub use delivery::{
     Approve, Build, Deploy, Earlier, Image, Login, Notify, Promote, Push, Registry, Release, Sign,
@@ -90,6 +90,38 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// The same with one more step, in a stage of its own: something that is asked for and not written.
+    #[must_use]
+    pub fn with_step(mut self, stage: &str, name: &str, kind: StepKind, at: Span) -> Self {
+        let stage_id = StageId(u32::try_from(self.stages.len()).unwrap_or(u32::MAX));
+        let step_id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        self.stages.push(Stage {
+            name: Spanned::new(stage.to_owned(), at),
+            steps: vec![step_id],
+            selection: Selection::default(),
+            undo_on_failure: false,
+            waits: Some(Vec::new()),
+            env: Vec::new(),
+        });
+        self.steps.push(Step {
+            stage: stage_id,
+            name: Spanned::new(name.to_owned(), at),
+            span: at,
+            used_at: None,
+            kind,
+            waits: Vec::new(),
+            selection: Selection::default(),
+            timeout: None,
+            retry: None,
+            allow_failure: false,
+            locks: Vec::new(),
+            env: Vec::new(),
+            always: Vec::new(),
+            rollback: None,
+        });
+        self
+    }
+
     /// The step with this id.
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {

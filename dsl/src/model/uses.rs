@@ -29,6 +29,8 @@ pub enum Made {
     Version(String),
     /// Any release.
     Release,
+    /// What a target runs.
+    OnTarget(String),
 }
 
 impl Step {
@@ -88,6 +90,13 @@ impl Step {
                 let wanted = deploy.images.iter().filter(given);
                 out.extend(wanted.map(|i| image(i, pushed)));
             }
+            StepKind::Promote(promote) => {
+                let rule = pipeline.promotions.get(&promote.rule.value);
+                out.extend(rule.map(|rule| Use {
+                    what: Made::OnTarget(rule.from.value.clone()),
+                    span: promote.rule.span,
+                }));
+            }
             _ => {}
         }
         for template in self.templates() {
@@ -134,6 +143,7 @@ impl Step {
             }
             (StepKind::Release(r), Made::Version(name)) => r.version.value == *name,
             (StepKind::Release(_), Made::Release) => true,
+            (StepKind::Deploy(d), Made::OnTarget(name)) => d.target.value == *name,
             _ => false,
         }
     }
@@ -150,6 +160,7 @@ impl Step {
             StepKind::Build(b) => b.image.iter().map(|i| image(i, false)).collect(),
             StepKind::Push(p) => p.images.iter().map(|i| image(i, true)).collect(),
             StepKind::Release(r) => vec![Made::Version(r.version.value.clone()), Made::Release],
+            StepKind::Deploy(d) => vec![Made::OnTarget(d.target.value.clone())],
             _ => Vec::new(),
         };
         made.dedup();

@@ -189,19 +189,27 @@ pub static SIGN: NodeSchema = node(
 const FORGE: Field = opt(
     "forge",
     Type::Word(&["github", "gitlab", "gitea", "none"]),
-    "Where a release is created.",
-);
+    "Where a release is created, besides the tag. `github` uses the program `gh`, which gets `GH_TOKEN` or `GITHUB_TOKEN` of \
+     the environment; `gitlab` and `gitea` are not run yet.",
+)
+.default("none");
 const CHANGELOG: Field = opt(
     "changelog",
     Type::Path,
-    "The file to which the new section is added.",
+    "The file to which the new section is added, in a commit of its own for which no CI runs.",
 );
 const NOTES: Field = opt(
     "notes",
     Type::Word(&["auto", "changelog", "none"]),
-    "Where the release's text comes from.",
-);
-const ANNOTATED: Field = opt("annotated", Type::Bool, "Makes an annotated git tag.");
+    "Where the text of the forge's release comes from: `changelog` is made of the commits, `auto` is left to the forge.",
+)
+.default("changelog");
+const ANNOTATED: Field = opt(
+    "annotated",
+    Type::Bool,
+    "Makes an annotated git tag; `#false` makes one that is only a name.",
+)
+.default("#true");
 
 /// `release`
 pub static RELEASE: NodeSchema = node(
@@ -212,8 +220,7 @@ pub static RELEASE: NodeSchema = node(
 .args(&[field("version", Type::Ref(Kind::Version), "A declared version.")])
 .props(&[FORGE, CHANGELOG, NOTES, ANNOTATED, AS])
 .children(step_children![])
-.example("release next forge=github changelog=\"CHANGELOG.md\"")
-.later();
+.example("release next forge=github changelog=\"CHANGELOG.md\"");
 
 /// `promote`
 pub static PROMOTE: NodeSchema = node(
@@ -224,8 +231,7 @@ pub static PROMOTE: NodeSchema = node(
 .args(&[field("rule", Type::Ref(Kind::Promotion), "A declared promotion.")])
 .props(&[AS])
 .children(step_children![])
-.example("promote to-production")
-.later();
+.example("promote to-production");
 
 /// `digest` of a deployment
 pub static DIGEST: NodeSchema = node(
@@ -263,8 +269,7 @@ pub static APPROVE: NodeSchema = node(
     AS,
 ])
 .children(step_children![])
-.example("approve go-live by=ops")
-.later();
+.example("approve go-live by=ops");
 
 /// `login`
 pub static LOGIN: NodeSchema = node(
@@ -646,7 +651,9 @@ pub static ON: NodeSchema = node("on", "The outcomes that are told.")
 /// `notify`
 pub static NOTIFY: NodeSchema = node(
     "notify",
-    "Tells people what happened: what failed, and which version is active now.",
+    "Tells people how a run ended, once, at its end: what failed, and which version is active now. Without `on` it tells \
+     what failed and what was rolled back. A `command` finds the message in `PIPE_MESSAGE` and `PIPE_MESSAGE_JSON`. Who \
+     cannot be told is a warning.",
 )
 .args(&[field(
     "kind",

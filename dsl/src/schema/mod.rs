@@ -136,7 +136,11 @@ impl Type {
     pub fn describe(self) -> String {
         match self {
             Type::Name => "name".into(),
-            Type::Ref(kind) => format!("name of a {}", kind.noun()),
+            Type::Ref(kind) => {
+                let noun = kind.noun();
+                let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
+                format!("name of {} {noun}", if vowel { "an" } else { "a" })
+            }
             Type::EnvName => "name of an environment variable".into(),
             Type::Text => "text".into(),
             Type::Template => "text with `${…}`".into(),

@@ -104,7 +104,11 @@ pub async fn deploy(
             Do::Apply => work.apply().await,
             Do::AwaitReady => work.await_ready().await,
             Do::Compare => work.compare().await,
-            Do::Undo => work.undo().await,
+            Do::Undo => {
+                let why = machine.failure().map_or("", |f| f.what.as_str());
+                work.hands.say(&format!("failed: {why}")).await;
+                work.undo().await
+            }
             Do::AwaitBack => work.await_back().await,
             Do::CompareBack => work.compare_back().await,
             Do::Record(outcome) => work.record(outcome).await,
@@ -178,7 +182,9 @@ impl Work<'_> {
             history = self.settle(&left, history).await?;
         }
         let request = self.request;
-        if let Current::Locked { outcome, .. } = history.current() {
+        if let Current::Locked { outcome, .. } = history.current()
+            && !request.way.goes_back()
+        {
             return Err(locked(&request.target, &outcome));
         }
         self.refused(&history)?;
@@ -186,7 +192,7 @@ impl Work<'_> {
             &request.bundle,
             history
                 .values_of(&request.bundle.id())
-                .filter(|_| request.way == Way::Rollback),
+                .filter(|_| request.way.goes_back()),
         )?;
         made.driver.look_before(self.hands).await?;
         if made.driver.can_observe() {
@@ -248,6 +254,9 @@ impl Work<'_> {
 
     async fn find_back(&mut self, history: &History, made: &Made) -> Result<Back, Failure> {
         let request = self.request;
+        if request.way.goes_back() {
+            return Ok(Back::None("going back is tried once".to_owned()));
+        }
         if request.stays.is_some() && request.rollback.is_empty() {
             return Ok(Back::Stays);
         }
@@ -288,6 +297,9 @@ impl Work<'_> {
         let line = match (back, &self.back) {
             (Back::To(_), Some((release, _))) => {
                 format!("if it fails, it goes back to {}", release.bundle.title())
+            }
+            (Back::None(_), _) if self.request.way.goes_back() => {
+                format!("going back to {}", self.request.bundle.title())
             }
             (Back::None(why), _) => format!("there is no way back: {why}"),
             (Back::Stays, _) => format!(
@@ -358,7 +370,7 @@ impl Work<'_> {
         let (Some(made), Some(history)) = (&self.made, &self.history) else {
             return Answer::Failed(Failure::new("nobody has looked"));
         };
-        let is_back = self.request.way == Way::Rollback;
+        let is_back = self.request.way.goes_back();
         let release = self.release(&self.request.bundle, history, is_back);
         let done = made.driver.apply(&release, self.hands).await;
         self.answer(done)
@@ -405,8 +417,11 @@ impl Work<'_> {
             return Answer::Failed(Failure::new("nobody has looked"));
         };
         let from = self.release(&self.request.bundle, history, false);
-        self.hands.say("undoing it").await;
         let to = self.back.as_ref();
+        let line = to.map_or("going back to nothing".to_owned(), |(release, _)| {
+            format!("going back to {}", release.bundle.title())
+        });
+        self.hands.say(&line).await;
         if !self.request.rollback.is_empty() {
             let mut vars = super::own::variables(&from.bundle, "PIPE_FAILED");
             if let Some((to, _)) = to {

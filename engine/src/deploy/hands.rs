@@ -58,6 +58,8 @@ pub struct Call {
     input: Option<PathBuf>,
     /// Whether its output is an answer, and not for the log.
     quiet: bool,
+    /// Whether its complaints are, too.
+    muted: bool,
     dir: Option<PathBuf>,
     /// On this machine, whatever the target is.
     here: bool,
@@ -119,6 +121,13 @@ impl Call {
     #[must_use]
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
+        self
+    }
+
+    /// Keeps its complaints out of the log, too: failing is one of its answers.
+    #[must_use]
+    pub fn muted(mut self) -> Self {
+        self.muted = true;
         self
     }
 
@@ -198,7 +207,11 @@ impl Hands {
                 };
                 let room = MOST.saturating_sub(kept.len());
                 kept.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(room)]);
-                if !call.quiet || chunk.stream == Stream::Stderr {
+                let told = match chunk.stream {
+                    Stream::Stdout => !call.quiet,
+                    Stream::Stderr => !call.muted,
+                };
+                if told {
                     // Nobody may be listening any more; the command goes on.
                     let _ = self.log.send(chunk).await;
                 }

@@ -135,6 +135,12 @@ impl Machine {
         &self.doing
     }
 
+    /// Why it failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
     /// What a failure leads back to, as `LookBefore` found it.
     pub fn goes_back(&mut self, back: Back) {
         self.back = back;

@@ -1,6 +1,7 @@
 //! Bundles onto targets: one path for every driver, for promotions and for rollbacks. `machine` has the order and what is
 //! promised about it, `deployment` does it, `driver` is what a target has to answer. Does not know steps, plans or views.
 
+mod container;
 mod deployment;
 mod driver;
 mod hands;
@@ -12,6 +13,7 @@ mod ssh;
 mod tests;
 pub mod verdict;
 
+pub use container::{EngineAt, OneContainer};
 pub use deployment::{Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
 pub use hands::{Call, Hands, Migrated, Told};

@@ -80,9 +80,11 @@ impl Readiness {
     pub async fn wait(&self, hands: &mut Hands) -> Result<(), Failure> {
         let began = Instant::now();
         let mut since: Option<Instant> = None;
+        let mut was_ready = false;
         loop {
             match self.once(hands).await {
                 Ok(()) => {
+                    was_ready = true;
                     let since = *since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= self.stable_for {
                         return Ok(());
@@ -90,7 +92,7 @@ impl Readiness {
                 }
                 Err(why) if why.refused || stopped(hands) => return Err(why),
                 Err(why) => {
-                    let was_ready = since.take().is_some();
+                    since = None;
                     let late = began.elapsed() >= self.within;
                     if was_ready && late {
                         return Err(Failure::new(format!(
@@ -102,7 +104,7 @@ impl Readiness {
                         let within = show_duration(self.within);
                         let text = format!("it was not ready within {within}: {}", why.what);
                         return Err(Failure::new(text).help(
-                            "its log is above, if it wrote one; `within` gives it more time",
+                            "find out why; if it only needs longer, raise `within` of the target's `ready`",
                         ));
                     }
                 }

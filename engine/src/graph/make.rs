@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dsl::expr::Template;
 use dsl::model::{Deploy, Driver, Promote, StepId, StepKind, Target};
+use dsl::source::Spanned;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
@@ -209,6 +211,15 @@ impl Maker<'_> {
             let (Some(mut from), Some(to)) = (from, to) else {
                 continue;
             };
+            // The way through the target shows it.
+            let kinds = [edge.source(), edge.target()].map(|v| self.plan.step(v));
+            if let [Some(first), Some(then)] = kinds
+                && *edge.weight() == plan::Edge::Reference
+                && matches!(self.plan.definition(first).kind, StepKind::Deploy(_))
+                && matches!(self.plan.definition(then).kind, StepKind::Promote(_))
+            {
+                continue;
+            }
             // Into and out of fan-in points: the frame of the stage shows it.
             if *edge.weight() == plan::Edge::Order && !between_stages {
                 continue;
@@ -269,7 +280,8 @@ impl Maker<'_> {
         match &self.plan.definition(step).kind {
             StepKind::Push(push) => {
                 let registry = self.place(NodeKind::Registry, &push.registry.value);
-                let tags: Vec<String> = push.tags.iter().map(|t| t.value.to_string()).collect();
+                let text = |tag: &Spanned<Template>| self.plan.text(step, &tag.value);
+                let tags: Vec<String> = push.tags.iter().map(text).collect();
                 self.line(end, registry, EdgeKind::Flow, &tags.join(", "));
             }
             StepKind::Deploy(deploy) => {

@@ -36,6 +36,7 @@ pub(super) fn planned(text: &str) -> (Plan, dsl::source::SourceMap) {
         params: indexmap::IndexMap::new(),
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
+        versions: indexmap::IndexMap::new(),
     };
     let plan = plan(&loaded.pipeline, request, &|_| None).expect("it has a plan");
     (plan, loaded.sources)

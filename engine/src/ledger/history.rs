@@ -76,6 +76,7 @@ pub struct Interrupted {
 
 /// A deployment with its recorded end.
 struct Ended<'h> {
+    way: &'h Way,
     bundle: &'h Bundle,
     deployment: &'h str,
     outcome: &'h Outcome,
@@ -96,19 +97,23 @@ impl Ended<'_> {
 
 /// The deployments that have ended. What somebody writes of one that is over already does not count.
 fn ended(entries: &[(String, Entry)]) -> Vec<Ended<'_>> {
-    let mut open: Option<(&str, &Bundle)> = None;
+    let mut open: Option<(&str, &Bundle, &Way)> = None;
     let mut all = Vec::new();
     for (_, entry) in entries {
         match &entry.record {
             Record::Intent {
-                deployment, bundle, ..
-            } => open = Some((deployment, bundle)),
+                deployment,
+                bundle,
+                way,
+                ..
+            } => open = Some((deployment, bundle, way)),
             Record::Outcome {
                 deployment,
                 outcome,
             } => {
-                if let Some((_, bundle)) = open.take_if(|(d, _)| d == deployment) {
+                if let Some((_, bundle, way)) = open.take_if(|(d, ..)| d == deployment) {
                     all.push(Ended {
+                        way,
                         bundle,
                         deployment,
                         outcome,
@@ -186,6 +191,7 @@ impl History {
                         continue;
                     };
                     current = self.after(&Ended {
+                        way: &Way::Deploy,
                         bundle: &begun.bundle,
                         deployment,
                         outcome,
@@ -286,20 +292,33 @@ impl History {
     #[must_use]
     pub fn bad(&self) -> BTreeMap<String, String> {
         let mut bad = BTreeMap::new();
+        let mut runs: Option<String> = None;
         for ended in ended(&self.entries) {
             let id = ended.bundle.id();
             match ended.outcome {
                 Outcome::Healthy => {
+                    let left = runs.take().filter(|r| *r != id);
+                    if let (Some(left), Way::Rollback) = (left, ended.way) {
+                        bad.insert(left, format!("rolled back by {}", ended.entry.by));
+                    }
                     bad.remove(&id);
+                    runs = Some(id);
                 }
                 Outcome::RolledBack {
-                    why, blamed: true, ..
+                    to, blamed: false, ..
+                } => runs.clone_from(to),
+                Outcome::RolledBack {
+                    why,
+                    to,
+                    blamed: true,
+                } => {
+                    bad.insert(id, why.clone());
+                    runs.clone_from(to);
                 }
-                | Outcome::PartlyRolledBack { why, .. }
-                | Outcome::Failed { why } => {
+                Outcome::PartlyRolledBack { why, .. } | Outcome::Failed { why } => {
                     bad.insert(id, why.clone());
                 }
-                _ => {}
+                Outcome::Unknown { .. } => {}
             }
         }
         bad
@@ -308,19 +327,35 @@ impl History {
     /// Why nothing is promoted here by itself: the last deployment failed and was rolled back, and nobody has looked.
     #[must_use]
     pub fn hold(&self) -> Option<String> {
+        let looked = self
+            .entries
+            .iter()
+            .rev()
+            .find_map(|(_, e)| match &e.record {
+                Record::Unlocked { .. } => Some(e.id.as_str()),
+                _ => None,
+            });
+        let at = self
+            .entries
+            .iter()
+            .position(|(_, e)| Some(e.id.as_str()) == looked);
+        let since = &self.entries[at.map_or(0, |at| at + 1)..];
         let mut hold = None;
-        for (_, entry) in &self.entries {
-            match &entry.record {
-                Record::Outcome { outcome, .. } => {
-                    hold = match outcome {
-                        Outcome::RolledBack {
-                            why, blamed: true, ..
-                        } => Some(format!("{}: {why}", entry.run)),
-                        Outcome::Healthy => None,
-                        _ => hold,
-                    }
+        for ended in ended(since) {
+            let run = &ended.entry.run;
+            match (ended.outcome, ended.way) {
+                (
+                    Outcome::RolledBack {
+                        why, blamed: true, ..
+                    },
+                    _,
+                ) => {
+                    hold = Some(format!("{run}: {why}"));
                 }
-                Record::Unlocked { .. } => hold = None,
+                (Outcome::Healthy, Way::Rollback) => {
+                    hold = Some(format!("{run}: rolled back by {}", ended.entry.by));
+                }
+                (Outcome::Healthy, _) => hold = None,
                 _ => {}
             }
         }

@@ -100,6 +100,14 @@ pub enum Way {
     },
 }
 
+impl Way {
+    /// Whether it goes back to what ran before: without migrations, and with one attempt.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        matches!(self, Way::Rollback | Way::Undo { .. })
+    }
+}
+
 /// What moves as one: images by digest, and what they were made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -9,16 +9,13 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 
 use super::client::Took;
-use super::place::{Failed, Place, Was};
+use super::place::{Failed, Place, Was, beside};
 use super::{Descriptor, Digest, Manifest, media};
 
 /// How many contents travel at once.
 const AT_ONCE: usize = 4;
 /// How deep an index may stand in an index, and what is about something in what is about something.
 const DEEPEST: usize = 8;
-/// What `cosign` keeps beside an image under tags of its own, where it does not use referrers.
-const BESIDE: [&str; 3] = ["sig", "att", "sbom"];
-
 /// What is to travel, and where.
 #[derive(Debug)]
 pub struct Journey<'a> {
@@ -198,7 +195,8 @@ impl Travel<'_> {
         if depth > 0 {
             return Ok(());
         }
-        let tags = BESIDE.map(|kind| format!("sha256-{}.{kind}", own.hex()));
+        // The list of a registry that keeps none itself is made anew; the others are what `cosign` writes.
+        let [_, tags @ ..] = beside(&own);
         let found = tags.each_ref().map(|tag| from.resolve(tag));
         for (tag, found) in tags.iter().zip(join_all(found).await) {
             let Some(found) = found? else { continue };

@@ -288,8 +288,14 @@ impl Layout {
             return Ok((0, 0));
         }
         let _lock = self.lock()?;
-        let listed = Index::read(self)?.all();
-        content::collect(self, &listed, young)
+        let before = Index::read(self)?;
+        let mut index = before.clone();
+        let reached = content::reached(self, &index.all());
+        index.retain_listed(|listed| reached.contains(&listed.digest));
+        if index != before {
+            index.write(self)?;
+        }
+        content::collect(self, &reached, young)
     }
 
     /// Takes away the names of what nobody asked for within `age`, and then what no name leads to. Gives how many

@@ -12,6 +12,7 @@ pub mod layout;
 pub mod manifest;
 pub mod media;
 pub mod place;
+pub mod retention;
 
 pub use client::Client;
 pub use copy::copy;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 pub use name::{NoName, Prefix, check_repository, check_tag};
 
-use super::client::{Repository, Took, Trouble, Why};
+use super::client::{Repository, Took, Trouble, Why, fallback_tag};
 use super::layout::{Lost, NotNamed};
 use super::{Descriptor, Digest, Layout, Manifest};
 
@@ -280,6 +280,33 @@ impl Place {
         }
     }
 
+    /// Removes an image with its tags and what is about it; what other images need stays.
+    ///
+    /// # Errors
+    /// When the place does not do it.
+    pub async fn remove(&self, digest: &Digest, tags: &[String]) -> Result<(), Failed> {
+        match self {
+            Self::Repository(repository) => {
+                for about in repository.referrers(digest).await? {
+                    repository.delete(&about.digest).await?;
+                }
+                repository.delete(digest).await?;
+                for tag in beside(digest) {
+                    if let Some(found) = repository.manifest(&tag).await? {
+                        repository.delete(&found.digest()).await?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Folder(layout, _) => {
+                for tag in tags.iter().chain(&beside(digest)) {
+                    layout.forget(tag)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     fn taken(&self, tag: &str, has: Digest, wanted: Digest) -> Failed {
         Failed::Taken {
             tag: tag.to_owned(),
@@ -288,6 +315,12 @@ impl Place {
             wanted,
         }
     }
+}
+
+/// The tags under which registries and `cosign` keep what is about an image.
+pub(super) fn beside(digest: &Digest) -> [String; 4] {
+    let tag = fallback_tag(digest);
+    ["", ".sig", ".att", ".sbom"].map(|end| format!("{tag}{end}"))
 }
 
 impl fmt::Display for Place {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
-use dsl::expr::Missing;
-use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind};
+use dsl::expr::{Missing, Template};
+use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind, Target};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -208,9 +208,15 @@ impl Plan {
             name: name.to_owned(),
             pushed,
         };
+        self.makers(own, &what)
+    }
+
+    /// The steps of this run that make something for one of them, as far as its stage sees.
+    #[must_use]
+    pub fn makers(&self, own: &PlannedStep, what: &Made) -> Vec<VertexId> {
         let taking_part = |id: StepId| id != own.id && self.steps().any(|(_, s)| s.id == id);
         let stage = self.definition(own).stage;
-        let makers = self.pipeline.makers(stage, &what, &taking_part);
+        let makers = self.pipeline.makers(stage, what, &taking_part);
         self.steps()
             .filter(|(_, s)| makers.contains(&s.id))
             .map(|(vertex, _)| vertex)
@@ -272,11 +278,45 @@ impl Plan {
             .any(|(_, step)| matches!(self.definition(step).kind, StepKind::Build(_)))
     }
 
+    /// Whether something is deployed to a container engine of this machine.
+    #[must_use]
+    pub fn drives_engine(&self) -> bool {
+        let targets = self.steps().filter_map(|(_, step)| {
+            let name = match &self.definition(step).kind {
+                StepKind::Deploy(deploy) => &deploy.target.value,
+                StepKind::Promote(promote) => {
+                    &self.pipeline.promotions.get(&promote.rule.value)?.to.value
+                }
+                _ => return None,
+            };
+            self.pipeline.targets.get(name)
+        });
+        let local = |t: &Target| {
+            let driver = t.driver.as_ref();
+            t.ssh.is_none() && matches!(driver, Some(Driver::Container(_) | Driver::Compose(_)))
+        };
+        targets.into_iter().any(local)
+    }
+
     /// Whether this version can drive a target.
     fn can_drive(&self, target: &str) -> bool {
         let target = self.pipeline.targets.get(target);
         let driver = target.and_then(|t| t.driver.as_ref());
-        matches!(driver, Some(Driver::Run(_)))
+        matches!(driver, Some(Driver::Run(_) | Driver::Container(_)))
+    }
+
+    /// Whether this version can execute a promotion.
+    fn can_promote(&self, rule: &str) -> bool {
+        let rule = self.pipeline.promotions.get(rule);
+        rule.is_some_and(|r| self.can_drive(&r.to.value))
+    }
+
+    /// A text of a step, with the values that are known before the run.
+    #[must_use]
+    pub fn text(&self, step: &PlannedStep, template: &Template) -> String {
+        let (pipeline, request) = (&self.pipeline, &self.request);
+        let filled = values::fill_before(template, pipeline, request, &step.leg, &step.env);
+        filled.map_or_else(|_| template.to_string(), |t| t.to_string())
     }
 
     /// Steps that this version cannot run, with what they are.
@@ -288,7 +328,14 @@ impl Plan {
                 StepKind::Build(build) => {
                     (!build.attest.is_empty()).then_some(("build with attest", definition.span))
                 }
-                StepKind::Push(_) => None,
+                StepKind::Push(_) | StepKind::Approve(_) => None,
+                StepKind::Promote(promote) if self.can_promote(&promote.rule.value) => None,
+                StepKind::Release(release) => {
+                    let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                    let known = !matches!(forge, Some("gitlab" | "gitea"));
+                    let what = "release at another forge than GitHub";
+                    (!known).then_some((what, definition.span))
+                }
                 StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {

@@ -21,6 +21,8 @@ pub struct Request {
     pub changed: Changed,
     /// The day in UTC, `2026-01-31`.
     pub date: String,
+    /// The versions that stand in files of the repository, by name, or why there is none, as a sentence part.
+    pub versions: IndexMap<String, Result<String, String>>,
 }
 
 /// A mistake in a request: what is wrong, and what to write.

@@ -114,7 +114,9 @@ fn by_name(pipeline: &Pipeline, request: &Request) -> Selected {
                 }
             }
         }
-        for used in step.uses(pipeline) {
+        // What a target runs need not come from this run.
+        let uses = step.uses(pipeline).into_iter();
+        for used in uses.filter(|u| !matches!(u.what, Made::OnTarget(_))) {
             queue.extend(pipeline.makers(step.stage, &used.what, &|m| m != id));
         }
     }

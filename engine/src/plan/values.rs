@@ -21,6 +21,8 @@ pub trait RunFacts {
     /// # Errors
     /// Why there is none, as a sentence part.
     fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>>;
+    /// The version that a release of this run has made; `None` while nobody knows.
+    fn version(&self, name: &str) -> Option<String>;
 }
 
 /// Before the run nothing of it is known.
@@ -36,6 +38,10 @@ impl RunFacts for Before {
     }
 
     fn image(&self, _: &str, _: bool) -> Option<Result<String, String>> {
+        None
+    }
+
+    fn version(&self, _: &str) -> Option<String> {
         None
     }
 }
@@ -91,10 +97,7 @@ fn lookup<'v>(
             Some(value) => value.known().map_or(Lookup::Later, Lookup::Value),
             None => Lookup::Unset("it is set further down, or in another block".to_owned()),
         },
-        Ref::Version(name) => match pipeline.versions.get(name).map(|v| &v.scheme) {
-            Some(VersionScheme::Fixed(text)) => Lookup::Value(text.clone()),
-            _ => Lookup::Later,
-        },
+        Ref::Version(name) => version(name, pipeline, request, facts),
         Ref::Registry(name) => match pipeline.registries.get(name) {
             Some(registry) => registry
                 .prefix
@@ -114,6 +117,21 @@ fn lookup<'v>(
             Some(Err(why)) => Lookup::Unset(why),
         },
         Ref::Target { .. } => Lookup::Later,
+    }
+}
+
+fn version(name: &str, pipeline: &Pipeline, request: &Request, facts: &dyn RunFacts) -> Lookup {
+    if let Some(made) = facts.version(name) {
+        return Lookup::Value(made);
+    }
+    match pipeline.versions.get(name).map(|v| &v.scheme) {
+        Some(VersionScheme::Fixed(text)) => Lookup::Value(text.clone()),
+        Some(VersionScheme::File(_)) => match request.versions.get(name) {
+            Some(Ok(version)) => Lookup::Value(version.clone()),
+            Some(Err(why)) => Lookup::Unset(why.clone()),
+            None => Lookup::Later,
+        },
+        _ => Lookup::Later,
     }
 }
 

@@ -15,7 +15,7 @@ mod stop;
 mod sweep;
 mod watch;
 
-pub use start::StartError;
+pub use start::{StartError, is_there};
 pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};
 
 use group::Leader;

@@ -120,6 +120,12 @@ pub(super) fn path(spec: &Spec) -> Option<PathBuf> {
         .find(|path| is_program(path))
 }
 
+/// Whether there is a program of this name that can be executed.
+#[must_use]
+pub fn is_there(spec: &Spec) -> bool {
+    found(spec).is_some()
+}
+
 /// The executable file that the program's name stands for.
 fn found(spec: &Spec) -> Option<PathBuf> {
     if spec.program.as_bytes().contains(&b'/') {

@@ -1,7 +1,7 @@
 //! Steps that make targets run something: from the file and the run to a deployment, and from its end to a step's outcome.
 //! What a deployment does, and in which order, is not known here.
 
-mod fields;
+pub(super) mod fields;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Delivery {
     stays: Option<String>,
     floor: Option<String>,
     fields: Arc<Fields>,
-    ledger: LedgerAt,
+    pub(super) ledger: LedgerAt,
     step: StepName,
 }
 
@@ -80,6 +80,14 @@ pub fn origin(run_id: u64) -> String {
 }
 
 impl LedgerAt {
+    pub(super) fn of(about: About<'_>) -> Self {
+        Self {
+            files: about.plan.pipeline.ledger_files,
+            run: origin(about.run_id),
+            root: about.options.root.clone(),
+        }
+    }
+
     /// Opens it.
     pub(super) async fn open(&self) -> Result<Arc<Ledger>, Failure> {
         let at = self.clone();
@@ -127,7 +135,7 @@ pub(super) struct About<'a> {
 
 impl About<'_> {
     /// Whether somebody named exactly this step.
-    fn is_named(&self) -> bool {
+    pub(super) fn is_named(self) -> bool {
         let step = self.plan.definition(self.planned);
         let full = self.plan.pipeline.full_name(self.planned.id);
         let names = [&step.name.value, &full];
@@ -175,11 +183,7 @@ pub(super) fn delivery(
         stays: target.no_rollback.clone(),
         floor: target.rollback_floor.as_ref().map(|f| f.value.clone()),
         fields: Arc::new(Fields::of(about, target)),
-        ledger: LedgerAt {
-            files: about.plan.pipeline.ledger_files,
-            run: origin(about.run_id),
-            root: about.options.root.clone(),
-        },
+        ledger: LedgerAt::of(about),
         step: about.planned.name.as_str().into(),
     }
 }
@@ -225,6 +229,10 @@ pub(super) async fn with_bundle(
     ledger: &Arc<Ledger>,
     a_try: &mut Try<'_>,
 ) -> Result<Outputs, NotDone> {
+    if delivery.fields.wants_engine() {
+        let engine = a_try.engine().await?;
+        delivery.fields.take_engine(&engine);
+    }
     let request = request(delivery, bundle, way, a_try.site);
     let (log, chunks) = mpsc::channel(16);
     let migrated = migrated(Arc::clone(ledger), delivery.target.clone());

@@ -1,6 +1,7 @@
 //! The loop of a run: steps, signals and time on the one side, the schedule core and the subscribers on the other.
 //! The only place that talks to all of them.
 
+mod notify;
 mod roots;
 mod start;
 
@@ -19,7 +20,7 @@ use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
 use super::registries::Registries;
 use super::resume::Resumed;
 use super::rivals::Rivals;
-use super::schedule::{self, Command, Core, State, StepResult};
+use super::schedule::{self, Command, Core, SkipReason, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
 use super::work::{Done, News, NotDone};
@@ -27,6 +28,7 @@ use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
 use crate::container::{Engine, Late};
 use crate::files::Glance;
+use crate::notify::{Notifier, Story};
 use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
 use crate::plan::{Plan, PlannedStep, VertexId};
@@ -81,6 +83,8 @@ pub struct Options {
     pub definition: String,
     /// How registries are reached.
     pub registries: Registries,
+    /// Who is told how the run ended.
+    pub notifiers: Vec<Notifier>,
 }
 
 impl Options {
@@ -111,6 +115,7 @@ impl Options {
             late: None,
             definition: String::new(),
             registries: Registries::default(),
+            notifiers: Vec::new(),
         }
     }
 
@@ -150,6 +155,7 @@ pub async fn run(
     dispatch.begin();
     let outcome = dispatch.until_the_end(signals, inbox).await;
     dispatch.close_cache();
+    dispatch.notify(outcome).await;
     dispatch.emit(&Event::RunEnded {
         outcome,
         elapsed: dispatch.now(),
@@ -193,6 +199,8 @@ struct Dispatch<'a> {
     /// What was seen of the checkout while nobody worked in it.
     glance: Glance,
     origin: Arc<str>,
+    /// What people are told, if somebody wants to hear.
+    story: Option<Story>,
     undo_began: BTreeMap<u32, Instant>,
     spares: Spares,
     tasks: JoinSet<()>,
@@ -221,6 +229,7 @@ impl<'a> Dispatch<'a> {
             .record
             .take()
             .map_or((None, None), |(d, j)| (Some(d), Some(j)));
+        let story = (!options.notifiers.is_empty()).then(Story::default);
         let (graph, limits) = prepare::graph(plan, &options);
         let core = Core::new(graph, &limits);
         let names = plan.graph.node_indices().map(|v| match plan.step(v) {
@@ -248,6 +257,7 @@ impl<'a> Dispatch<'a> {
             printed: Arc::default(),
             rivals: Arc::new(Rivals::of(plan)),
             glance: Glance::default(),
+            story,
             undo_began: BTreeMap::new(),
             spares: Spares::default(),
             tasks: JoinSet::new(),
@@ -451,6 +461,10 @@ impl<'a> Dispatch<'a> {
         let result = match result {
             Ok(()) => StepResult::Passed { cached },
             Err(NotDone::Cancelled) => StepResult::Cancelled,
+            Err(NotDone::NotNeeded(why)) => {
+                self.remember(vertex, Failure::new(why));
+                StepResult::NotNeeded
+            }
             Err(NotDone::Failed(failure)) => {
                 self.remember(vertex, failure);
                 StepResult::Failed
@@ -501,7 +515,7 @@ impl<'a> Dispatch<'a> {
 
     fn undone(&mut self, vertex: u32, done: Done) {
         let outcome = match done.result {
-            Ok(()) => UndoOutcome::RolledBack,
+            Ok(()) | Err(NotDone::NotNeeded(_)) => UndoOutcome::RolledBack,
             Err(NotDone::Failed(failure) | NotDone::NotBegun(failure)) => {
                 UndoOutcome::RollbackFailed {
                     failure: self.masked(failure),
@@ -573,6 +587,10 @@ impl<'a> Dispatch<'a> {
             State::SoftFailed => Outcome::SoftFailed { failure },
             State::Failed if failure.means == Some(Means::Waiting) => Outcome::Waiting { failure },
             State::Failed => Outcome::Failed { failure },
+            State::Skipped(SkipReason::NotNeeded) => Outcome::Skipped {
+                reason: failure.what,
+                blocked: false,
+            },
             State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
                 self.roots.of(self.plan, &self.core, v)
             }),
@@ -692,6 +710,9 @@ impl<'a> Dispatch<'a> {
 
     /// Records an event and tells it. A journal that cannot be written ends with one warning; the run goes on.
     fn emit(&mut self, event: &Event) {
+        if let Some(story) = &mut self.story {
+            story.event(event);
+        }
         let at = self.now();
         let trouble = self
             .journal

@@ -253,4 +253,9 @@ impl RunFacts for Facts<'_> {
         let makers = self.seen.plan.makers_of_image(own, name, !digest);
         makers.into_iter().rev().find_map(known).map(Ok)
     }
+
+    fn version(&self, _: &str) -> Option<String> {
+        // A release is made anew.
+        None
+    }
 }

@@ -18,10 +18,12 @@ use super::deliver;
 use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
+use super::gate;
 use super::outcome::{Failure, Means, Outcome};
 use super::push::Push;
 use super::recipe::{self, Recipe, Take};
 use super::registries;
+use super::release::Release;
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
@@ -151,6 +153,13 @@ pub(super) fn work(
         recipe,
         env: environment(plan, planned, options, run_id, facts)?,
     };
+    let about = deliver::About {
+        plan,
+        planned,
+        options,
+        run_id,
+        facts,
+    };
     match &step.kind {
         StepKind::Job(job) => of_job(plan, planned, job, options, facts, artifacts, work),
         StepKind::Build(build) => {
@@ -160,20 +169,28 @@ pub(super) fn work(
                 ..work
             })
         }
+        StepKind::Release(release) => Ok(Work {
+            task: Task::Release(Box::new(release_of(plan, release)?)),
+            ..work
+        }),
         StepKind::Deploy(deploy) => {
-            let about = deliver::About {
-                plan,
-                planned,
-                options,
-                run_id,
-                facts,
-            };
             let delivery = deliver::of_deploy(about, deploy)?;
             Ok(Work {
                 task: Task::Deliver(Box::new(delivery)),
                 ..work
             })
         }
+        StepKind::Promote(promote) => {
+            let promoting = gate::of_promote(about, promote)?;
+            Ok(Work {
+                task: Task::Promote(Box::new(promoting)),
+                ..work
+            })
+        }
+        StepKind::Approve(approve) => Ok(Work {
+            task: Task::Approve(Box::new(gate::of_approve(about, approve))),
+            ..work
+        }),
         StepKind::Push(push) => {
             let push = push_of(plan, planned, push, options, facts)?;
             Ok(Work {
@@ -222,6 +239,39 @@ fn of_job(
             .collect(),
         takes: takes.collect(),
         ..work
+    })
+}
+
+/// What is released.
+fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Failure> {
+    let name = &release.version.value;
+    let request = &plan.request;
+    let git = &request.context.git;
+    let no_scheme = || Failure::new(format!("there is no version `{name}`"));
+    let scheme = plan.pipeline.versions.get(name).ok_or_else(no_scheme)?;
+    let in_file = request.versions.get(name).cloned().transpose();
+    let in_file = in_file
+        .map_err(|why| Failure::new(format!("the version `{name}` cannot be read: {why}")))?;
+    let word = |field: &Option<Spanned<String>>| {
+        field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
+    };
+    let notes = word(&release.notes);
+    Ok(Release {
+        name: name.clone(),
+        request: crate::release::Request {
+            scheme: scheme.scheme.clone(),
+            in_file,
+            sha: git.sha.clone().ok_or_else(|| {
+                Failure::new("there is no git commit to release").help("make a first commit")
+            })?,
+            branch: git.branch.clone(),
+            day: request.date.clone(),
+            changelog: release.changelog.as_ref().map(|c| c.value.clone()),
+            annotated: release.annotated,
+        },
+        github: word(&release.forge) == "github",
+        notes_by_forge: notes == "auto",
+        has_notes: notes != "none",
     })
 }
 
@@ -569,7 +619,12 @@ fn directory(plan: &Plan, cache: &KeptDirectory, options: &Options) -> Directory
 
 /// The same step's undo; `deployment` is what it deployed, if it did.
 pub(super) fn undo(plan: &Plan, vertex: u32, work: Work, deployment: Option<&str>) -> Work {
-    if let Task::Deliver(delivery) = work.task {
+    let delivery = match &work.task {
+        Task::Deliver(delivery) => Some(delivery.as_ref()),
+        Task::Promote(promoting) => Some(&promoting.delivery),
+        _ => None,
+    };
+    if let Some(delivery) = delivery {
         // One that changed nothing has nothing to go back from.
         let task = deployment.map_or(Task::Commands(Vec::new()), |deployment| {
             Task::Deliver(Box::new(delivery.before(deployment)))
@@ -657,6 +712,8 @@ pub(super) fn skipped(
         SkipReason::NeedCancelled(v) => (format!("{} was cancelled", name(v)), true),
         SkipReason::NeedSkipped(v) => (format!("{} was skipped", name(v)), true),
         SkipReason::NotTriggered => ("nothing failed that it waits for".to_owned(), false),
+        SkipReason::NotNeeded => ("there was nothing to do".to_owned(), false),
+        SkipReason::NeedNotNeeded(v) => (format!("{} had nothing to do", name(v)), false),
         SkipReason::FailFast => (
             "another step failed, and --fail-fast stops the run".to_owned(),
             true,

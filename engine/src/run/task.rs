@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Build};
 use super::capture::Capture;
 use super::deliver::{self, Delivery};
+use super::gate::{self, Gate, Promoting};
 use super::outcome::Failure;
 use super::push::{self, Push};
 use super::recipe::Recipe;
+use super::release::{self, Release};
 use super::work::{self, News, NotDone, Site, Work};
 use crate::cache::Action;
 use crate::container::Engine;
@@ -29,8 +31,14 @@ pub(super) enum Task {
     Commands(Vec<Command>),
     /// An image from a Dockerfile.
     Build(Box<Build>),
+    /// A version, its tag, its changelog, the forge's release.
+    Release(Box<Release>),
     /// Something onto a target.
     Deliver(Box<Delivery>),
+    /// What one target runs, onto the next.
+    Promote(Box<Promoting>),
+    /// A gate for people.
+    Approve(Box<Gate>),
     /// Images into a registry.
     Push(Box<Push>),
 }
@@ -52,7 +60,7 @@ impl Task {
     pub(super) fn commands(&self) -> Option<&[Command]> {
         match self {
             Self::Commands(list) => Some(list),
-            Self::Build(_) | Self::Deliver(_) | Self::Push(_) => None,
+            _ => None,
         }
     }
 
@@ -64,7 +72,10 @@ impl Task {
         match self {
             Self::Commands(_) => Ok(Outputs::new()),
             Self::Build(build) => build::run(build, a_try).await,
+            Self::Release(release) => release::run(release, a_try).await,
             Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
+            Self::Promote(promoting) => gate::promote(promoting, a_try).await,
+            Self::Approve(gate) => gate::approve(gate, a_try).await,
             Self::Push(push) => push::run(push, a_try).await,
         }
     }
@@ -74,6 +85,11 @@ impl Task {
 pub(super) fn image_output(name: &str, is_digest: bool) -> String {
     let end = if is_digest { ".digest" } else { "" };
     format!("image.{name}{end}")
+}
+
+/// Under which name a step puts out what `${version.NAME}` stands for.
+pub(super) fn version_output(name: &str) -> String {
+    format!("version.{name}")
 }
 
 /// Whether the image is still in the store that a result says was made.

@@ -173,6 +173,8 @@ pub(super) enum NotDone {
     Failed(Failure),
     /// It failed before its first command ran.
     NotBegun(Failure),
+    /// There is nothing to do, for this reason.
+    NotNeeded(String),
     Cancelled,
 }
 

@@ -137,6 +137,7 @@ fn planned(loaded: &dsl::Loaded, everything: bool, statuses: Option<&Statuses>) 
         params: indexmap::IndexMap::new(),
         changed: Changed::Unknown("a test".to_owned()),
         date: "2026-01-31".to_owned(),
+        versions: indexmap::IndexMap::new(),
     };
     let plan = plan(&loaded.pipeline, request, &|_| None).expect("it has a plan");
     view(&plan, statuses)

@@ -170,12 +170,9 @@ impl Auth {
                 request
             }
         };
+        let client = registry.client(request.url())?;
         let answer = tokio::time::timeout(registry.patience, async {
-            let answer = registry
-                .client
-                .execute(request)
-                .await
-                .map_err(|e| Why::broken(&e))?;
+            let answer = client.execute(request).await.map_err(|e| Why::broken(&e))?;
             let status = answer.status();
             Ok::<_, Why>((status, short(answer).await?))
         });
@@ -251,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_password_goes_to_the_registry_and_to_its_own_domain_only() {
-        let client = Client::new(Duration::from_secs(1), Insecure::default()).unwrap();
+        let client = Client::new(Duration::from_secs(1), Insecure::default());
         let may = |host: &str, realm: &str, named: Option<&str>| {
             let registry = client.registry(host, Login::default()).unwrap();
             may_know(&registry, &realm.parse().unwrap(), named)

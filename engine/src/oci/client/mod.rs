@@ -14,13 +14,14 @@ mod trouble;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Url;
 
 pub use insecure::Insecure;
 pub use login::{Env, Login, Origin};
+pub(crate) use manifests::fallback_tag;
 pub use trouble::{Trouble, Why};
 pub use upload::{Source, Took};
 
@@ -34,27 +35,20 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const TRIES: u32 = 6;
 
 /// What asks registries.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Client {
-    near: reqwest::Client,
-    far: reqwest::Client,
     patience: Duration,
     insecure: Arc<Insecure>,
 }
 
 impl Client {
     /// A client that waits so long for a sign of life, and speaks without TLS to these hosts and to this machine.
-    ///
-    /// # Errors
-    /// When the system's certificates cannot be used, in words.
-    pub fn new(patience: Duration, insecure: Insecure) -> Result<Self, String> {
-        let connect = patience.min(Duration::from_secs(10));
-        Ok(Self {
-            near: web::client(true, connect)?,
-            far: web::client(false, connect)?,
+    #[must_use]
+    pub fn new(patience: Duration, insecure: Insecure) -> Self {
+        Self {
             patience,
             insecure: Arc::new(insecure),
-        })
+        }
     }
 
     /// A registry, by its host and port.
@@ -63,10 +57,8 @@ impl Client {
     /// When that is no host.
     pub fn registry(&self, host: &str, login: Login) -> Result<Arc<Registry>, NoName> {
         let near = insecure::is_this_machine(host);
-        let scheme = match near || self.insecure.has(host) {
-            true => "http",
-            false => "https",
-        };
+        let plain = near || self.insecure.has(host);
+        let scheme = if plain { "http" } else { "https" };
         // Docker's own registry is called one thing and is another.
         let server = match host {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
@@ -76,29 +68,25 @@ impl Client {
         let base = base
             .ok()
             .filter(|u| u.path() == "/v2/" && u.username().is_empty());
+        let base = base.ok_or_else(|| NoName::host(host))?;
         Ok(Arc::new(Registry {
-            client: if near {
-                self.near.clone()
-            } else {
-                self.far.clone()
-            },
+            near,
+            plain: OnceLock::new(),
+            secure: OnceLock::new(),
             patience: self.patience,
             host: host.to_owned(),
-            base: base.ok_or_else(|| NoName::host(host))?,
+            base,
             auth: Auth::new(login),
         }))
     }
 }
 
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
-    }
-}
-
 /// A registry, and who asks it. Nothing is asked before it is needed.
 pub struct Registry {
-    client: reqwest::Client,
+    near: bool,
+    /// What speaks HTTP alone, and what speaks HTTPS: each is made when it is needed.
+    plain: OnceLock<Result<reqwest::Client, String>>,
+    secure: OnceLock<Result<reqwest::Client, String>>,
     patience: Duration,
     host: String,
     base: Url,
@@ -110,6 +98,16 @@ impl Registry {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What makes a request to an address.
+    fn client(&self, to: &Url) -> Result<&reqwest::Client, Why> {
+        let connect = self.patience.min(Duration::from_secs(10));
+        let made = match to.scheme() {
+            "https" => self.secure.get_or_init(|| web::client(self.near, connect)),
+            _ => self.plain.get_or_init(|| web::plain(self.near, connect)),
+        };
+        made.as_ref().map_err(|e| Why::Here(e.clone()))
     }
 
     /// A repository in it.

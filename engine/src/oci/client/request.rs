@@ -220,7 +220,8 @@ impl Registry {
         {
             request.headers_mut().insert(AUTHORIZATION, proof.clone());
         }
-        let answer = tokio::time::timeout(limit, self.client.execute(request)).await;
+        let client = self.client(request.url())?;
+        let answer = tokio::time::timeout(limit, client.execute(request)).await;
         answer
             .map_err(|_| Why::Silent(limit))?
             .map_err(|e| Why::broken(&e))

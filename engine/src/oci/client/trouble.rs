@@ -129,6 +129,9 @@ impl Trouble {
                  the repository to be made first"
                     .to_owned()
             }
+            Why::Refused { .. } if self.is_unsupported() => {
+                format!("{host} does not allow that; its settings say whether it can")
+            }
             Why::Refused { status: 413, .. } => {
                 "the registry, or a proxy before it, takes no layers of this size".to_owned()
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Layout, Lost};
 use crate::cache::store;
-use crate::oci::{Descriptor, Digest, Hasher};
+use crate::oci::{Descriptor, Digest, Hasher, Manifest, manifest};
 
 /// A content that is read. At its end it is an error, `InvalidData`, if it was not what its name says; then it is
 /// removed.
@@ -148,10 +148,9 @@ pub(super) fn idle(path: &Path) -> Option<Duration> {
 /// Removes what nothing listed leads to.
 pub(super) fn collect(
     layout: &Layout,
-    listed: &[Descriptor],
+    reached: &BTreeSet<Digest>,
     young: Duration,
 ) -> Result<(u64, u64), Lost> {
-    let reached = reached(layout, listed);
     let (mut count, mut bytes) = (0, 0);
     for folder in [
         layout.root().join("blobs/sha256"),
@@ -182,21 +181,46 @@ pub(super) fn collect(
     Ok((count, bytes))
 }
 
-/// All contents that these manifests lead to. What is about a manifest that is reached is listed itself.
-fn reached(layout: &Layout, listed: &[Descriptor]) -> BTreeSet<Digest> {
+/// All contents that these manifests lead to. One that is about another is reached only if that one is.
+pub(super) fn reached(layout: &Layout, listed: &[Descriptor]) -> BTreeSet<Digest> {
     let mut reached = BTreeSet::new();
-    let mut open: Vec<Descriptor> = listed.to_vec();
+    let named = |d: &&Descriptor| d.annotations.contains_key(super::REF_NAME);
+    let mut open: Vec<Descriptor> = listed.iter().filter(named).cloned().collect();
+    let mut waiting: Vec<(Option<Digest>, Descriptor)> = listed
+        .iter()
+        .filter(|d| !named(d))
+        .map(|d| (subject_of(layout, d), d.clone()))
+        .collect();
+    loop {
+        reach(layout, open, &mut reached);
+        let (next, rest) = waiting
+            .into_iter()
+            .partition(|(subject, _)| subject.is_none_or(|s| reached.contains(&s)));
+        let next: Vec<(Option<Digest>, Descriptor)> = next;
+        (open, waiting) = (next.into_iter().map(|(_, d)| d).collect(), rest);
+        if open.is_empty() {
+            return reached;
+        }
+    }
+}
+
+fn manifest_of(layout: &Layout, listed: &Descriptor) -> Option<Manifest> {
+    let bytes = layout.read(&listed.digest, manifest::LONGEST).ok()?;
+    Manifest::read(bytes, Some(&listed.media_type)).ok()
+}
+
+fn subject_of(layout: &Layout, listed: &Descriptor) -> Option<Digest> {
+    Some(manifest_of(layout, listed)?.subject()?.digest)
+}
+
+fn reach(layout: &Layout, mut open: Vec<Descriptor>, reached: &mut BTreeSet<Digest>) {
     while let Some(next) = open.pop() {
         if !reached.insert(next.digest) {
             continue;
         }
-        let Ok(bytes) = layout.read(&next.digest, crate::oci::manifest::LONGEST) else {
-            continue;
-        };
-        if let Ok(manifest) = crate::oci::Manifest::read(bytes, Some(&next.media_type)) {
+        if let Some(manifest) = manifest_of(layout, &next) {
             open.extend(manifest.manifests().iter().cloned());
             reached.extend(manifest.blobs().map(|b| b.digest));
         }
     }
-    reached
 }

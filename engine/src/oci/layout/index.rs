@@ -108,6 +108,13 @@ impl Index {
         self.retain_entries(|entry| descriptor(entry).is_none_or(|d| wanted(&d)));
     }
 
+    /// The same of what has no name.
+    pub(super) fn retain_listed(&mut self, mut wanted: impl FnMut(&Descriptor) -> bool) {
+        self.retain_entries(|entry| {
+            name_of(entry).is_some() || descriptor(entry).is_none_or(|d| wanted(&d))
+        });
+    }
+
     fn retain_entries(&mut self, wanted: impl FnMut(&Value) -> bool) {
         if let Some(list) = self.document["manifests"].as_array_mut() {
             list.retain(wanted);

@@ -180,4 +180,11 @@ fn what_is_about_a_manifest_is_found() {
         .map(|d| (d.digest, d.artifact_type.as_deref()))
         .collect();
     assert_eq!(found, [(sbom.digest, Some("text/sbom"))]);
+    let now = Duration::ZERO;
+    assert_eq!(layout.collect(now).unwrap().0, 0);
+    layout.forget("app").unwrap();
+    layout.collect(now).unwrap();
+    assert_eq!(layout.size(&sbom.digest), None);
+    let index = fs::read_to_string(layout.root().join("index.json")).unwrap();
+    assert!(index.ends_with("\"manifests\":[]}"), "{index}");
 }

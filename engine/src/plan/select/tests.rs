@@ -35,6 +35,7 @@ fn request(names: Vec<String>) -> Request {
         params: IndexMap::new(),
         changed: Changed::Unknown(String::new()),
         date: "2026-01-31".to_owned(),
+        versions: IndexMap::new(),
     }
 }
 

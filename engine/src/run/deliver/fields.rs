@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dsl::expr::{Expr, Lookup, Part, Ref, Template};
 use dsl::model::{Ask, Deploy, Driver as Means, Leg, Pipeline, Ready, Target};
@@ -12,20 +12,24 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::super::outcome::Failure;
 use super::{About, image_at};
-use crate::deploy::{self, Asked, Driver, Made, Make, Own, Readiness, Ssh};
+use crate::container::{Engine, Kind};
+use crate::deploy::{self, Asked, Driver, EngineAt, Made, Make, OneContainer, Own, Readiness, Ssh};
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
 
 /// A target and what its fields are filled with.
 pub(in crate::run) struct Fields {
-    pipeline: Arc<Pipeline>,
-    request: Request,
-    leg: Leg,
-    env: Vec<Variable>,
-    run_id: u64,
-    target: Target,
-    key: Option<SecretString>,
-    root: PathBuf,
+    pub(in crate::run) pipeline: Arc<Pipeline>,
+    pub(in crate::run) request: Request,
+    pub(in crate::run) leg: Leg,
+    pub(in crate::run) env: Vec<Variable>,
+    pub(in crate::run) run_id: u64,
+    pub(in crate::run) target: Target,
+    /// The private key for its host.
+    pub(in crate::run) key: Option<SecretString>,
+    pub(in crate::run) root: PathBuf,
+    /// The container engine of this machine, once it is known.
+    pub(in crate::run) engine: OnceLock<EngineAt>,
 }
 
 /// What is known of a run where a target's fields are filled.
@@ -51,6 +55,10 @@ impl RunFacts for Known<'_> {
             None => Err("the deployment does not bring it".to_owned()),
         })
     }
+
+    fn version(&self, _: &str) -> Option<String> {
+        self.bundle.version.clone()
+    }
 }
 
 impl Fields {
@@ -65,6 +73,7 @@ impl Fields {
             key: key.and_then(|k| about.options.secrets.get(&k.value).cloned()),
             root: about.options.root.clone(),
             target: target.clone(),
+            engine: OnceLock::new(),
         }
     }
 
@@ -93,7 +102,7 @@ impl Fields {
             }
         }
         Ok(Made {
-            driver: self.driver(&fill)?,
+            driver: self.driver(&fill, ready.as_ref())?,
             ready,
             values,
         })
@@ -102,6 +111,7 @@ impl Fields {
     fn driver(
         &self,
         fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
+        ready: Option<&Readiness>,
     ) -> Result<Box<dyn Driver>, deploy::Failure> {
         let name = &self.target.name.value;
         let mut env = Vec::new();
@@ -117,6 +127,23 @@ impl Fields {
                 undo: text(&own.undo),
                 env,
             })),
+            Some(Means::Container(one)) => {
+                for var in &one.env {
+                    env.push((var.name.value.clone(), fill(&var.value.value)?));
+                }
+                let strategy = self.target.strategy.as_ref();
+                Ok(Box::new(OneContainer {
+                    target: name.clone(),
+                    name: one.name.value.clone(),
+                    publish: text(&one.publish),
+                    env,
+                    env_files: one.env_files.iter().map(|f| f.value.clone()).collect(),
+                    prune: one.prune,
+                    blue_green: strategy.is_some_and(|s| s.kind.value == "blue-green"),
+                    ready: ready.cloned(),
+                    engine: self.engine_at(),
+                }))
+            }
             Some(other) => Err(deploy::Failure::new(format!(
                 "this version of pipe does not drive `{}`",
                 other.word()
@@ -169,6 +196,33 @@ impl Fields {
         filled
             .known()
             .ok_or_else(|| deploy::Failure::new(format!("`{text}` has no value yet")))
+    }
+
+    /// Whether it is driven through a container engine of this machine.
+    pub(in crate::run) fn wants_engine(&self) -> bool {
+        let driver = self.target.driver.as_ref();
+        let wants = matches!(driver, Some(Means::Container(_) | Means::Compose(_)));
+        wants && self.target.ssh.is_none()
+    }
+
+    /// Takes the engine of this machine.
+    pub(in crate::run) fn take_engine(&self, engine: &Engine) {
+        let found = engine.found();
+        let program = match found.kind {
+            Kind::Docker => "docker",
+            Kind::Podman => "podman",
+        };
+        let _ = self.engine.set(EngineAt {
+            program: program.to_owned(),
+            address: Some(found.address.clone()),
+        });
+    }
+
+    fn engine_at(&self) -> EngineAt {
+        self.engine.get().cloned().unwrap_or(EngineAt {
+            program: String::new(),
+            address: None,
+        })
     }
 
     /// How the target's host is reached; its key is put into a file in `scratch`, which only its owner can read.
@@ -305,8 +359,10 @@ pub(super) fn bundle(
 /// The image as a registry has it, or as this machine does where that is enough.
 fn built(facts: &dyn RunFacts, name: &str, fetches: bool) -> Result<String, Failure> {
     let pushed = facts.image(name, false);
+    let in_registry = matches!(&pushed, Some(Ok(text)) if text.contains('@'));
     let found = match pushed {
-        Some(Err(_)) | None if !fetches => facts.image(name, true),
+        // On this machine it has a name that says its digest.
+        _ if !in_registry && !fetches => facts.image(name, true),
         other => other,
     };
     match found {

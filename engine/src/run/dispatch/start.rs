@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use dsl::model::StepId;
+use dsl::model::{Made, StepId};
 use dsl::source::Span;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::run::deliver::DEPLOYMENT;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
 use crate::run::recipe::Recipe;
-use crate::run::task::image_output;
+use crate::run::task::{image_output, version_output};
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
 use crate::run::{prepare, results};
 
@@ -293,5 +293,16 @@ impl RunFacts for Facts<'_> {
         let makers = plan.makers_of_image(VertexId::new(self.vertex as usize), name, !digest);
         let value = makers.into_iter().rev().find_map(known);
         Some(value.ok_or_else(|| "no step of this run has built it".to_owned()))
+    }
+
+    fn version(&self, name: &str) -> Option<String> {
+        let plan = self.dispatch.plan;
+        let own = plan.step(VertexId::new(self.vertex as usize))?;
+        let makers = plan.makers(own, &Made::Version(name.to_owned()));
+        makers.into_iter().rev().find_map(|vertex| {
+            let vertex = u32::try_from(vertex.index()).ok()?;
+            let outputs = self.dispatch.outputs.get(&vertex)?;
+            outputs.get(version_output(name).as_str()).cloned()
+        })
     }
 }

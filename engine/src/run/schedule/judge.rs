@@ -15,7 +15,8 @@ pub(super) enum Verdict {
 /// Judges a vertex whose predecessors are all terminal.
 ///
 /// *Not triggered* comes before a failed need: nobody asked for the step, so nothing is missing.
-/// For the same reason a step that needs a step that was not triggered is itself not triggered.
+/// For the same reason a step that needs a step that was not triggered is itself not triggered, and one that needs a step
+/// with nothing to do has nothing to do.
 pub(super) fn judge(graph: &Graph, ledger: &Ledger, v: VertexId) -> Verdict {
     let found = look(graph, ledger, v);
     let not_triggered = State::Skipped(SkipReason::NotTriggered);
@@ -25,6 +26,9 @@ pub(super) fn judge(graph: &Graph, ledger: &Ledger, v: VertexId) -> Verdict {
         Kind::Gate if found.failed.is_some() => Verdict::Settle(failure(graph, v)),
         Kind::Gate => Verdict::Settle(skipped.unwrap_or(State::Passed { cached: false })),
         Kind::Step if found.untaken => Verdict::Settle(not_triggered),
+        Kind::Step if let Some(idle) = found.unneeded => {
+            Verdict::Settle(State::Skipped(SkipReason::NeedNotNeeded(idle)))
+        }
         Kind::Step => skipped.map_or(Verdict::Run, Verdict::Settle),
     }
 }
@@ -47,6 +51,8 @@ struct Found {
     triggered: bool,
     /// A need was not triggered.
     untaken: bool,
+    /// A need had nothing to do, or needed one that had not.
+    unneeded: Option<VertexId>,
     failed: Option<VertexId>,
     cancelled: Option<VertexId>,
     skipped: Option<VertexId>,
@@ -75,6 +81,12 @@ impl Found {
             State::Failed => self.failed = self.failed.or(Some(from)),
             State::Cancelled => self.cancelled = self.cancelled.or(Some(from)),
             State::Skipped(SkipReason::NotTriggered) => self.untaken = true,
+            State::Skipped(SkipReason::NotNeeded) => {
+                self.unneeded = self.unneeded.or(Some(from));
+            }
+            State::Skipped(SkipReason::NeedNotNeeded(idle)) => {
+                self.unneeded = self.unneeded.or(Some(idle));
+            }
             State::Skipped(_) => self.skipped = self.skipped.or(Some(from)),
             State::Waiting | State::Ready | State::Running | State::Stopping => {
                 unreachable!("vertex {from} has not ended")

@@ -102,6 +102,8 @@ pub enum StepResult {
     Failed,
     /// It failed before it did anything: there is nothing to undo.
     NotBegun,
+    /// There was nothing to do: what needs it is not needed either.
+    NotNeeded,
     /// It ended without a result.
     Cancelled,
 }
@@ -291,9 +293,11 @@ impl Core {
         let state = match result {
             StepResult::Passed { cached } => State::Passed { cached },
             StepResult::Failed | StepResult::NotBegun => judge::failure(&self.graph, v),
+            StepResult::NotNeeded => State::Skipped(SkipReason::NotNeeded),
             StepResult::Cancelled => State::Cancelled,
         };
-        if result == StepResult::NotBegun && self.ledger.undo(v) == UndoState::Armed {
+        let idle = matches!(result, StepResult::NotBegun | StepResult::NotNeeded);
+        if idle && self.ledger.undo(v) == UndoState::Armed {
             self.ledger.set_undo(v, UndoState::None);
         }
         self.settle(v, state);

@@ -24,11 +24,11 @@ pub enum State {
     Failed,
     /// A step that was started and ended without a result. Terminal.
     Cancelled,
-    /// It was never started. Terminal.
+    /// It was never started, or had nothing to do. Terminal.
     Skipped(SkipReason),
 }
 
-/// Why a vertex was never started.
+/// Why a vertex did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
     /// A vertex it needs failed.
@@ -39,6 +39,10 @@ pub enum SkipReason {
     NeedSkipped(VertexId),
     /// It, or a step it needs, runs only on a failure that did not happen.
     NotTriggered,
+    /// It was started, and found that there is nothing to do.
+    NotNeeded,
+    /// It needs, directly or not, a step that found nothing to do.
+    NeedNotNeeded(VertexId),
     /// The run stops at its first failure.
     FailFast,
     /// Its group is being undone.
@@ -115,9 +119,14 @@ impl State {
             Ready => matches!(next, Running | Skipped(_)),
             Running => matches!(
                 next,
-                Stopping | Passed { .. } | SoftFailed | Failed | Cancelled
+                Stopping
+                    | Passed { .. }
+                    | SoftFailed
+                    | Failed
+                    | Cancelled
+                    | Skipped(SkipReason::NotNeeded)
             ),
-            Stopping => matches!(next, Passed { .. } | SoftFailed | Failed | Cancelled),
+            Stopping => Running.may_become(next) && next != Stopping,
             Passed { .. } | SoftFailed | Failed | Cancelled | Skipped(_) => false,
         }
     }

@@ -408,3 +408,21 @@ fn an_edge_and_a_group_that_point_nowhere_are_errors() {
     let lost = Graph::new(vec![grouped], &[], Vec::new());
     assert_eq!(lost.unwrap_err(), GraphError::UnknownGroup(VertexId(0)));
 }
+
+#[test]
+fn what_needs_a_step_with_nothing_to_do_has_nothing_to_do_and_all_else_goes_on() {
+    let graph = "
+        a
+        b needs=a
+        c needs=b
+        d after=a
+        e on-failure=a";
+    assert_eq!(
+        tell(graph, &["idle a", "pass d"]),
+        [
+            "start a",
+            "a skipped: not needed, b skipped: a not needed, e skipped: not triggered, c skipped: a not needed, start d",
+            "d passed, finish"
+        ]
+    );
+}

@@ -141,7 +141,7 @@ fn report(watch: &Watch<'_>, choice: u16) -> Option<Event> {
     let (steps, undos) = (watch.running(), watch.undoing());
     let count = steps.len() + undos.len();
     let picked = choice.checked_rem(count)?;
-    let how = choice / count % 9;
+    let how = choice / count % 10;
     Some(match steps.get(picked) {
         Some(&v) => Event::Finished {
             v,
@@ -150,6 +150,7 @@ fn report(watch: &Watch<'_>, choice: u16) -> Option<Event> {
                 4 => StepResult::Passed { cached: true },
                 5 | 6 => StepResult::Failed,
                 7 => StepResult::NotBegun,
+                8 => StepResult::NotNeeded,
                 _ => StepResult::Cancelled,
             },
         },
@@ -210,7 +211,9 @@ fn the_random_runs_reach_every_kind_of_end() {
             "GroupUndoing",
             "NeedCancelled",
             "NeedFailed",
+            "NeedNotNeeded",
             "NeedSkipped",
+            "NotNeeded",
             "NotTriggered",
             "Passed",
             "RollbackFailed",

@@ -117,6 +117,7 @@ impl Sketch {
             "cache" => finished(StepResult::Passed { cached: true }),
             "fail" => finished(StepResult::Failed),
             "refuse" => finished(StepResult::NotBegun),
+            "idle" => finished(StepResult::NotNeeded),
             "cut" => finished(StepResult::Cancelled),
             "undone" => Event::UndoFinished {
                 v: self.id(name),
@@ -156,6 +157,8 @@ impl Sketch {
             SkipReason::NeedCancelled(v) => format!("skipped: {} cancelled", self.name(v)),
             SkipReason::NeedSkipped(v) => format!("skipped: {} skipped", self.name(v)),
             SkipReason::NotTriggered => "skipped: not triggered".to_owned(),
+            SkipReason::NotNeeded => "skipped: not needed".to_owned(),
+            SkipReason::NeedNotNeeded(v) => format!("skipped: {} not needed", self.name(v)),
             SkipReason::FailFast => "skipped: fail-fast".to_owned(),
             SkipReason::GroupUndoing => "skipped: undoing".to_owned(),
             SkipReason::RunCancelled => "skipped: run cancelled".to_owned(),

@@ -97,7 +97,9 @@ impl<'a> Watch<'a> {
                 self.running.retain(|&r| r != v);
                 let did_nothing = matches!(
                     result,
-                    StepResult::Passed { cached: true } | StepResult::NotBegun
+                    StepResult::Passed { cached: true }
+                        | StepResult::NotBegun
+                        | StepResult::NotNeeded
                 );
                 if self.spec(v).undo && !did_nothing {
                     self.completed.push(v);
@@ -221,13 +223,18 @@ impl<'a> Watch<'a> {
         let any = |wanted: fn(State) -> bool| self.settled.values().any(|&s| wanted(s));
         match self.settled[&v] {
             State::Skipped(reason) => {
-                assert!(!self.started.contains(&v), "{v} was skipped and ran");
+                let ran = reason == SkipReason::NotNeeded;
+                assert_eq!(self.started.contains(&v), ran, "{v} was skipped");
                 assert!(match reason {
                     SkipReason::NeedFailed(from) => needs(from) && state(from) == State::Failed,
                     SkipReason::NeedCancelled(from) =>
                         needs(from) && state(from) == State::Cancelled,
                     SkipReason::NeedSkipped(from) =>
                         needs(from) && matches!(state(from), State::Skipped(_)),
+                    SkipReason::NotNeeded => true,
+                    SkipReason::NeedNotNeeded(idle) =>
+                        state(idle) == State::Skipped(SkipReason::NotNeeded)
+                            && self.needs_unneeded(v),
                     SkipReason::NotTriggered => !self.is_triggered(v) || self.needs_untaken(v),
                     SkipReason::FailFast =>
                         self.case.limits.fail_fast && any(|s| s == State::Failed),
@@ -257,7 +264,12 @@ impl<'a> Watch<'a> {
             );
         } else {
             let untaken = State::Skipped(SkipReason::NotTriggered);
-            assert!(states.iter().all(|&s| is_good(s) || s == untaken));
+            let idle = |s| matches!(s, State::Skipped(r) if is_idle(r));
+            assert!(
+                states
+                    .iter()
+                    .all(|&s| is_good(s) || s == untaken || idle(s))
+            );
             assert_eq!(outcome, State::Passed { cached: false });
         }
     }
@@ -303,6 +315,12 @@ impl<'a> Watch<'a> {
             .peekable();
         let failed = |from| matches!(self.settled[&from], State::Failed | State::SoftFailed);
         asked.peek().is_none() || asked.any(|(from, _)| failed(from))
+    }
+
+    fn needs_unneeded(&self, v: VertexId) -> bool {
+        let idle = |from| matches!(self.settled[&from], State::Skipped(r) if is_idle(r));
+        self.edges_into(v)
+            .any(|(from, kind)| kind == EdgeKind::Needs && idle(from))
     }
 
     fn needs_untaken(&self, v: VertexId) -> bool {
@@ -351,4 +369,9 @@ impl<'a> Watch<'a> {
 
 fn is_good(state: State) -> bool {
     matches!(state, State::Passed { .. } | State::SoftFailed)
+}
+
+/// Whether there was nothing to do.
+fn is_idle(reason: SkipReason) -> bool {
+    matches!(reason, SkipReason::NotNeeded | SkipReason::NeedNotNeeded(_))
 }

@@ -1,0 +1,128 @@
+//! `pipe approve`: a record that somebody agrees to exactly what is there now: commit, configuration, digests, destination.
+
+use dsl::model::StepKind;
+use engine::ledger::{Approval, Bundle, Record};
+use engine::promote::{STEPS, bundle_of, subject, subject_of_step};
+use engine::run::of_commit;
+use engine::run::outcome::exit;
+use jiff::{SignedDuration, Timestamp};
+
+use super::by_hand::unknown;
+use super::targets::ledger;
+use crate::args::{About, ApproveArgs, Global, HumanOrJson};
+use crate::failed::Failed;
+use crate::project::Project;
+use crate::ui::confirm;
+use crate::ui::out::Out;
+
+/// Approves.
+///
+/// # Errors
+/// When there is nothing of that name, nothing to approve, or the ledger cannot be written.
+pub fn run(global: &Global, args: &ApproveArgs, out: &Out) -> Result<i32, Failed> {
+    let project = Project::open_sound(global, out)?;
+    let ledger = ledger(&project)?;
+    let trouble = |e: engine::ledger::LedgerError| Failed::machine(e.to_string()).hint(e.remedy());
+    let asked = asked(&project, &ledger, &args.name, out)?;
+    let expires = SignedDuration::try_from(args.holds)
+        .ok()
+        .and_then(|d| Timestamp::now().checked_add(d).ok())
+        .ok_or_else(|| Failed::usage("that is too long"))?;
+    let what = format!("{} for {}", asked.subject, asked.about);
+    if !args.yes && !confirm::confirm(&format!("approve {what}, as one of {}?", asked.group), out) {
+        return Err(
+            Failed::refused(format!("nothing was approved; this would approve {what}"))
+                .hint("add `--yes` to say that it is meant"),
+        );
+    }
+    let approval = Approval {
+        subject: asked.subject,
+        bundle: asked.bundle.id(),
+        config: project.definition(),
+        expires: expires.to_string(),
+        group: asked.group,
+    };
+    let record = Record::Approved {
+        approval: approval.clone(),
+    };
+    ledger.note(&asked.on, &record).map_err(trouble)?;
+    if args.format == HumanOrJson::Json {
+        out.line(&serde_json::to_string_pretty(&approval).unwrap_or_default());
+    } else {
+        let holds = dsl::units::show_duration(args.holds);
+        out.line(&format!(" approved {what} by {}, for {holds}", ledger.by()));
+        out.line(&format!(" continue a run that waits: {}", asked.next));
+    }
+    Ok(exit::OK)
+}
+
+/// What is approved.
+struct Asked {
+    subject: String,
+    bundle: Bundle,
+    about: String,
+    group: String,
+    /// Where the record stands.
+    on: String,
+    next: String,
+}
+
+fn asked(
+    project: &Project,
+    ledger: &engine::ledger::Ledger,
+    name: &str,
+    out: &Out,
+) -> Result<Asked, Failed> {
+    let pipeline = &project.loaded.pipeline;
+    if let Some(rule) = pipeline.promotions.get(name) {
+        let wanted = rule
+            .requirements
+            .iter()
+            .find(|r| r.what.value == "approval");
+        let Some(by) = wanted.and_then(|r| r.by.as_ref()) else {
+            return Err(
+                Failed::usage(format!("the promotion `{name}` wants no approval"))
+                    .hint(format!("`pipe promote {name}` needs none")),
+            );
+        };
+        let from = ledger
+            .history(&rule.from.value)
+            .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;
+        let bundle = bundle_of(rule, &from).map_err(|u| Failed::refused(u.what).hint(u.help))?;
+        return Ok(Asked {
+            subject: subject(name),
+            about: format!("{} ({})", bundle.title(), bundle.images_in_short()),
+            group: by.value.clone(),
+            on: rule.to.value.clone(),
+            next: format!("pipe run --resume, or pipe promote {name}"),
+            bundle,
+        });
+    }
+    let gates = || {
+        pipeline.steps.iter().filter_map(|s| match &s.kind {
+            StepKind::Approve(gate) => Some((s.name.value.as_str(), gate)),
+            _ => None,
+        })
+    };
+    let found = gates().find(|(step, gate)| *step == name || gate.name.value == name);
+    let Some((_, gate)) = found else {
+        let known = pipeline.promotions.keys().map(String::as_str);
+        let known = known.chain(gates().map(|(_, g)| g.name.value.as_str()));
+        return Err(unknown("promotion or `approve` step", name, known));
+    };
+    let request = project.request(&About::default(), None, &[], out)?;
+    let commit = request.context.git.sha.unwrap_or_default();
+    let short: String = commit.chars().take(7).collect();
+    Ok(Asked {
+        subject: subject_of_step(&gate.name.value),
+        bundle: of_commit(&commit, &project.definition()),
+        about: if short.is_empty() {
+            "what is here".to_owned()
+        } else {
+            short
+        },
+        group: gate.by.value.clone(),
+        on: STEPS.to_owned(),
+        next: "pipe run --resume".to_owned(),
+    })
+}

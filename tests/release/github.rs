@@ -1,0 +1,144 @@
+//! A fake of the part of GitHub's REST API that `gh release` uses
+//! (<https://docs.github.com/en/rest/releases/releases>). `gh` reaches it in the clear, as a proxy.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::Project;
+
+#[derive(Default)]
+struct State {
+    releases: Mutex<Vec<Value>>,
+    refuses: AtomicBool,
+}
+
+pub struct GitHub {
+    address: String,
+    state: Arc<State>,
+    home: std::path::PathBuf,
+}
+
+impl GitHub {
+    pub fn start(project: &Project) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(State::default());
+        let own = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&own);
+                std::thread::spawn(move || serve(stream, &state));
+            }
+        });
+        Self {
+            address,
+            state,
+            home: project.home(),
+        }
+    }
+
+    /// What makes `gh` talk to it.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let config = self.home.join("gh").display().to_string();
+        vec![
+            ("GH_HOST", "github.localhost".to_owned()),
+            ("GH_REPO", "github.localhost/o/r".to_owned()),
+            ("GH_ENTERPRISE_TOKEN", "token-of-a-test".to_owned()),
+            ("GH_TOKEN", "token-of-a-test".to_owned()),
+            ("GH_CONFIG_DIR", config),
+            ("http_proxy", format!("http://{}", self.address)),
+        ]
+    }
+
+    pub fn refuse(&self, refuses: bool) {
+        self.state.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    pub fn releases(&self) -> Vec<Value> {
+        self.state.releases.lock().unwrap().clone()
+    }
+}
+
+fn serve(stream: TcpStream, state: &State) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            if line.trim().is_empty() {
+                break;
+            }
+            let lower = line.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let mut words = first.split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let path = target.splitn(4, '/').nth(3).unwrap_or_default();
+        let path = path.split('?').next().unwrap();
+        let path = path.strip_prefix("api/v3/").unwrap_or(path);
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let (status, answer) = answer(method, path, body, state);
+        let text = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            text.len()
+        );
+        if stream
+            .write_all(format!("{head}{text}").as_bytes())
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn answer(method: &str, path: &str, body: Value, state: &State) -> (u16, Value) {
+    let mut releases = state.releases.lock().unwrap();
+    let tag = path.strip_prefix("repos/o/r/releases/tags/");
+    let found = tag.and_then(|t| releases.iter().find(|r| r["tag_name"] == t));
+    match (method, path) {
+        ("POST", "repos/o/r/releases") if state.refuses.load(Ordering::SeqCst) => (
+            403,
+            json!({"message": "Resource not accessible by integration"}),
+        ),
+        ("POST", "repos/o/r/releases") => {
+            let mut release = body;
+            let tag = release["tag_name"].as_str().unwrap().to_owned();
+            release["id"] = json!(releases.len() + 1);
+            release["html_url"] = json!(format!("http://github.localhost/o/r/releases/tag/{tag}"));
+            release["url"] = json!("http://api.github.localhost/repos/o/r/releases/1");
+            release["upload_url"] = json!("http://api.github.localhost/u{?name,label}");
+            release["assets"] = json!([]);
+            release["created_at"] = json!("2026-01-02T03:04:05Z");
+            release["published_at"] = json!("2026-01-02T03:04:05Z");
+            release["author"] = json!({"login": "bot"});
+            releases.push(release.clone());
+            (201, release)
+        }
+        ("GET", _) if found.is_some() => (200, found.unwrap().clone()),
+        (_, "graphql" | "api/graphql") => {
+            // Which of its two questions it is.
+            let query = body["query"].as_str().unwrap_or_default();
+            let answer = match query.contains("release(") {
+                true => json!({"release": null}),
+                false => json!({"ref": {"id": "R"}}),
+            };
+            (200, json!({"data": {"repository": answer}}))
+        }
+        _ => (404, json!({"message": "Not Found"})),
+    }
+}
