@@ -196,6 +196,22 @@ impl Engine {
         command
     }
 
+    /// What Podman's own command line says, which sees more than its service.
+    pub fn podman(project: &Project, args: &[&str]) -> String {
+        let mut command = Self::Podman.building(project, &[]);
+        let mut own = Command::new("nsenter");
+        let around = command.get_args().take(8).map(std::ffi::OsStr::to_owned);
+        own.args(around.collect::<Vec<_>>())
+            .args([project.root().as_os_str(), "setpriv".as_ref()])
+            .args(["--reuid", &USER.to_string(), "--regid", &USER.to_string()])
+            .arg("--clear-groups")
+            .arg(Self::folder().join("bin/podman"))
+            .args(args);
+        command = own;
+        let out = command.output().unwrap();
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
     /// The process of pipe in a run that was begun with the programs that build.
     pub fn guardian(self, run: &Started<'_>) -> Pid {
         let started = run.guardian();

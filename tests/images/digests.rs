@@ -26,7 +26,7 @@ fn the_digest_is_what_skopeo_says_of_the_store_and_of_a_copy() {
         };
         let said = |place: &str| skopeo(&["inspect", "--format", "{{.Digest}}", place]);
         assert_eq!(said(&store), digest);
-        let drawn = project.pipe(&["graph", "--run"]).exits(0).stdout;
+        let drawn = project.pipe(&["graph", "--run", "latest"]).exits(0).stdout;
         assert!(drawn.contains(&digest[7..19]), "{drawn}");
         let copy = format!("oci:{}:app", project.path("copy").display());
         skopeo(&["copy", "--preserve-digests", &store, &copy]);

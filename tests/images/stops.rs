@@ -8,7 +8,7 @@ use crate::started::Started;
 use crate::support::{Project, wait_until};
 
 /// A project whose build waits, and a text that only its process has.
-fn waiting(more: &str) -> (Project, String) {
+fn waiting(engine: Engine, more: &str) -> (Project, String) {
     let project = project(more, "");
     let root = project.root();
     let mark = root
@@ -22,8 +22,21 @@ fn waiting(more: &str) -> (Project, String) {
         .bytes()
         .fold(7, |sum, b| (sum * 31 + u64::from(b)) % 1_000_000_007);
     let mark = format!("10000{mark}");
-    project.write("Dockerfile", &format!("FROM {BOX}\nRUN sleep {mark}\n"));
+    // Buildah calls a container after the image with which it begins.
+    let base = format!("localhost/m{mark}:1");
+    engine.client(&["tag", BOX, &base]);
+    project.write("Dockerfile", &format!("FROM {base}\nRUN sleep {mark}\n"));
     (project, mark)
+}
+
+/// The containers in which Podman's builder was working and that it left; BuildKit has none.
+fn working(engine: Engine, project: &Project, mark: &str) -> usize {
+    if engine == Engine::Docker {
+        return 0;
+    }
+    let args = ["ps", "--all", "--external", "--format", "{{.Names}}"];
+    let names = Engine::podman(project, &args);
+    names.lines().filter(|name| name.contains(mark)).count()
 }
 
 /// Whether the build's own process runs.
@@ -45,18 +58,19 @@ fn begun<'p>(engine: Engine, project: &'p Project, mark: &str, args: &[&str]) ->
 #[test]
 fn a_cancelled_build_leaves_no_process() {
     on_both(|engine| {
-        let (project, mark) = waiting("");
+        let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         kill_process(engine.guardian(&run), Signal::TERM).unwrap();
         let _ = run.end().exits(143);
         wait_until("its process is gone", || !runs(&mark));
+        assert_eq!(working(engine, &project, &mark), 0);
     });
 }
 
 #[test]
 fn a_build_that_takes_too_long_is_ended() {
     on_both(|engine| {
-        let (project, mark) = waiting("        timeout \"4s\"");
+        let (project, mark) = waiting(engine, "        timeout \"4s\"");
         let run = begun(engine, &project, &mark, &[]);
         let out = run.end().exits(1);
         assert!(out.stdout.contains("timed out after 4s"), "{}", out.stdout);
@@ -67,7 +81,7 @@ fn a_build_that_takes_too_long_is_ended() {
 #[test]
 fn a_build_of_a_killed_run_is_ended() {
     on_both(|engine| {
-        let (project, mark) = waiting("");
+        let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         let guardian = engine.guardian(&run);
         let inner = crate::started::children(guardian.as_raw_pid());
@@ -75,13 +89,16 @@ fn a_build_of_a_killed_run_is_ended() {
         kill_process(inner, Signal::KILL).unwrap();
         let _ = run.end();
         wait_until("its process is gone", || !runs(&mark));
+        let other = super::project("", &format!("FROM {BOX}\nRUN echo {mark}\n"));
+        let _ = super::run(engine, &other, &[]).exits(0);
+        assert_eq!(working(engine, &project, &mark), 0);
     });
 }
 
 #[test]
 fn a_second_signal_ends_a_build_at_once() {
     on_both(|engine| {
-        let (project, mark) = waiting("");
+        let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         let guardian = engine.guardian(&run);
         kill_process(guardian, Signal::TERM).unwrap();

@@ -5,6 +5,7 @@ mod builder;
 mod dockerfile;
 mod failed;
 mod labels;
+mod left;
 mod recipe;
 
 use std::path::{Path, PathBuf};
@@ -84,6 +85,11 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     let root = a_try.site.root.clone();
     let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
     let builder = builder::find(&engine, a_try).await?;
+    if builder.leaves_containers() {
+        let mut env = a_try.work.env.clone();
+        builder::theirs(&mut env);
+        a_try.wait(left::remove(&env, None)).await?;
+    }
     let mut labels = labels::of_commit(&root, build, a_try).await?;
     labels.extend(build.labels.clone());
     if !build.layers.is_empty() && !builder.keeps_layers() {
@@ -107,6 +113,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
             id_file: folder.path().join(format!("id-{at}")),
             is_last: at + 1 == build.platforms.len().max(1),
             is_fresh: false,
+            mark: left::mark(a_try.site.vertex),
         };
         images.push(one(&engine, &builder, order, &dockerfile, a_try, folder.path()).await?);
     }
@@ -180,6 +187,9 @@ async fn built(
     };
     let mut tail = Tail::default();
     let exit = a_try.program(&spec, &mut |bytes| tail.take(bytes)).await;
+    if exit.is_err() && builder.leaves_containers() && !a_try.site.kill.is_cancelled() {
+        left::remove(&env, Some(&order.mark)).await;
+    }
     let exit = exit.map_err(|e| match e {
         NotDone::NotBegun(failure) => NotDone::NotBegun(builder.not_there(failure)),
         other => other,
