@@ -6,6 +6,7 @@
 
 pub(crate) mod auth;
 mod choose;
+pub mod dead;
 mod exec;
 mod image;
 mod inside;
