@@ -9,9 +9,7 @@ use crate::support::{Output, Project};
 
 /// A target on the engine, with `more` in it. Which image is deployed is a parameter.
 fn project(name: &str, more: &str) -> Project {
-    let ready = format!(
-        "docker --host $DOCKER_HOST exec $PIPE_CONTAINER wget -qO- http://127.0.0.1:8080/ | grep -q hello"
-    );
+    let ready = "docker --host $DOCKER_HOST exec $PIPE_CONTAINER wget -qO- http://127.0.0.1:8080/ | grep -q hello";
     let text = format!(
         "pipeline p {{\n    pass-env DOCKER_HOST\n}}\nparam digest\ntarget live {{\n    container {name}\n{more}    ready command=\"{ready}\" within=\"10s\" every=\"300ms\"\n}}\nstage ship {{\n    deploy app to=live {{\n        digest app=\"${{param.digest}}\"\n    }}\n}}\n"
     );
@@ -56,11 +54,11 @@ fn a_container_is_replaced_and_a_bad_one_makes_way_for_the_one_before() {
         assert_eq!(says(engine, &name), "hello-1");
         let _ = deploy(engine, &project, &two).exits(0);
         assert_eq!(says(engine, &name), "hello-2");
-        assert_eq!(names(engine, &name), [name.clone()]);
+        assert_eq!(names(engine, &name), std::slice::from_ref(&name));
         let out = deploy(engine, &project, &bad).exits(6);
         assert!(out.stdout.contains("; rolled back to "), "{}", out.stdout);
         assert_eq!(says(engine, &name), "hello-2");
-        assert_eq!(names(engine, &name), [name.clone()]);
+        assert_eq!(names(engine, &name), std::slice::from_ref(&name));
         let _ = engine
             .pipe(
                 &project,
@@ -103,7 +101,7 @@ fn blue_green_never_interrupts_for_a_release_that_is_bad() {
         let _ = deploy(engine, &project, &bad).exits(6);
         stop.store(true, Ordering::Relaxed);
         assert_eq!(asking.join().unwrap(), ["hello-1"]);
-        assert_eq!(names(engine, &name), [name.clone()]);
+        assert_eq!(names(engine, &name), std::slice::from_ref(&name));
         let _ = engine.client(&["rm", "-f", &name]);
     });
 }
