@@ -145,6 +145,27 @@ impl Engine {
             + String::from_utf8_lossy(&out.stderr).trim()
     }
 
+    /// Makes an image of the web server with this variable; gives its id, without what stands before the colon.
+    pub fn web_with(self, env: &str, name: &str) -> String {
+        let tar = Self::folder().join("box.tar").display().to_string();
+        let variable = format!("ENV {env}");
+        let changes = ["-c", "CMD [\"/bin/serve\"]", "-c", &variable, &tar, name];
+        let said = match self {
+            Engine::Docker => self.client(&[&["import"], &changes[..]].concat()),
+            Engine::Podman => {
+                let out = Command::new("podman")
+                    .arg(format!("--url={}", self.host()))
+                    .args(["import", "--quiet"])
+                    .args(changes)
+                    .output()
+                    .unwrap();
+                String::from_utf8_lossy(&out.stdout).trim().to_owned()
+            }
+        };
+        let id = said.lines().last().unwrap_or_default();
+        id.strip_prefix("sha256:").unwrap_or(id).to_owned()
+    }
+
     /// The binary with these arguments, run by a plain user to whom the project belongs.
     pub fn command(self, project: &Project, args: &[&str]) -> Command {
         give(project.root().parent().unwrap());

@@ -255,6 +255,11 @@ impl Plan {
                     let ends = rule.map(|r| [r.from.value.as_str(), r.to.value.as_str()]);
                     ends.into_iter().flatten().collect()
                 }
+                // A stranger's build may not write there, and finds what it may read.
+                StepKind::Build(build) if self.request.context.trusted => {
+                    let names = build.cache_registries.iter();
+                    names.map(|name| name.value.as_str()).collect()
+                }
                 _ => Vec::new(),
             };
             for registry in names.iter().filter_map(|n| all.get(*n)) {
