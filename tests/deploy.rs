@@ -2,6 +2,7 @@
 //! over HTTP. Whether something is healthy is asked of them, never of the engine.
 
 mod crash;
+mod metrics;
 mod people;
 mod shop;
 mod way;
