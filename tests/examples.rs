@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{Output, Project, has_program, skip};
 
 /// The examples that the tests below run.
-const TESTED: &[&str] = &["laptop", "monorepo", "quickstart"];
+const TESTED: &[&str] = &["image", "laptop", "monorepo", "quickstart"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -129,6 +129,48 @@ fn the_quickstart_is_green_and_says_what_broke() {
       see all    pipe logs 2 test.test
       again      pipe run test.test
     ");
+}
+
+#[test]
+fn an_image_is_built_once_tested_in_itself_and_pushed_as_it_is() {
+    use crate::containers::engines::on_both;
+    on_both(|engine| {
+        let project = copy_of("image");
+        let args = ["run", "--yes", "-p", "base=localhost/box:1"];
+        let run = |project: &Project| project.output(&mut engine.building(project, &args));
+        let first = run(&project).exits(0);
+        assert_eq!(
+            endings(&first),
+            [
+                "passed build-greeter",
+                "passed says-hello",
+                "passed push-greeter"
+            ]
+        );
+        let at = first
+            .stdout
+            .find("built localhost/greeter:sha256-")
+            .unwrap();
+        let hex = &first.stdout[at..].split("sha256-").nth(1).unwrap()[..64];
+        let index = project.read("images/greeter/index.json");
+        assert!(index.contains(&format!("sha256:{hex}")), "{index}");
+        let second = run(&project).exits(0);
+        assert!(
+            second.stdout.contains("cached build-greeter"),
+            "{}",
+            second.stdout
+        );
+
+        let greet = project.read("greet").replace("hello", "goodbye");
+        project.write("greet", &greet);
+        let broken = run(&project).exits(1);
+        assert!(
+            broken.stdout.contains("skipped push-greeter"),
+            "{}",
+            broken.stdout
+        );
+        assert_eq!(project.read("images/greeter/index.json"), index);
+    });
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod containers;
 mod deploy;
 mod docs;
 mod examples;
+mod images;
 mod includes;
 mod init;
 mod inputs;

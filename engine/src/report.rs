@@ -1,6 +1,6 @@
 //! The state of a run as its events tell it: a pure fold, the same for a run that goes on and for one read back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use indexmap::IndexMap;
 
@@ -56,6 +56,8 @@ pub struct StepReport {
     pub tail: VecDeque<String>,
     /// How many lines it wrote.
     pub lines: u64,
+    /// What it put out.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// How many steps ended how.
@@ -129,12 +131,14 @@ impl Report {
                 outcome,
                 elapsed,
                 attempts,
+                outputs,
                 ..
             } => {
                 let step = self.step(step);
                 step.outcome = Some(outcome.clone());
                 step.elapsed = *elapsed;
                 step.attempts = *attempts;
+                step.outputs.clone_from(outputs);
                 if outcome.failure().is_none() {
                     step.tail = VecDeque::new();
                 }

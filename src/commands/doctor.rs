@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use dsl::model::StepKind;
 use engine::container::{self, Found, Tried};
+use engine::run::builder_of;
 use engine::run::outcome::exit;
 use serde_json::{Value, json};
 
@@ -75,7 +77,7 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
     };
     let needs = project.as_ref().map(needs).unwrap_or_default();
     let mut looks = vec![pipeline(project.as_ref())];
-    looks.extend(engines(project.as_ref(), args, needs.engine)?);
+    looks.extend(engines(project.as_ref(), args, &needs)?);
     looks.push(program("git", needs.git, "install git"));
     looks.push(program(
         "bash",
@@ -111,6 +113,7 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
 #[derive(Default)]
 struct Needs {
     engine: bool,
+    builds: bool,
     git: bool,
     bash: bool,
     record: bool,
@@ -119,9 +122,14 @@ struct Needs {
 fn needs(project: &Project) -> Needs {
     let pipeline = &project.loaded.pipeline;
     let jobs = || pipeline.steps.iter().filter_map(|s| s.job());
+    let builds = pipeline
+        .steps
+        .iter()
+        .any(|s| matches!(s.kind, StepKind::Build(_)));
     let is_shell = |c: &dsl::model::Command| matches!(c, dsl::model::Command::Shell(_));
     Needs {
-        engine: jobs().any(|j| j.container.is_some()),
+        engine: builds || jobs().any(|j| j.container.is_some()),
+        builds,
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
         record: pipeline.steps.iter().any(|s| s.rollback.is_some())
@@ -161,7 +169,7 @@ fn pipeline(project: Option<&Project>) -> Look {
 fn engines(
     project: Option<&Project>,
     args: &DoctorArgs,
-    needed: bool,
+    needs: &Needs,
 ) -> Result<Vec<Look>, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -189,11 +197,25 @@ fn engines(
                 "containers",
                 format!("by {} ({})", found.title(), found.why),
             ));
+            if needs.builds {
+                looks.push(match runtime.block_on(builder_of(found)) {
+                    Ok(how) => Look::ok("builds", format!("by {how}")),
+                    Err(none) => {
+                        let help = none.help.unwrap_or_default();
+                        Look::without("builds", true, none.what, &help)
+                    }
+                });
+            }
         }
         Err(none) => {
             let first = none.what().lines().next().unwrap_or_default().to_owned();
             let text = first.trim_end_matches(':').to_owned();
-            looks.push(Look::without("containers", needed, text, &none.help()));
+            looks.push(Look::without(
+                "containers",
+                needs.engine,
+                text,
+                &none.help(),
+            ));
         }
     }
     Ok(looks)

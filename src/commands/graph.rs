@@ -100,10 +100,7 @@ fn of_run(project: &Project, word: &str, out: &Out) -> Result<View, Failed> {
         versions: project.versions(),
     };
     let report = Report::of(summary.reading.events.iter().map(|(_, e)| e));
-    Ok(graph::view(
-        &project.plan(request, out)?,
-        Some(&statuses(&report)),
-    ))
+    Ok(view(&project.plan(request, out)?, &report))
 }
 
 /// What came of each step that has ended.
@@ -128,6 +125,16 @@ pub fn statuses(report: &Report) -> Statuses {
     report.steps.iter().filter_map(status).collect()
 }
 
+/// A plan with what came of its steps, and what they made.
+fn view(plan: &Plan, report: &Report) -> View {
+    let mut view = graph::view(plan, Some(&statuses(report)));
+    view.show_digests(&|step| {
+        let step = report.steps.get(step)?;
+        step.outputs.get("digest").cloned()
+    });
+    view
+}
+
 /// A plan as Mermaid, coloured with what came of it.
 #[must_use]
 pub fn mermaid(plan: &Plan, report: &Report) -> String {
@@ -135,7 +142,7 @@ pub fn mermaid(plan: &Plan, report: &Report) -> String {
         direction: Direction::Down,
         collapse: Collapse::Nothing,
     };
-    graph::mermaid(&graph::view(plan, Some(&statuses(report))), options)
+    graph::mermaid(&view(plan, report), options)
 }
 
 fn text(view: &View, collapse: Collapse, out: &Out) {

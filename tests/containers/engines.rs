@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+
 use crate::started::Started;
-use crate::support::{Output, PIPE, Project, skip};
+use crate::support::{Output, PIPE, Project, skip, wait_until};
 
 /// The number of the plain user who runs pipe here, and to whom Podman belongs. Nobody has it.
 pub const USER: u32 = 47110;
@@ -19,7 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Both of them, while they run: they end with their input.
 struct Engines {
     folder: PathBuf,
-    _ending: Mutex<Child>,
+    ending: Mutex<Child>,
+}
+
+impl Engines {
+    /// The first process of their own little machine.
+    fn inside(&self) -> i32 {
+        let script = self.ending.lock().unwrap().id();
+        let children = |of: i32| crate::started::children(of);
+        let unshare = children(i32::try_from(script).unwrap())[0];
+        children(unshare)[0]
+    }
 }
 
 /// One engine.
@@ -84,7 +96,7 @@ fn start() -> Result<Engines, String> {
     }
     Ok(Engines {
         folder,
-        _ending: Mutex::new(child),
+        ending: Mutex::new(child),
     })
 }
 
@@ -133,6 +145,27 @@ impl Engine {
             + String::from_utf8_lossy(&out.stderr).trim()
     }
 
+    /// Makes an image of the web server with this variable; gives its id, without what stands before the colon.
+    pub fn web_with(self, env: &str, name: &str) -> String {
+        let tar = Self::folder().join("box.tar").display().to_string();
+        let variable = format!("ENV {env}");
+        let changes = ["-c", "CMD [\"/bin/serve\"]", "-c", &variable, &tar, name];
+        let said = match self {
+            Engine::Docker => self.client(&[&["import"], &changes[..]].concat()),
+            Engine::Podman => {
+                let out = Command::new("podman")
+                    .arg(format!("--url={}", self.host()))
+                    .args(["import", "--quiet"])
+                    .args(changes)
+                    .output()
+                    .unwrap();
+                String::from_utf8_lossy(&out.stdout).trim().to_owned()
+            }
+        };
+        let id = said.lines().last().unwrap_or_default();
+        id.strip_prefix("sha256:").unwrap_or(id).to_owned()
+    }
+
     /// The binary with these arguments, run by a plain user to whom the project belongs.
     pub fn command(self, project: &Project, args: &[&str]) -> Command {
         give(project.root().parent().unwrap());
@@ -153,6 +186,64 @@ impl Engine {
             }
         }
         command
+    }
+
+    /// The same with the programs that build: those of the distribution, and Podman where its service and its user are.
+    pub fn building(self, project: &Project, args: &[&str]) -> Command {
+        let plain = self.command(project, args);
+        let folder = Self::folder();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}/bin:/usr/bin:{path}", folder.display());
+        let mut command = match self {
+            Engine::Docker => plain,
+            Engine::Podman => {
+                let inside = engines().expect("only with engines").inside();
+                let mut command = Command::new("nsenter");
+                command
+                    .args(["--target", &inside.to_string(), "--mount", "--net", "--pid"])
+                    .args(["sh", "-c", "cd \"$1\"; shift; exec setsid \"$@\"", "sh"])
+                    .arg(project.root())
+                    .arg(plain.get_program())
+                    .args(plain.get_args())
+                    .env_clear()
+                    .stdin(Stdio::null());
+                for (name, value) in plain.get_envs() {
+                    command.env(name, value.unwrap());
+                }
+                command
+            }
+        };
+        command.env("PATH", path);
+        command
+    }
+
+    /// What Podman's own command line says, which sees more than its service.
+    pub fn podman(project: &Project, args: &[&str]) -> String {
+        let mut command = Self::Podman.building(project, &[]);
+        let mut own = Command::new("nsenter");
+        let around = command.get_args().take(8).map(std::ffi::OsStr::to_owned);
+        own.args(around.collect::<Vec<_>>())
+            .args([project.root().as_os_str(), "setpriv".as_ref()])
+            .args(["--reuid", &USER.to_string(), "--regid", &USER.to_string()])
+            .arg("--clear-groups")
+            .arg(Self::folder().join("bin/podman"))
+            .args(args);
+        command = own;
+        let out = command.output().unwrap();
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// The process of pipe in a run that was begun with the programs that build.
+    pub fn guardian(self, run: &Started<'_>) -> Pid {
+        let started = run.guardian();
+        match self {
+            Engine::Docker => started,
+            Engine::Podman => {
+                let children = || crate::started::children(started.as_raw_pid());
+                wait_until("it is inside", || !children().is_empty());
+                Pid::from_raw(children()[0]).unwrap()
+            }
+        }
     }
 
     /// Runs the binary to its end.

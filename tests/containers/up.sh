@@ -44,6 +44,14 @@ cd $HERE/podman/home
 exec env -i PATH=\$PATH HOME=$HERE/podman/home XDG_RUNTIME_DIR=$HERE/podman/run setpriv --reuid=$NUMBER --regid=$NUMBER --clear-groups podman --root $HERE/podman/root --runroot $HERE/podman/rr --runtime runc --cgroup-manager cgroupfs "\$@"
 END
 chmod +x "$HERE/podman/with"
+# Podman's command line as its user has it, for whoever is that user already.
+mkdir "$HERE/bin"
+cat >"$HERE/bin/podman" <<END
+#!/bin/sh
+export HOME=$HERE/podman/home XDG_RUNTIME_DIR=$HERE/podman/run
+exec /usr/bin/podman --root $HERE/podman/root --runroot $HERE/podman/rr --runtime runc --cgroup-manager cgroupfs "\$@"
+END
+chmod +x "$HERE/bin/podman"
 mkdir -p "$HERE/podman/run/podman" "$HERE/podman/root" "$HERE/podman/rr"
 chown -R "$NUMBER:$NUMBER" "$HERE/podman"
 

@@ -35,7 +35,7 @@ pub fn lacks() -> Option<&'static str> {
     (!has_program("python3")).then_some("python3 is not here")
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -71,13 +71,13 @@ impl Mark {
     }
 }
 
-fn boot() -> String {
+pub(super) fn boot() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     id.unwrap_or_default().trim().to_owned()
 }
 
 /// When a process was started, if it is there: no other one of the same number has the same.
-fn started(pid: u32) -> Option<String> {
+pub(super) fn started(pid: u32) -> Option<String> {
     if cfg!(not(target_os = "linux")) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
         let alive = rustix::process::test_kill_process(pid).is_ok();

@@ -61,6 +61,8 @@ pub struct OneContainer {
 
 /// The label that says which digest a container is to run.
 const DIGEST: &str = "pipe.digest";
+/// The variable by which a command of `ready` knows which container is meant.
+const CONTAINER: &str = "PIPE_CONTAINER";
 /// The label that says which image of the pipeline that is.
 const IMAGE: &str = "pipe.image";
 
@@ -191,7 +193,11 @@ impl OneContainer {
             .run(self.create(&name, release, publish.as_deref())?)
             .await?;
         hands.run(self.call(&["start", &name]).quiet()).await?;
+        hands.env.set(CONTAINER, &name);
         let mut done = Ok(());
+        if let (Some(ready), None) = (&self.ready, ports) {
+            done = ready.wait(hands).await;
+        }
         if let (Some(ready), Some((outer, _)), Some(inner)) = (&self.ready, ports, &inner) {
             let asked = hands
                 .run(self.call(&["port", &name, inner]).quiet())
@@ -209,6 +215,7 @@ impl OneContainer {
             self.show_log(&name, hands).await;
         }
         self.remove(&name, hands).await?;
+        hands.env.set(CONTAINER, &self.name);
         done
     }
 
@@ -218,6 +225,7 @@ impl OneContainer {
 
     async fn make_run(&self, release: &Release, hands: &mut Hands) -> Result<(), Failure> {
         let (image, at) = self.image(&release.bundle)?;
+        hands.env.set(CONTAINER, &self.name);
         if !self.fetch(image, at, hands).await? {
             let reference = Self::reference(image, at);
             return Err(Failure::new(format!(
@@ -248,6 +256,7 @@ impl OneContainer {
     }
 
     async fn go_back(&self, to: Option<&Release>, hands: &mut Hands) -> Result<(), Failure> {
+        hands.env.set(CONTAINER, &self.name);
         let before = self.beside("before");
         for name in [self.beside("next"), self.beside("beside")] {
             self.remove(&name, hands).await?;
@@ -304,6 +313,7 @@ impl Driver for OneContainer {
 
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed> {
         Box::pin(async move {
+            hands.env.set(CONTAINER, &self.name);
             let mut observed = Observed::default();
             let Some(state) = self.state(&self.name, hands).await? else {
                 return Ok(observed);

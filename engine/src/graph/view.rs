@@ -58,6 +58,24 @@ pub struct Node {
     pub status: Option<Status>,
 }
 
+impl View {
+    /// Writes at the images what a run put out: the digest of each. `put_out` gives it by the name of the step.
+    pub fn show_digests(&mut self, put_out: &dyn Fn(&str) -> Option<String>) {
+        for edge in &self.edges {
+            let (End::Node(from), End::Node(to)) = (edge.from, edge.to) else {
+                continue;
+            };
+            if self.nodes[to].kind != NodeKind::Image || self.nodes[from].kind != NodeKind::Build {
+                continue;
+            }
+            if let Some(digest) = put_out(&self.nodes[from].name) {
+                // The first digits are enough for a person, and fit.
+                self.nodes[to].detail = Some(digest.chars().take(19).collect());
+            }
+        }
+    }
+}
+
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

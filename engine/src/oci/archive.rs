@@ -97,26 +97,39 @@ pub fn take(archive: impl Read, layout: &Layout, scratch: &Path) -> Result<Manif
     put(layout, &manifest)
 }
 
+/// For which platform an image is: `linux/amd64`.
+///
+/// # Errors
+/// When its configuration cannot be read.
+pub fn platform(layout: &Layout, image: &Manifest) -> Result<String, NoImage> {
+    let own = described(layout, image)?.platform.unwrap_or_default();
+    let text = |name: &str| own[name].as_str().unwrap_or_default().to_owned();
+    Ok(format!("{}/{}", text("os"), text("architecture")))
+}
+
+/// How an image is named with its platform.
+fn described(layout: &Layout, image: &Manifest) -> Result<Descriptor, NoImage> {
+    let mut own = image.descriptor();
+    if let Some(config) = image.config() {
+        let config = layout.read(&config.digest, TEXT)?;
+        let config: serde_json::Value = json(&config, "its configuration")?;
+        let names = ["architecture", "os", "variant"];
+        let known = names.iter().filter_map(|name| {
+            let value = config.get(*name)?.as_str().filter(|v| !v.is_empty())?;
+            Some(((*name).to_owned(), value.into()))
+        });
+        own.platform = Some(serde_json::Value::Object(known.collect()));
+    }
+    Ok(own)
+}
+
 /// Makes one image of several for different platforms, in this order.
 ///
 /// # Errors
 /// When the layout cannot be read or written.
 pub fn index(layout: &Layout, images: &[Manifest]) -> Result<Manifest, NoImage> {
-    let mut listed = Vec::new();
-    for image in images {
-        let mut own = image.descriptor();
-        if let Some(config) = image.config() {
-            let config = layout.read(&config.digest, TEXT)?;
-            let config: serde_json::Value = json(&config, "its configuration")?;
-            let names = ["architecture", "os", "variant"];
-            let known = names.iter().filter_map(|name| {
-                let value = config.get(*name)?.as_str().filter(|v| !v.is_empty())?;
-                Some(((*name).to_owned(), value.into()))
-            });
-            own.platform = Some(serde_json::Value::Object(known.collect()));
-        }
-        listed.push(own);
-    }
+    let listed = images.iter().map(|image| described(layout, image));
+    let listed = listed.collect::<Result<Vec<_>, _>>()?;
     let manifest = serde_json::json!({
         "schemaVersion": 2,
         "mediaType": media::INDEX,

@@ -250,6 +250,11 @@ impl Plan {
         for (_, step) in self.steps() {
             let names: Vec<&str> = match &self.definition(step).kind {
                 StepKind::Push(push) => vec![&push.registry.value],
+                // A stranger's build may not write there, and finds what it may read.
+                StepKind::Build(build) if self.request.context.trusted => {
+                    let names = build.cache_registries.iter();
+                    names.map(|name| name.value.as_str()).collect()
+                }
                 _ => Vec::new(),
             };
             for registry in names.iter().filter_map(|n| all.get(*n)) {

@@ -5,6 +5,8 @@ mod builder;
 mod dockerfile;
 mod failed;
 mod labels;
+mod left;
+mod login;
 mod recipe;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use crate::container::{Engine, Trouble};
 use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
 
+pub use builder::builder_of;
+pub(super) use login::Login;
 pub(super) use recipe::{ignored, recipe};
 
 /// How an image is built, with every value put in.
@@ -45,6 +49,8 @@ pub(super) struct Build {
     pub(super) secrets: Vec<(String, SecretString)>,
     /// Where layers are kept for the next build: repositories in registries.
     pub(super) layers: Vec<String>,
+    /// Logins of the registries that it names.
+    pub(super) logins: Vec<Login>,
     /// Patterns of the files that decide the result, where the file says so.
     pub(super) inputs: Vec<String>,
     /// The commit from which it is built.
@@ -83,6 +89,11 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     let root = a_try.site.root.clone();
     let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
     let builder = builder::find(&engine, a_try).await?;
+    if builder.leaves_containers() {
+        let mut env = a_try.work.env.clone();
+        builder::theirs(&mut env);
+        a_try.wait(left::remove(&env, None)).await?;
+    }
     let mut labels = labels::of_commit(&root, build, a_try).await?;
     labels.extend(build.labels.clone());
     if !build.layers.is_empty() && !builder.keeps_layers() {
@@ -105,9 +116,11 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
             labels: &labels,
             id_file: folder.path().join(format!("id-{at}")),
             is_last: at + 1 == build.platforms.len().max(1),
+            folder: folder.path(),
+            is_fresh: false,
+            mark: left::mark(a_try.site.vertex),
         };
-        let id = built(&builder, &order, &dockerfile, a_try).await?;
-        images.push((id.clone(), taken(&engine, &id, a_try, folder.path()).await?));
+        images.push(one(&engine, &builder, order, &dockerfile, a_try, folder.path()).await?);
     }
     let manifest = whole(&images, a_try).await?;
     let digest = manifest.digest().to_string();
@@ -130,6 +143,37 @@ fn not_done(trouble: Trouble) -> NotDone {
     NotDone::Failed(trouble.into())
 }
 
+/// Has the image for one platform built and takes it out of the engine.
+async fn one(
+    engine: &Arc<Engine>,
+    builder: &builder::Builder,
+    mut order: builder::Order<'_>,
+    dockerfile: &Dockerfile,
+    a_try: &mut Try<'_>,
+    scratch: &Path,
+) -> Result<(String, Manifest), NotDone> {
+    loop {
+        let id = built(builder, &order, dockerfile, a_try).await?;
+        let manifest = taken(engine, &id, a_try, scratch).await?;
+        let Some(platform) = order.platform else {
+            return Ok((id, manifest));
+        };
+        let is = archive::platform(&a_try.site.images, &manifest);
+        let is = is.map_err(|e| Failure::new(e.to_string()))?;
+        // A variant is the builder's to choose.
+        let wanted: Vec<&str> = platform.split('/').take(2).collect();
+        if is == wanted.join("/") {
+            return Ok((id, manifest));
+        }
+        if order.is_fresh {
+            let what = format!("the builder made an image for {is} and not for {platform}");
+            return Err(Failure::new(what).into());
+        }
+        // Buildah takes a layer of another platform for the same where nothing was run in it.
+        order.is_fresh = true;
+    }
+}
+
 /// Has one image built; gives the engine's name for it.
 async fn built(
     builder: &builder::Builder,
@@ -139,6 +183,15 @@ async fn built(
 ) -> Result<String, NotDone> {
     let mut env = a_try.work.env.clone();
     builder.environment(order, &mut env);
+    let logins = tempfile::Builder::new()
+        .prefix("logins-")
+        .tempdir_in(order.folder)
+        .and_then(|f| {
+            builder
+                .log_in(&order.build.logins, f.path(), &mut env)
+                .map(|()| f)
+        })
+        .map_err(|e| Failure::new(format!("the logins for the builder cannot be written: {e}")))?;
     let spec = Spec {
         program: builder.program().into(),
         args: builder.arguments(order, &a_try.site.root),
@@ -148,6 +201,10 @@ async fn built(
     };
     let mut tail = Tail::default();
     let exit = a_try.program(&spec, &mut |bytes| tail.take(bytes)).await;
+    if exit.is_err() && builder.leaves_containers() && !a_try.site.kill.is_cancelled() {
+        left::remove(&env, Some(&order.mark)).await;
+    }
+    drop(logins);
     let exit = exit.map_err(|e| match e {
         NotDone::NotBegun(failure) => NotDone::NotBegun(builder.not_there(failure)),
         other => other,

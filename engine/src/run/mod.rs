@@ -33,6 +33,7 @@ mod task;
 mod tools;
 mod work;
 
+pub use build::builder_of;
 pub use caching::Keyed;
 pub use deliver::{earlier, origin};
 pub use dispatch::{GUARDIAN_KILLED, Options, run};

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
-use super::build::{self, Build, local_name};
+use super::build::{self, Build, Login, local_name};
 use super::caching;
 use super::contained::{self, Contained};
 use super::deliver;
@@ -301,9 +301,28 @@ fn build_of(
     for registry in &build.cache_registries {
         if let Some(registry) = plan.pipeline.registries.get(&registry.value) {
             let repository = text(&build.repository, &name);
-            layers.push(format!("{}/{repository}", fill(&registry.prefix.value)?));
+            let prefix = fill(&registry.prefix.value)?;
+            // A folder keeps images, and no builder's layers.
+            if prefix.starts_with(['.', '/']) {
+                continue;
+            }
+            layers.push(format!("{prefix}/{repository}"));
         }
     }
+    // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.
+    let registries = plan.registries().into_iter();
+    let logins = registries.filter_map(|registry| {
+        let login = registry.login.as_ref()?;
+        let prefix = fill(&registry.prefix.value).ok()?;
+        Some(Login {
+            host: prefix.split('/').next()?.to_owned(),
+            user: login.user.as_ref()?.value.clone(),
+            password: options
+                .secrets
+                .get(&login.password.as_ref()?.value)?
+                .clone(),
+        })
+    });
     let secrets = build.secrets.iter().filter_map(|name| {
         let value = options.secrets.get(&name.value)?;
         Some((name.value.clone(), value.clone()))
@@ -318,6 +337,7 @@ fn build_of(
         labels: values(&build.labels)?,
         secrets: secrets.collect(),
         layers,
+        logins: logins.collect(),
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),
     })

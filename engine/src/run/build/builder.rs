@@ -9,8 +9,8 @@ use super::super::environment::Environment;
 use super::super::outcome::Failure;
 use super::super::task::Try;
 use super::super::work::NotDone;
-use super::{Build, secret_variable};
-use crate::container::{Engine, Kind};
+use super::{Build, Login, login, secret_variable};
+use crate::container::{Engine, Found, Kind};
 
 /// How long a program may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,6 +48,12 @@ pub(super) struct Order<'b> {
     pub(super) id_file: PathBuf,
     /// Whether it is the last one of several platforms.
     pub(super) is_last: bool,
+    /// Whether no layer of an earlier build may be taken.
+    pub(super) is_fresh: bool,
+    /// A folder for files of the moment.
+    pub(super) folder: &'b Path,
+    /// By which what it leaves is found.
+    pub(super) mark: String,
 }
 
 /// Finds the builder of an engine.
@@ -60,9 +66,38 @@ pub(super) async fn find(engine: &Engine, a_try: &Try<'_>) -> Result<Builder, No
         return Ok(Builder::Podman);
     }
     let mut env = a_try.work.env.clone();
-    env.extend(Environment::named(THEIRS.iter().copied()));
+    theirs(&mut env);
     let asked = a_try.wait(docker(&env, &found.address)).await?;
     asked.map_err(NotDone::NotBegun)
+}
+
+/// Who would build with an engine, in words.
+///
+/// # Errors
+/// What is missing, and what to do about it.
+pub async fn builder_of(engine: &Found) -> Result<String, Failure> {
+    let mut env = Environment::passed();
+    theirs(&mut env);
+    if engine.kind == Kind::Podman {
+        let version = said(&env, "podman", &["--version"]).await;
+        return match version {
+            Some(version) => Ok(format!("Buildah, in {}", version.trim())),
+            None => {
+                let failure = Failure::new("the program podman was not found");
+                Err(Builder::Podman.not_there(failure))
+            }
+        };
+    }
+    Ok(match docker(&env, &engine.address).await? {
+        Builder::Buildx(_) => "BuildKit, by `docker buildx`".to_owned(),
+        _ => "BuildKit, by `docker build`; the plugin buildx would keep layers in registries too"
+            .to_owned(),
+    })
+}
+
+/// Adds the settings of the user's own programs.
+pub(super) fn theirs(env: &mut Environment) {
+    env.extend(Environment::named(THEIRS.iter().copied()));
 }
 
 /// What Docker's command line can do.
@@ -97,7 +132,7 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// What a program prints, if it is there and succeeds.
-async fn said(env: &Environment, program: &str, args: &[&str]) -> Option<String> {
+pub(super) async fn said(env: &Environment, program: &str, args: &[&str]) -> Option<String> {
     let path = env.vars().into_iter().find(|(n, _)| n == "PATH");
     let program = std::env::split_paths(&path?.1)
         .map(|folder| folder.join(program))
@@ -124,6 +159,11 @@ impl Builder {
         }
     }
 
+    /// Whether a stopped build leaves the container in which it was working.
+    pub(super) fn leaves_containers(&self) -> bool {
+        matches!(self, Self::Podman)
+    }
+
     /// What to do where the program is not there.
     pub(super) fn not_there(&self, failure: Failure) -> Failure {
         let help = match self {
@@ -133,9 +173,26 @@ impl Builder {
         failure.help(help)
     }
 
+    /// Hands over the logins of the pipeline.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn log_in(
+        &self,
+        logins: &[Login],
+        folder: &Path,
+        env: &mut Environment,
+    ) -> std::io::Result<()> {
+        let kind = match self {
+            Self::Podman => Kind::Podman,
+            _ => Kind::Docker,
+        };
+        login::hand_over(logins, kind, folder, env)
+    }
+
     /// What the program gets besides the environment of the step.
     pub(super) fn environment(&self, order: &Order<'_>, env: &mut Environment) {
-        env.extend(Environment::named(THEIRS.iter().copied()));
+        theirs(env);
         for (name, value) in order.build.secret_variables() {
             env.set(name, value);
         }
@@ -147,7 +204,9 @@ impl Builder {
             ("DOCKER_CLI_HINTS", "false"),
             ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1"),
         ];
-        if !matches!(self, Self::Podman) {
+        if self.leaves_containers() {
+            env.set(super::left::VARIABLE, "1");
+        } else {
             settings.iter().for_each(|(n, v)| env.set(*n, *v));
         }
         // The engine is named on the command line.
@@ -206,7 +265,14 @@ impl Builder {
         for (name, _) in &build.secrets {
             add("secret", format!("id={name},env={}", secret_variable(name)));
         }
+        if self.leaves_containers() {
+            let variable = super::left::VARIABLE;
+            add("secret", format!("id={},env={variable}", order.mark));
+        }
         self.layers(order, &mut add);
+        if order.is_fresh {
+            args.push("--no-cache".into());
+        }
         args.push(root.join(&build.context).into());
         args
     }

@@ -1,0 +1,176 @@
+//! Targets behind SSH: a real server, whose host key is known, unknown or another one; and a connection that is cut.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::shop::{Is, Shop, free_port, lacks};
+use crate::support::{skip, wait_until};
+
+/// The server's program.
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// A server that lets in whoever has the key, as the user who runs the tests.
+struct Server {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("pipe-test-ssh-")
+            .tempdir()
+            .unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["host", "other", "user"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f", &at(name)])
+                .status();
+            assert!(made.unwrap().success());
+        }
+        std::fs::copy(at("user.pub"), at("authorized")).unwrap();
+        let port = free_port();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
+            at("host"),
+            at("authorized")
+        );
+        std::fs::write(at("config"), config).unwrap();
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f", &at("config")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self {
+            child,
+            port,
+            folder,
+        };
+        wait_until("the server listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    fn key(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    /// A line of a known_hosts file.
+    fn known(&self, name: &str) -> String {
+        format!(
+            "[127.0.0.1]:{} {}",
+            self.port,
+            self.key(&format!("{name}.pub"))
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn cannot() -> Option<&'static str> {
+    let root = rustix::process::getuid().is_root();
+    match lacks() {
+        Some(why) => Some(why),
+        None if !Path::new(SSHD).exists() => Some("there is no sshd; tests/setup-ssh.sh gets it"),
+        None if !root => Some("only root can start the ssh server"),
+        None => None,
+    }
+}
+
+/// The example's shop, whose machine is reached over SSH.
+fn shop(server: &Server) -> Shop {
+    let address = format!("root@127.0.0.1:{}", server.port);
+    Shop::with(&|text| {
+        text.replacen(
+            "target staging {",
+            &format!("secret HOST_KEY\n\ntarget staging {{\n    ssh \"{address}\" key=HOST_KEY known-hosts=\"known_hosts\""),
+            1,
+        )
+        .replace("./host.py", "$ROOT/host.py")
+        .replacen("pipeline laptop\n", "pipeline laptop\nparam root\n", 1)
+        .replacen("    run {", "    env ROOT=\"${param.root}\"\n    run {", 1)
+    })
+}
+
+fn deploy(shop: &Shop, server: &Server) -> crate::support::Output {
+    let root = format!("root={}", shop.project.root().display());
+    let key = server.key("user");
+    shop.project.pipe_env(
+        &["run", "deploy-staging", "--yes", "--param", &root],
+        &[("HOST_KEY", &key)],
+    )
+}
+
+#[test]
+fn a_host_whose_key_is_known_is_deployed_to_and_another_one_never() {
+    if let Some(why) = cannot() {
+        return skip(why);
+    }
+    let server = Server::new();
+    let shop = shop(&server);
+    shop.version("1", Is::Good);
+    shop.project.write("known_hosts", "");
+    let out = deploy(&shop, &server).exits(5);
+    let print = Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(server.folder.path().join("host.pub"))
+        .output()
+        .unwrap();
+    let print = String::from_utf8(print.stdout).unwrap();
+    let print = print.split(' ').nth(1).unwrap();
+    let expected = format!("the host key of 127.0.0.1 is not known: it shows {print}");
+    assert!(out.stdout.contains(&expected), "{}", out.stdout);
+    assert_eq!(shop.answers("staging"), None);
+
+    shop.project.write("known_hosts", &server.known("other"));
+    let out = deploy(&shop, &server).exits(5);
+    assert!(
+        out.stdout
+            .contains("the host key of 127.0.0.1 is not the one that is known"),
+        "{}",
+        out.stdout
+    );
+    assert_eq!(shop.answers("staging"), None);
+
+    shop.project.write("known_hosts", &server.known("host"));
+    let _ = deploy(&shop, &server).exits(0);
+    assert_eq!(shop.answers("staging").as_deref(), Some("shop 1"));
+    // The key is nowhere but in the files of the user.
+    let left = crate::support::processes_with("ControlPersist=30");
+    assert_eq!(left, Vec::<i32>::new());
+}
+
+#[test]
+fn a_host_that_goes_away_half_way_leaves_a_target_of_which_nobody_knows() {
+    if let Some(why) = cannot() {
+        return skip(why);
+    }
+    let server = Server::new();
+    let shop = shop(&server);
+    shop.version("1", Is::Good);
+    shop.project.write("known_hosts", &server.known("host"));
+    let _ = deploy(&shop, &server).exits(0);
+    let pid = server.child.id();
+    shop.pipeline(&|text| text.replacen("apply \"", &format!("apply \"kill -9 {pid} $PPID; "), 1));
+    shop.version("2", Is::Good);
+    let out = deploy(&shop, &server).exits(7);
+    assert!(
+        out.stdout
+            .contains("nobody knows what staging runs, and it is locked"),
+        "{}",
+        out.stdout
+    );
+    assert_eq!(shop.told("staging").0, "unknown");
+}
