@@ -102,11 +102,13 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
             " Nothing to do: all of it is left out."
         });
     } else {
+        let mut definitions = plan.steps().map(|(_, s)| plan.definition(s));
+        let has_effects = definitions.any(|d| d.kind.has_effects());
         out.line(&paint(
             DIM,
             &format!(
                 " Nothing was changed. Run it: {}",
-                again.run(&plan.request.names)
+                again.run(&plan.request.names, has_effects)
             ),
         ));
     }

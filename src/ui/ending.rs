@@ -388,7 +388,10 @@ impl Ending {
                 self.again.logs(self.report.run, &key)
             ));
         }
-        lines.push(format!("   {:<10} {}", "again", self.again.run(&[key])));
+        let step = self.plan.steps().find(|(_, s)| s.name == name);
+        let has_effects = step.is_some_and(|(_, s)| self.plan.definition(s).kind.has_effects());
+        let again = self.again.run(&[key], has_effects);
+        lines.push(format!("   {:<10} {again}", "again"));
         lines
     }
 }
