@@ -123,6 +123,37 @@ fn several_platforms_are_one_image() {
 }
 
 #[test]
+fn the_login_of_a_registry_reaches_the_build_that_keeps_layers_there() {
+    on_both(|engine| {
+        let text = format!(
+            "pipeline app\nsecret TOKEN\nregistry team \"127.0.0.1:5000/team\" {{ login user=ci password=TOKEN }}\nstage build {{\n    build {} {{ cache registry=team }}\n}}\n",
+            if engine == Engine::Docker {
+                "app"
+            } else {
+                "layers"
+            }
+        );
+        let dockerfile = "FROM 127.0.0.1:5000/team/box:1\nRUN echo kept >/kept\n";
+        let project = Project::with(&text).file("Dockerfile", dockerfile);
+        engine.client(&["rmi", "--force", "127.0.0.1:5000/team/box:1"]);
+        let mut command = engine.building(&project, &["run"]);
+        command.env("TOKEN", "~~~???>>>~~~???");
+        let out = project.output(&mut command).exits(0);
+        let left = Command::new("grep")
+            .args(["-rlF", "Y2k6fn5+"])
+            .arg(project.root().parent().unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+        let words = match engine {
+            Engine::Docker => "layers are not kept in a registry",
+            Engine::Podman => "Pushing cache",
+        };
+        assert!(out.stdout.contains(words), "{}", out.stdout);
+    });
+}
+
+#[test]
 fn a_private_base_image_is_fetched_with_the_login_that_is_there() {
     on_both(|engine| {
         let login = "{\"auths\":{\"127.0.0.1:5000\":{\"auth\":\"Y2k6fn5+Pz8/Pj4+fn5+Pz8/\"}}}";

@@ -55,8 +55,8 @@ pub(crate) async fn known(
     Ok(None)
 }
 
-/// The files of both engines, those of the one in use first.
-fn files(kind: Kind, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> Vec<PathBuf> {
+/// The files of both engines with logins, those of the one in use first.
+pub fn files(kind: Kind, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let folder = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = folder("HOME");
     let below = |path: &str| home.as_ref().map(|h| h.join(path));

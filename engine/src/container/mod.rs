@@ -26,6 +26,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::errors::Error;
 
+pub use auth::files as login_files;
 pub use choose::{Found, Kind, NotFound, Tried, Wanted, choose, look_everywhere};
 pub use image::{Image, Source};
 pub use late::Late;

@@ -94,22 +94,37 @@ async fn judge(
     }))
 }
 
+/// The images of a repository that have a label with this value, each once, whatever tags it has.
+///
+/// # Errors
+/// When the place does not answer.
+pub async fn labelled(place: &Place, label: &str, value: &str) -> Result<Vec<Manifest>, Failed> {
+    let mut tags = place.tags().await?;
+    tags.retain(|tag| !is_beside(tag));
+    tags.sort();
+    let mut found: Vec<Manifest> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for tags in tags.chunks(AT_ONCE) {
+        let asked = tags.iter().map(|tag| place.resolve(tag));
+        for manifest in join_all(asked).await {
+            let Some(manifest) = manifest? else { continue };
+            if !seen.insert(manifest.digest()) {
+                continue;
+            }
+            let configs = configs(place, &manifest).await?;
+            let has = |c: &Value| c["config"]["Labels"][label] == value;
+            if !configs.is_empty() && configs.iter().all(has) {
+                found.push(manifest);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// When an image says that it was made: its youngest part counts.
 async fn made(place: &Place, manifest: &Manifest) -> Result<Option<Timestamp>, Failed> {
     let mut youngest = None;
-    let mut configs = Vec::new();
-    for part in manifest.manifests() {
-        if let Some(part) = place.manifest(&part.digest).await? {
-            configs.extend(part.config().cloned());
-        }
-    }
-    configs.extend(manifest.config().cloned());
-    for config in configs {
-        let document: Value = match place.blob(&config).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(Failed::Registry(e)) if e.is_missing() => continue,
-            Err(e) => return Err(e),
-        };
+    for document in configs(place, manifest).await? {
         let labels = &document["config"]["Labels"];
         let said = [
             &document["created"],
@@ -119,6 +134,26 @@ async fn made(place: &Place, manifest: &Manifest) -> Result<Option<Timestamp>, F
         youngest = times.filter(is_a_time).chain(youngest).max();
     }
     Ok(youngest)
+}
+
+/// What an image, or each image of an index, says of itself.
+async fn configs(place: &Place, manifest: &Manifest) -> Result<Vec<Value>, Failed> {
+    let mut named = Vec::new();
+    for part in manifest.manifests() {
+        if let Some(part) = place.manifest(&part.digest).await? {
+            named.extend(part.config().cloned());
+        }
+    }
+    named.extend(manifest.config().cloned());
+    let mut read = Vec::new();
+    for config in named {
+        match place.blob(&config).await {
+            Ok(bytes) => read.push(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(Failed::Registry(e)) if e.is_missing() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(read)
 }
 
 /// Whether a time means something: builders that make the same image every time write the beginning of all time.

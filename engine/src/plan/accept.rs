@@ -26,16 +26,20 @@ impl Plan {
     pub fn not_accepted(&self) -> Vec<NotAccepted> {
         let context = &self.request.context;
         let found = self.steps().filter_map(|(vertex, step)| {
-            let StepKind::Push(push) = &self.definition(step).kind else {
-                return None;
+            let to = match &self.definition(step).kind {
+                StepKind::Push(push) => &push.registry,
+                StepKind::Promote(promote) if self.is_transfer(promote) => {
+                    &self.pipeline.promotions.get(&promote.rule.value)?.to
+                }
+                _ => return None,
             };
-            let registry = self.pipeline.registries.get(&push.registry.value)?;
+            let registry = self.pipeline.registries.get(&to.value)?;
             let why = refused(registry, context)?;
             let rules = registry.accept_branches.iter().chain(&registry.accept_tags);
             Some(NotAccepted {
                 vertex,
                 registry: registry.name.value.clone(),
-                span: rules.map(|r| r.span).next().unwrap_or(push.registry.span),
+                span: rules.map(|r| r.span).next().unwrap_or(to.span),
                 why,
             })
         });

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::{Missing, Template};
-use dsl::model::{Driver, Leg, Made, Pipeline, Registry, Step, StepId, StepKind, Target};
+use dsl::model::{Driver, Leg, Made, Pipeline, Promote, Registry, Step, StepId, StepKind, Target};
 use dsl::source::Span;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -250,6 +250,16 @@ impl Plan {
         for (_, step) in self.steps() {
             let names: Vec<&str> = match &self.definition(step).kind {
                 StepKind::Push(push) => vec![&push.registry.value],
+                StepKind::Promote(promote) if self.is_transfer(promote) => {
+                    let rule = self.pipeline.promotions.get(&promote.rule.value);
+                    let ends = rule.map(|r| [r.from.value.as_str(), r.to.value.as_str()]);
+                    ends.into_iter().flatten().collect()
+                }
+                // A stranger's build may not write there, and finds what it may read.
+                StepKind::Build(build) if self.request.context.trusted => {
+                    let names = build.cache_registries.iter();
+                    names.map(|name| name.value.as_str()).collect()
+                }
                 _ => Vec::new(),
             };
             for registry in names.iter().filter_map(|n| all.get(*n)) {
@@ -308,7 +318,18 @@ impl Plan {
     /// Whether this version can execute a promotion.
     fn can_promote(&self, rule: &str) -> bool {
         let rule = self.pipeline.promotions.get(rule);
-        rule.is_some_and(|r| self.can_drive(&r.to.value))
+        let is_registry = |name: &str| self.pipeline.registries.contains_key(name);
+        rule.is_some_and(|r| self.can_drive(&r.to.value) || is_registry(&r.to.value))
+    }
+
+    /// Whether a promotion goes from registry to registry.
+    #[must_use]
+    pub fn is_transfer(&self, promote: &Promote) -> bool {
+        let rule = self.pipeline.promotions.get(&promote.rule.value);
+        rule.is_some_and(|rule| {
+            !self.pipeline.targets.contains_key(&rule.to.value)
+                && self.pipeline.registries.contains_key(&rule.to.value)
+        })
     }
 
     /// A text of a step, with the values that are known before the run.

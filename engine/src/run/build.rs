@@ -6,6 +6,7 @@ mod dockerfile;
 mod failed;
 mod labels;
 mod left;
+mod login;
 mod recipe;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
 
 pub use builder::builder_of;
+pub(super) use login::Login;
 pub(super) use recipe::{ignored, recipe};
 
 /// How an image is built, with every value put in.
@@ -47,6 +49,8 @@ pub(super) struct Build {
     pub(super) secrets: Vec<(String, SecretString)>,
     /// Where layers are kept for the next build: repositories in registries.
     pub(super) layers: Vec<String>,
+    /// Logins of the registries that it names.
+    pub(super) logins: Vec<Login>,
     /// Patterns of the files that decide the result, where the file says so.
     pub(super) inputs: Vec<String>,
     /// The commit from which it is built.
@@ -112,6 +116,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
             labels: &labels,
             id_file: folder.path().join(format!("id-{at}")),
             is_last: at + 1 == build.platforms.len().max(1),
+            folder: folder.path(),
             is_fresh: false,
             mark: left::mark(a_try.site.vertex),
         };
@@ -178,6 +183,15 @@ async fn built(
 ) -> Result<String, NotDone> {
     let mut env = a_try.work.env.clone();
     builder.environment(order, &mut env);
+    let logins = tempfile::Builder::new()
+        .prefix("logins-")
+        .tempdir_in(order.folder)
+        .and_then(|f| {
+            builder
+                .log_in(&order.build.logins, f.path(), &mut env)
+                .map(|()| f)
+        })
+        .map_err(|e| Failure::new(format!("the logins for the builder cannot be written: {e}")))?;
     let spec = Spec {
         program: builder.program().into(),
         args: builder.arguments(order, &a_try.site.root),
@@ -190,6 +204,7 @@ async fn built(
     if exit.is_err() && builder.leaves_containers() && !a_try.site.kill.is_cancelled() {
         left::remove(&env, Some(&order.mark)).await;
     }
+    drop(logins);
     let exit = exit.map_err(|e| match e {
         NotDone::NotBegun(failure) => NotDone::NotBegun(builder.not_there(failure)),
         other => other,

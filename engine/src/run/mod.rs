@@ -31,6 +31,7 @@ mod signals;
 mod spare;
 mod task;
 mod tools;
+mod transfer;
 mod work;
 
 pub use build::builder_of;

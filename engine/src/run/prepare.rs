@@ -1,5 +1,7 @@
 //! From a plan to what the schedule core and the workers need. Starts nothing.
 
+mod moving;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
-use super::build::{self, Build, local_name};
+use super::build::{self, Build, Login, local_name};
 use super::caching;
 use super::contained::{self, Contained};
 use super::deliver;
@@ -19,10 +21,8 @@ use super::directories::Directory;
 use super::dispatch::Options;
 use super::environment::Environment;
 use super::gate;
-use super::outcome::{Failure, Means, Outcome};
-use super::push::Push;
+use super::outcome::{Failure, Outcome};
 use super::recipe::{self, Recipe, Take};
-use super::registries;
 use super::release::Release;
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
@@ -32,7 +32,6 @@ use super::task::Task;
 use super::work::Work;
 use crate::cache::Action;
 use crate::container::Built;
-use crate::oci::place::check_tag;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
 
 /// The plan as the schedule core sees it.
@@ -107,7 +106,10 @@ fn vertex(
         memory: resources.memory,
         locks: held.collect(),
         allow_failure: step.allow_failure,
-        undo: step.can_be_undone(),
+        undo: match &step.kind {
+            StepKind::Promote(promote) if plan.is_transfer(promote) => step.rollback.is_some(),
+            _ => step.can_be_undone(),
+        },
     }
 }
 
@@ -180,6 +182,10 @@ pub(super) fn work(
                 ..work
             })
         }
+        StepKind::Promote(promote) if plan.is_transfer(promote) => Ok(Work {
+            task: Task::Transfer(Box::new(moving::transfer_of(about, promote)?)),
+            ..work
+        }),
         StepKind::Promote(promote) => {
             let promoting = gate::of_promote(about, promote)?;
             Ok(Work {
@@ -192,7 +198,7 @@ pub(super) fn work(
             ..work
         }),
         StepKind::Push(push) => {
-            let push = push_of(plan, planned, push, options, facts)?;
+            let push = moving::push_of(about, push)?;
             Ok(Work {
                 task: Task::Push(Box::new(push)),
                 ..work
@@ -301,9 +307,28 @@ fn build_of(
     for registry in &build.cache_registries {
         if let Some(registry) = plan.pipeline.registries.get(&registry.value) {
             let repository = text(&build.repository, &name);
-            layers.push(format!("{}/{repository}", fill(&registry.prefix.value)?));
+            let prefix = fill(&registry.prefix.value)?;
+            // A folder keeps images, and no builder's layers.
+            if prefix.starts_with(['.', '/']) {
+                continue;
+            }
+            layers.push(format!("{prefix}/{repository}"));
         }
     }
+    // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.
+    let registries = plan.registries().into_iter();
+    let logins = registries.filter_map(|registry| {
+        let login = registry.login.as_ref()?;
+        let prefix = fill(&registry.prefix.value).ok()?;
+        Some(Login {
+            host: prefix.split('/').next()?.to_owned(),
+            user: login.user.as_ref()?.value.clone(),
+            password: options
+                .secrets
+                .get(&login.password.as_ref()?.value)?
+                .clone(),
+        })
+    });
     let secrets = build.secrets.iter().filter_map(|name| {
         let value = options.secrets.get(&name.value)?;
         Some((name.value.clone(), value.clone()))
@@ -318,52 +343,9 @@ fn build_of(
         labels: values(&build.labels)?,
         secrets: secrets.collect(),
         layers,
+        logins: logins.collect(),
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),
-    })
-}
-
-/// What is pushed, and where.
-fn push_of(
-    plan: &Plan,
-    planned: &plan::PlannedStep,
-    push: &dsl::model::Push,
-    options: &Options,
-    facts: &dyn RunFacts,
-) -> Result<Push, Failure> {
-    let pipeline = &plan.pipeline;
-    let registry = pipeline.registries.get(&push.registry.value);
-    let registry = registry.ok_or_else(|| Failure::new("there is no such registry"))?;
-    if let Some(why) = plan::refused(registry, &plan.request.context) {
-        return Err(Failure::new(why).means(Means::Refused));
-    }
-    let fill = |template: &Template| filled(plan, planned, template, facts);
-    let prefix = fill(&registry.prefix.value)?;
-    let registries = &options.registries;
-    let to = registries.reach(registry, &prefix, &options.root, &options.secrets);
-    let images = push.images.iter().map(|image| {
-        let name = &image.value;
-        let digest = facts.image(name, true);
-        let digest = digest.unwrap_or_else(|| Err("nobody knows its digest".to_owned()));
-        let digest = digest.map_err(|why| Failure::new(format!("{name} is not here: {why}")))?;
-        let digest = digest
-            .parse()
-            .map_err(|e| Failure::new(format!("{name} is `{digest}`: {e}")))?;
-        let repository = registries::repository(pipeline, name);
-        Ok((name.clone(), repository.to_owned(), digest))
-    });
-    let tags = push.tags.iter().map(|tag| {
-        let tag = fill(&tag.value)?;
-        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
-        Ok(tag)
-    });
-    let images = images.collect::<Result<_, Failure>>()?;
-    let from = options.images.clone();
-    Ok(Push {
-        images,
-        to: to.map_err(Failure::new)?,
-        tags: tags.collect::<Result<_, Failure>>()?,
-        from,
     })
 }
 

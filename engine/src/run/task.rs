@@ -18,6 +18,7 @@ use super::outcome::Failure;
 use super::push::{self, Push};
 use super::recipe::Recipe;
 use super::release::{self, Release};
+use super::transfer::{self, Transfer};
 use super::work::{self, News, NotDone, Site, Work};
 use crate::cache::Action;
 use crate::container::Engine;
@@ -37,6 +38,8 @@ pub(super) enum Task {
     Deliver(Box<Delivery>),
     /// What one target runs, onto the next.
     Promote(Box<Promoting>),
+    /// What one registry has, into the next.
+    Transfer(Box<Transfer>),
     /// A gate for people.
     Approve(Box<Gate>),
     /// Images into a registry.
@@ -75,6 +78,7 @@ impl Task {
             Self::Release(release) => release::run(release, a_try).await,
             Self::Deliver(delivery) => deliver::run(delivery, a_try).await,
             Self::Promote(promoting) => gate::promote(promoting, a_try).await,
+            Self::Transfer(transfer) => transfer::run(transfer, a_try).await,
             Self::Approve(gate) => gate::approve(gate, a_try).await,
             Self::Push(push) => push::run(push, a_try).await,
         }

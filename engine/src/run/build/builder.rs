@@ -9,7 +9,7 @@ use super::super::environment::Environment;
 use super::super::outcome::Failure;
 use super::super::task::Try;
 use super::super::work::NotDone;
-use super::{Build, secret_variable};
+use super::{Build, Login, login, secret_variable};
 use crate::container::{Engine, Found, Kind};
 
 /// How long a program may take to say what it is.
@@ -50,6 +50,8 @@ pub(super) struct Order<'b> {
     pub(super) is_last: bool,
     /// Whether no layer of an earlier build may be taken.
     pub(super) is_fresh: bool,
+    /// A folder for files of the moment.
+    pub(super) folder: &'b Path,
     /// By which what it leaves is found.
     pub(super) mark: String,
 }
@@ -169,6 +171,23 @@ impl Builder {
             _ => "install Docker's command line; pipe builds with it",
         };
         failure.help(help)
+    }
+
+    /// Hands over the logins of the pipeline.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn log_in(
+        &self,
+        logins: &[Login],
+        folder: &Path,
+        env: &mut Environment,
+    ) -> std::io::Result<()> {
+        let kind = match self {
+            Self::Podman => Kind::Podman,
+            _ => Kind::Docker,
+        };
+        login::hand_over(logins, kind, folder, env)
     }
 
     /// What the program gets besides the environment of the step.

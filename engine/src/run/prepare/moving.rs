@@ -1,0 +1,134 @@
+//! Images that go into registries and from one to the next, with every value put in. Starts nothing.
+
+use dsl::expr::Template;
+
+use super::filled;
+use crate::oci::place::check_tag;
+use crate::plan;
+use crate::run::deliver::About;
+use crate::run::outcome::{Failure, Means};
+use crate::run::push::Push;
+use crate::run::registries::{self, Reached};
+use crate::run::transfer::Transfer;
+use crate::world::Git;
+
+/// What is pushed, and where.
+///
+/// # Errors
+/// When a value is missing, an image is nowhere, or the registry does not accept it.
+pub(super) fn push_of(about: About<'_>, push: &dsl::model::Push) -> Result<Push, Failure> {
+    let (plan, planned, options, facts) = (about.plan, about.planned, about.options, about.facts);
+    let pipeline = &plan.pipeline;
+    let registry = pipeline.registries.get(&push.registry.value);
+    let registry = registry.ok_or_else(|| Failure::new("there is no such registry"))?;
+    if let Some(why) = plan::refused(registry, &plan.request.context) {
+        return Err(Failure::new(why).means(Means::Refused));
+    }
+    let fill = |template: &Template| filled(plan, planned, template, facts);
+    let prefix = fill(&registry.prefix.value)?;
+    let registries = &options.registries;
+    let to = registries.reach(registry, &prefix, &options.root, &options.secrets);
+    let images = push.images.iter().map(|image| {
+        let name = &image.value;
+        let digest = facts.image(name, true);
+        let digest = digest.unwrap_or_else(|| Err("nobody knows its digest".to_owned()));
+        let digest = digest.map_err(|why| Failure::new(format!("{name} is not here: {why}")))?;
+        let digest = digest
+            .parse()
+            .map_err(|e| Failure::new(format!("{name} is `{digest}`: {e}")))?;
+        let repository = registries::repository(pipeline, name);
+        Ok((name.clone(), repository.to_owned(), digest))
+    });
+    let tags = push.tags.iter().map(|tag| {
+        let tag = fill(&tag.value)?;
+        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
+        Ok(tag)
+    });
+    let images = images.collect::<Result<_, Failure>>()?;
+    let from = options.images.clone();
+    Ok(Push {
+        images,
+        to: to.map_err(Failure::new)?,
+        tags: tags.collect::<Result<_, Failure>>()?,
+        from,
+    })
+}
+
+/// What moves from registry to registry.
+///
+/// # Errors
+/// When a value is missing, a requirement cannot be asked for, or the destination does not accept it.
+pub(super) fn transfer_of(
+    about: About<'_>,
+    promote: &dsl::model::Promote,
+) -> Result<Transfer, Failure> {
+    let (plan, options) = (about.plan, about.options);
+    let pipeline = &plan.pipeline;
+    let missing = || Failure::new("there is no such promotion between registries");
+    let rule = pipeline.promotions.get(&promote.rule.value);
+    let rule = rule.ok_or_else(missing)?;
+    for required in &rule.requirements {
+        let what = required.what.value.as_str();
+        if !matches!((what, &required.by), ("approval", Some(by)) if by.value == "environment") {
+            let failure = Failure::new(format!(
+                "`require {what}` cannot be asked for between registries"
+            ));
+            let help = "nothing runs in a registry; put an `approve` step, or a job that checks it, before this one";
+            return Err(failure.help(help).means(Means::Refused));
+        }
+        if plan.request.context.provider.is_none() {
+            let failure = Failure::new("the CI's own gate was not passed: this is no CI");
+            return Err(failure.help("run it there").means(Means::Refused));
+        }
+    }
+    let fill = |template: &Template| filled(plan, about.planned, template, about.facts);
+    let reach = |name: &str| -> Result<(String, Reached), Failure> {
+        let registry = pipeline.registries.get(name).ok_or_else(missing)?;
+        let prefix = fill(&registry.prefix.value)?;
+        let reached = options
+            .registries
+            .reach(registry, &prefix, &options.root, &options.secrets);
+        Ok((name.to_owned(), reached.map_err(Failure::new)?))
+    };
+    let destination = pipeline
+        .registries
+        .get(&rule.to.value)
+        .ok_or_else(missing)?;
+    if let Some(why) = plan::refused(destination, &plan.request.context) {
+        return Err(Failure::new(why).means(Means::Refused));
+    }
+    let tags = rule.tags.iter().filter(|(_, registry)| {
+        let registry = registry.as_ref().map(|r| &r.value);
+        registry.is_none_or(|r| *r == rule.to.value)
+    });
+    let tags = tags.map(|(tag, _)| {
+        let tag = fill(&tag.value)?;
+        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
+        Ok(tag)
+    });
+    let images = rule.images.iter().map(|image| {
+        let name = &image.value;
+        let digest = about.facts.image(name, true).and_then(Result::ok);
+        let digest = digest.and_then(|d| d.parse().ok());
+        let repository = registries::repository(pipeline, name);
+        (name.clone(), repository.to_owned(), digest)
+    });
+    Ok(Transfer {
+        rule: rule.name.value.clone(),
+        from: reach(&rule.from.value)?,
+        to: reach(&rule.to.value)?,
+        images: images.collect(),
+        tags: tags.collect::<Result<_, Failure>>()?,
+        commit: commit(about),
+    })
+}
+
+/// The commit that a run is for; of one that was asked for by hand the one that is checked out.
+fn commit(about: About<'_>) -> Option<String> {
+    let known = about.plan.request.context.git.sha.clone();
+    known.or_else(|| {
+        let git = Git::new(&about.options.root, &|name| std::env::var(name).ok());
+        let head = git.output(&["rev-parse", "--verify", "--quiet", "HEAD"]);
+        head.ok().map(|h| h.trim().to_owned())
+    })
+}
