@@ -49,11 +49,21 @@ impl Again {
         }
     }
 
-    /// `pipe -C app run build --param a=b`
+    /// `pipe -C app run build --param a=b`. What is run by name and changes the outside world has to be meant.
     #[must_use]
-    pub fn run(&self, names: &[String]) -> String {
+    pub fn run(&self, names: &[String], has_effects: bool) -> String {
+        let yes = match has_effects && !names.is_empty() {
+            true => " --yes",
+            false => "",
+        };
         let names: String = names.iter().map(|n| format!(" {}", quoted(n))).collect();
-        format!("{} run{names}{}", self.pipe, self.about)
+        format!("{} run{names}{}{yes}", self.pipe, self.about)
+    }
+
+    /// `pipe -C app promote to-production --yes`
+    #[must_use]
+    pub fn by_hand(&self, command: &str, name: &str) -> String {
+        format!("{} {command} {} --yes", self.pipe, quoted(name))
     }
 
     /// `pipe -C app run --resume=7`

@@ -91,6 +91,8 @@ pub enum Command {
     Targets(TargetsArgs),
     /// Show what happened to a target, newest first.
     History(HistoryArgs),
+    /// Show how often, how soon and how well targets are deployed: the five figures of software delivery.
+    Metrics(MetricsArgs),
     /// Bring an earlier healthy release back to a target.
     Rollback(RollbackArgs),
     /// Move what a promotion's source runs to its destination, if every requirement holds.
@@ -562,6 +564,20 @@ pub struct HistoryArgs {
     /// How many records, newest first.
     #[arg(short = 'n', long, default_value = "20", value_name = "N", value_parser = how_many)]
     pub number: usize,
+    /// How to show them.
+    #[arg(long, default_value = "human", value_name = "FORMAT")]
+    pub format: HumanOrJson,
+}
+
+/// `pipe metrics`
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// The target [default: all]
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// How far to look back.
+    #[arg(long, default_value = "30d", value_name = "DURATION", value_parser = duration)]
+    pub last: Duration,
     /// How to show them.
     #[arg(long, default_value = "human", value_name = "FORMAT")]
     pub format: HumanOrJson,

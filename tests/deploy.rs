@@ -3,6 +3,7 @@
 
 mod container;
 mod crash;
+mod metrics;
 mod people;
 mod shop;
 mod ssh;

@@ -1,7 +1,7 @@
 //! One file for each command. Each gives the exit code.
 
 mod approve;
-mod by_hand;
+pub mod by_hand;
 mod cache;
 mod check;
 mod completions;
@@ -15,6 +15,7 @@ mod history;
 mod init;
 mod list;
 mod logs;
+mod metrics;
 mod plan;
 mod prune;
 mod resume;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli, out: &Out) -> Result<i32, Failed> {
         Some(Command::Runs(args)) => runs::run(global, args, out),
         Some(Command::Targets(args)) => targets::run(global, args, out),
         Some(Command::History(args)) => history::run(global, args, out),
+        Some(Command::Metrics(args)) => metrics::run(global, args, out),
         Some(Command::Rollback(args)) => by_hand::rollback(global, args, out),
         Some(Command::Promote(args)) => by_hand::promote(global, args, out),
         Some(Command::Approve(args)) => approve::run(global, args, out),

@@ -94,6 +94,7 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
             paint(CAREFUL, "?")
         ));
     }
+    refused(plan, out);
     if steps == 0 {
         out.line(if plan.request.names.is_empty() {
             " Nothing to do. `pipe run NAME` runs a step or stage whatever the event; `pipe list` names them."
@@ -101,15 +102,32 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
             " Nothing to do: all of it is left out."
         });
     } else {
+        let mut definitions = plan.steps().map(|(_, s)| plan.definition(s));
+        let has_effects = definitions.any(|d| d.kind.has_effects());
         out.line(&paint(
             DIM,
             &format!(
                 " Nothing was changed. Run it: {}",
-                again.run(&plan.request.names)
+                again.run(&plan.request.names, has_effects)
             ),
         ));
     }
     exit::OK
+}
+
+/// What a run would refuse before it begins.
+fn refused(plan: &Plan, out: &Out) {
+    for not in plan.not_accepted() {
+        let Some(step) = plan.step(not.vertex) else {
+            continue;
+        };
+        out.line(&format!(
+            " {}: {} would be refused: {}",
+            paint(CAREFUL, "!"),
+            step.label,
+            not.why
+        ));
+    }
 }
 
 /// One step: a mark, its name, what it does or that it need not.
@@ -293,6 +311,8 @@ struct StepJson<'a> {
     defined_at: String,
     needs: Vec<NeedJson>,
     runs_here: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     will: &'static str,
     why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +347,9 @@ pub fn json(project: &Project, plan: &Plan) -> String {
         .into_iter()
         .map(|f| (f.vertex, f))
         .collect();
+    let not_accepted = plan.not_accepted().into_iter();
+    let not_accepted: BTreeMap<VertexId, String> =
+        not_accepted.map(|n| (n.vertex, n.why)).collect();
     let told = |id: &VertexId| match forecasts.get(id).map(|f| explain_step::verdict(&f.will)) {
         Some(("?", why)) => ("unknown", why),
         Some(told) => told,
@@ -349,6 +372,7 @@ pub fn json(project: &Project, plan: &Plan) -> String {
                 defined_at: project.loaded.sources.place(plan.definition(step).span),
                 needs: needs(plan, id),
                 runs_here: !not_yet.contains(&id),
+                refused: not_accepted.get(&id).cloned(),
                 will: told(&id).0,
                 why: told(&id).1,
                 expected_ms: step

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{BOX, digest, images, lines, project, run, with};
-use crate::containers::engines::{Engine, on_both};
+use crate::containers::engines::{Engine, on, on_both};
 use crate::support::Project;
 
 /// What an engine says of the image of a run, in this form.
@@ -168,5 +168,18 @@ fn a_private_base_image_is_fetched_with_the_login_that_is_there() {
             .env("DOCKER_CONFIG", project.path(".docker"))
             .env("REGISTRY_AUTH_FILE", project.path(".docker/config.json"));
         let _ = project.output(&mut command).exits(0);
+    });
+}
+
+#[test]
+fn what_of_a_cache_no_build_uses_yet_is_said() {
+    on(Engine::Podman, || {
+        let cache = "        cache inline=#true compression=zstd";
+        let project = project(cache, "FROM scratch\nCOPY Dockerfile /\n");
+        let out = run(Engine::Podman, &project, &[]).exits(0);
+        assert_eq!(
+            lines(&out, "build-app")[0],
+            "not used yet of its `cache`: compression, inline"
+        );
     });
 }

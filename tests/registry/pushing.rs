@@ -239,6 +239,9 @@ fn a_push_that_is_not_accepted_is_refused_before_the_run() {
     error: deliver.push-app: `live` accepts branch main or tag v*, and this run is for branch topic (pipeline.kdl:3)
     hint: nothing was begun; `pipe plan` shows what this event selects
     "#);
+    let plan = project.pipe(&["plan", "--event", "push", "--branch", "topic"]);
+    let told = plan.stdout.lines().find(|l| l.starts_with(" !"));
+    insta::assert_snapshot!(told.unwrap_or(&plan.stdout), @" !: push-app would be refused: `live` accepts branch main or tag v*, and this run is for branch topic");
     let out = run(&[
         "--event",
         "pull-request",

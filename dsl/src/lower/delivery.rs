@@ -67,9 +67,19 @@ pub(super) fn build_properties(reader: &mut Reader<'_>, form: &Form<'_>) -> Buil
             "secrets" => build.secrets.extend(reader.form(node, schema).texts()),
             "attest" => build.attest = reader.form(node, schema).texts(),
             "inputs" => build.inputs.extend(reader.form(node, schema).texts()),
-            "cache" => build
-                .cache_registries
-                .extend(reader.form(node, schema).text("registry")),
+            "cache" => {
+                let cache = reader.form(node, schema);
+                build.cache_registries.extend(cache.text("registry"));
+                build.cache_mode = cache.text("mode").or(build.cache_mode);
+                let unused = ["local", "compression"];
+                let unused = unused.iter().filter(|word| cache.text(word).is_some());
+                let inline = cache.flag("inline").then_some(&"inline");
+                let words = unused.chain(inline);
+                build.cache_unused.extend(words.map(|word| Spanned {
+                    value: (*word).to_owned(),
+                    span: cache.name_span(),
+                }));
+            }
             _ => {}
         }
     }

@@ -42,6 +42,10 @@ pub struct Build {
     pub attest: Vec<Spanned<String>>,
     /// Registries in which layers are kept.
     pub cache_registries: Vec<Spanned<String>>,
+    /// Of which stages layers are kept there: `min`, `max`.
+    pub cache_mode: Option<Spanned<String>>,
+    /// Words of a `cache` that are checked, and that no build uses yet.
+    pub cache_unused: Vec<Spanned<String>>,
     /// Patterns of the files that decide the result.
     pub inputs: Vec<Spanned<String>>,
 }
@@ -72,6 +76,8 @@ impl Build {
         list(&mut self.secrets, &image.secrets);
         list(&mut self.attest, &image.attest);
         list(&mut self.cache_registries, &image.cache_registries);
+        one(&mut self.cache_mode, &image.cache_mode);
+        list(&mut self.cache_unused, &image.cache_unused);
         list(&mut self.inputs, &image.inputs);
         named(&mut self.args, &image.args);
         named(&mut self.labels, &image.labels);

@@ -103,8 +103,12 @@ pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
     {
         gone.results += u64::from(remove(&file, &mut gone));
     }
-    let images = images(store).trim(limits.age, HOUR.min(limits.age));
-    gone.bytes += images.map_err(io::Error::other)?.1;
+    let (images, young) = (images(store), HOUR.min(limits.age));
+    let old = images.trim(limits.age, young).map_err(io::Error::other)?;
+    let over = images
+        .shrink(limits.size, young)
+        .map_err(io::Error::other)?;
+    gone.bytes += old.1 + over.1;
     let mut blobs = held(store, "blob")?;
     blobs.sort_by_key(|f| f.used);
     let mut left: u64 = blobs.iter().map(|f| f.size).sum();

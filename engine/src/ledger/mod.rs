@@ -8,6 +8,7 @@ mod error;
 mod folder;
 mod history;
 mod lease;
+pub mod metrics;
 mod record;
 mod refs;
 #[cfg(test)]

@@ -314,6 +314,27 @@ impl Layout {
         self.collect(young)
     }
 
+    /// Takes away what was asked for longest ago, while there are more than so many bytes; nothing of what somebody used
+    /// within `young`. Gives how many contents went, and their bytes.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn shrink(&self, limit: u64, young: Duration) -> Result<(u64, u64), Lost> {
+        let mut gone = (0, 0);
+        while self.is_there() && content::bytes(self)? > limit {
+            let names = self.names()?.into_iter();
+            let idle = names.filter_map(|(_, d)| {
+                let idle = content::idle(&self.path(&d.digest)).unwrap_or(Duration::MAX);
+                (idle > young).then_some(idle)
+            });
+            let Some(oldest) = idle.max() else { break };
+            let (count, bytes) =
+                self.trim(oldest.saturating_sub(Duration::from_millis(1)), young)?;
+            gone = (gone.0 + count, gone.1 + bytes);
+        }
+        Ok(gone)
+    }
+
     /// Changes the index under the lock.
     fn change<T, E: From<Lost>>(
         &self,

@@ -49,6 +49,10 @@ pub(super) struct Build {
     pub(super) secrets: Vec<(String, SecretString)>,
     /// Where layers are kept for the next build: repositories in registries.
     pub(super) layers: Vec<String>,
+    /// Whether layers of all stages are kept there.
+    pub(super) keeps_all: bool,
+    /// Words of its `cache` that say what no build does yet.
+    pub(super) unused: Vec<String>,
     /// Logins of the registries that it names.
     pub(super) logins: Vec<Login>,
     /// Patterns of the files that decide the result, where the file says so.
@@ -99,6 +103,12 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     if !build.layers.is_empty() && !builder.keeps_layers() {
         let why = "layers are not kept in a registry: Docker does that with its plugin buildx only";
         a_try.say(why).await;
+    }
+    if !build.unused.is_empty() {
+        let words = build.unused.join(", ");
+        a_try
+            .say(format!("not used yet of its `cache`: {words}"))
+            .await;
     }
     let folder = tempfile::Builder::new()
         .prefix("build-")

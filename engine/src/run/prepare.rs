@@ -343,6 +343,8 @@ fn build_of(
         labels: values(&build.labels)?,
         secrets: secrets.collect(),
         layers,
+        keeps_all: build.cache_mode.as_ref().is_some_and(|m| m.value == "max"),
+        unused: texts(&build.cache_unused),
         logins: logins.collect(),
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),

@@ -145,6 +145,16 @@ pub(super) fn idle(path: &Path) -> Option<Duration> {
     Some(SystemTime::now().duration_since(used).unwrap_or_default())
 }
 
+/// How many bytes the contents of a layout have.
+pub(super) fn bytes(layout: &Layout) -> Result<u64, Lost> {
+    let folder = layout.root().join("blobs/sha256");
+    let entries = fs::read_dir(&folder).map_err(|e| Lost::Io(folder, e))?;
+    let lengths = entries
+        .flatten()
+        .filter_map(|e| Some(e.metadata().ok()?.len()));
+    Ok(lengths.sum())
+}
+
 /// Removes what nothing listed leads to.
 pub(super) fn collect(
     layout: &Layout,

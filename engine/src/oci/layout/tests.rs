@@ -188,3 +188,24 @@ fn what_is_about_a_manifest_is_found() {
     let index = fs::read_to_string(layout.root().join("index.json")).unwrap();
     assert!(index.ends_with("\"manifests\":[]}"), "{index}");
 }
+
+#[test]
+fn what_was_asked_for_longest_ago_goes_while_there_is_too_much() {
+    let (_dir, layout) = layout();
+    let hour = Duration::from_secs(3600);
+    for (hours, name) in [(30, "first"), (20, "second"), (10, "third"), (0, "young")] {
+        let one = image(&layout, &name.repeat(200));
+        layout.name(name, &one, true).unwrap();
+        for digest in [one.digest, Digest::of(name.repeat(200).as_bytes())] {
+            aged(&layout, &digest, hour * hours);
+        }
+    }
+    let names = || -> Vec<String> {
+        let names = layout.names().unwrap().into_iter();
+        names.map(|(name, _)| name).collect()
+    };
+    layout.shrink(3600, hour).unwrap();
+    assert_eq!(names(), ["third", "young"]);
+    layout.shrink(0, hour).unwrap();
+    assert_eq!(names(), ["young"]);
+}

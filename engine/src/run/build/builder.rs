@@ -279,6 +279,7 @@ impl Builder {
 
     /// Where layers are looked for and kept.
     fn layers(&self, order: &Order<'_>, add: &mut dyn FnMut(&str, String)) {
+        let mode = if order.build.keeps_all { "max" } else { "min" };
         for repository in &order.build.layers {
             match self {
                 Self::Buildx(_) => {
@@ -290,7 +291,7 @@ impl Builder {
                         add(
                             "cache-to",
                             format!(
-                                "type=registry,ref={repository}:layers,mode=max,ignore-error=true"
+                                "type=registry,ref={repository}:layers,mode={mode},ignore-error=true"
                             ),
                         );
                     }
