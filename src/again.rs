@@ -60,6 +60,12 @@ impl Again {
         format!("{} run{names}{}{yes}", self.pipe, self.about)
     }
 
+    /// `pipe -C app promote to-production --yes`
+    #[must_use]
+    pub fn by_hand(&self, command: &str, name: &str) -> String {
+        format!("{} {command} {} --yes", self.pipe, quoted(name))
+    }
+
     /// `pipe -C app run --resume=7`
     #[must_use]
     pub fn resume(&self, run: u64) -> String {

@@ -1,7 +1,7 @@
 //! One file for each command. Each gives the exit code.
 
 mod approve;
-mod by_hand;
+pub mod by_hand;
 mod cache;
 mod check;
 mod completions;

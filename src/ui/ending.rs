@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dsl::model::StepKind;
 use engine::plan::{Plan, PlannedStep};
 use engine::report::{Report, StepReport};
 use engine::run::event::Event;
@@ -12,7 +13,7 @@ use super::Reporting;
 use super::out::Out;
 use super::words::{BAD, CAREFUL, DIM, GOOD, STRONG, count, counts, cut, paint, style, time};
 use crate::again::Again;
-use crate::commands::about;
+use crate::commands::{about, by_hand};
 
 /// How many failures are shown whole.
 const SHOWN: usize = 10;
@@ -388,11 +389,28 @@ impl Ending {
                 self.again.logs(self.report.run, &key)
             ));
         }
-        let step = self.plan.steps().find(|(_, s)| s.name == name);
-        let has_effects = step.is_some_and(|(_, s)| self.plan.definition(s).kind.has_effects());
-        let again = self.again.run(&[key], has_effects);
+        let again = self.again(name, key);
         lines.push(format!("   {:<10} {again}", "again"));
         lines
+    }
+}
+
+impl Ending {
+    /// The command that does a step again.
+    fn again(&self, name: &str, key: String) -> String {
+        let Some((_, step)) = self.plan.steps().find(|(_, s)| s.name == name) else {
+            return self.again.run(&[key], false);
+        };
+        let by_hand = self.plan.stages[step.stage].name == by_hand::STAGE;
+        match &self.plan.definition(step).kind {
+            StepKind::Promote(promote) if by_hand => {
+                self.again.by_hand("promote", &promote.rule.value)
+            }
+            StepKind::Deploy(deploy) if by_hand => {
+                self.again.by_hand("rollback", &deploy.target.value)
+            }
+            kind => self.again.run(&[key], kind.has_effects()),
+        }
     }
 }
 

@@ -22,6 +22,8 @@ fn the_same_digest_goes_from_target_to_target_and_back() {
         "{}",
         out.stdout
     );
+    let again = "   again      pipe promote to-production --yes\n";
+    assert!(out.stdout.contains(again), "{}", out.stdout);
     let _ = shop.deploy().exits(0);
     let refused = shop.project.pipe(&["promote", "to-production"]).exits(5);
     insta::assert_snapshot!(refused.stderr, @r"

@@ -582,3 +582,35 @@ fn a_digest_is_read_with_or_without_a_repository_and_nothing_else_is_one() {
         assert!(read(&bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn what_somebody_rolled_back_by_hand_is_bad_and_nothing_goes_back_to_it() {
+    let by_hand = Record::Intent {
+        deployment: "d9".into(),
+        bundle: bundle(1),
+        way: Way::Rollback,
+        back: None,
+        values: std::collections::BTreeMap::new(),
+    };
+    let mut records = vec![
+        intent(1, None),
+        outcome(1, Outcome::Healthy),
+        intent(2, Some(&bundle(1))),
+        outcome(2, Outcome::Healthy),
+        by_hand,
+        outcome(9, Outcome::Healthy),
+    ];
+    let all = history(records.clone());
+    let ways = |all: &History, wanted: u8| {
+        let ways = all.ways_back(&bundle(wanted).id());
+        ways.iter().map(|r| r.bundle.title()).collect::<Vec<_>>()
+    };
+    assert_eq!(ways(&all, 4), ["0101010"]);
+    assert_eq!(all.bad().into_keys().collect::<Vec<_>>(), [bundle(2).id()]);
+    assert_eq!(all.hold().as_deref(), Some("run 5: rolled back by me"));
+    // Whoever has looked lifts the hold, and not the mark.
+    records.push(Record::Unlocked { why: String::new() });
+    let all = history(records);
+    assert_eq!(all.hold(), None);
+    assert_eq!(ways(&all, 4), ["0101010"]);
+}
