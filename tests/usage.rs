@@ -412,3 +412,26 @@ fn a_leg_is_not_run_alone_and_that_is_said() {
         "{out}"
     );
 }
+
+#[test]
+fn what_a_target_asks_for_and_this_version_does_not_do_is_refused_and_not_passed_over() {
+    let target = |settings: &str| {
+        format!(
+            "pipeline app\ntarget live {{\n    container app\n    {settings}\n    ready \"http://127.0.0.1:1/\"\n}}\n\
+             stage ship {{\n    build app\n    deploy app to=live\n}}\n"
+        )
+    };
+    for (settings, what) in [
+        (
+            "assert-env RATE_LIMIT=redis",
+            "deployment to a target with `assert-env`",
+        ),
+        ("strategy canary", "deployment in canary steps"),
+    ] {
+        let project = Project::with(&target(settings));
+        let out = project.pipe(&["run"]).exits(2);
+        let line = format!("  ship.deploy-live ({what}, pipeline.kdl:9)\n");
+        assert!(out.stderr.contains(&line), "{out:?}");
+        assert!(!project.path(".pipe/runs").exists());
+    }
+}

@@ -360,6 +360,7 @@ pub(super) fn promotion(
         images: Vec::new(),
         requirements: Vec::new(),
         tags: Vec::new(),
+        release: form.child("release").map(|(_, node)| node.span),
     };
     for (schema, node) in &form.children {
         let inner = reader.form(node, schema);

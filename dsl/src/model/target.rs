@@ -217,6 +217,8 @@ pub struct Promotion {
     pub requirements: Vec<Requirement>,
     /// Tags that the digests get, and in which registry.
     pub tags: Vec<(Spanned<Template>, Option<Spanned<String>>)>,
+    /// Where it says that a release is made.
+    pub release: Option<Span>,
 }
 
 /// `require`

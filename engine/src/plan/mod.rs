@@ -308,18 +308,40 @@ impl Plan {
         targets.into_iter().any(local)
     }
 
-    /// Whether this version can drive a target.
-    fn can_drive(&self, target: &str) -> bool {
-        let target = self.pipeline.targets.get(target);
-        let driver = target.and_then(|t| t.driver.as_ref());
-        matches!(driver, Some(Driver::Run(_) | Driver::Container(_)))
+    /// Why this version cannot deploy to a target, if it cannot.
+    fn undrivable(&self, target: &str) -> Option<&'static str> {
+        let target = self.pipeline.targets.get(target)?;
+        let strategy = target.strategy.as_ref().map(|s| s.kind.value.as_str());
+        match (&target.driver, strategy) {
+            // What is there to be safe is not passed over.
+            _ if !target.assert_env.is_empty() => Some("deployment to a target with `assert-env`"),
+            (_, Some("canary")) => Some("deployment in canary steps"),
+            (Some(Driver::Run(_)), Some("blue-green")) => {
+                Some("blue-green deployment by own commands")
+            }
+            (Some(Driver::Run(_) | Driver::Container(_)), _) | (None, _) => None,
+            (Some(Driver::Compose(_)), _) => Some("deployment with Compose"),
+            (Some(Driver::Kubernetes(_)), _) => Some("deployment to Kubernetes"),
+            (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
+        }
     }
 
-    /// Whether this version can execute a promotion.
-    fn can_promote(&self, rule: &str) -> bool {
-        let rule = self.pipeline.promotions.get(rule);
-        let is_registry = |name: &str| self.pipeline.registries.contains_key(name);
-        rule.is_some_and(|r| self.can_drive(&r.to.value) || is_registry(&r.to.value))
+    /// Why this version cannot execute a promotion, if it cannot.
+    fn unpromotable(&self, rule: &str) -> Option<(&'static str, Option<Span>)> {
+        let rule = self.pipeline.promotions.get(rule)?;
+        if let Some(release) = rule.release {
+            return Some(("promotion that makes a release", Some(release)));
+        }
+        if self.pipeline.targets.contains_key(&rule.to.value) {
+            if let Some((tag, _)) = rule.tags.first() {
+                return Some(("promotion to a target that sets tags", Some(tag.span)));
+            }
+            return Some((self.undrivable(&rule.to.value)?, None));
+        }
+        let elsewhere = rule.tags.iter().find_map(|(_, place)| place.as_ref());
+        let elsewhere = elsewhere.filter(|place| place.value != rule.to.value)?;
+        let what = "promotion that sets tags in a third registry";
+        Some((what, Some(elsewhere.span)))
     }
 
     /// Whether a promotion goes from registry to registry.
@@ -350,21 +372,27 @@ impl Plan {
                     (!build.attest.is_empty()).then_some(("build with attest", definition.span))
                 }
                 StepKind::Push(_) | StepKind::Approve(_) => None,
-                StepKind::Promote(promote) if self.can_promote(&promote.rule.value) => None,
+                StepKind::Promote(promote) => {
+                    let (what, span) = self.unpromotable(&promote.rule.value)?;
+                    Some((what, span.unwrap_or(definition.span)))
+                }
                 StepKind::Release(release) => {
                     let forge = release.forge.as_ref().map(|f| f.value.as_str());
                     let known = !matches!(forge, Some("gitlab" | "gitea"));
                     let what = "release at another forge than GitHub";
                     (!known).then_some((what, definition.span))
                 }
-                StepKind::Deploy(deploy) if self.can_drive(&deploy.target.value) => None,
+                StepKind::Deploy(deploy) => {
+                    let what = self.undrivable(&deploy.target.value)?;
+                    Some((what, definition.span))
+                }
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))
                     }
                     _ => None,
                 },
-                _ => Some((definition.kind.verb(), definition.span)),
+                StepKind::Sign(_) => Some(("sign", definition.span)),
             }
         };
         self.steps()
