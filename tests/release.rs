@@ -28,6 +28,15 @@ fn repository(pipeline: &str) -> Project {
     project
 }
 
+/// The same, with something to release at GitHub.
+fn at_github() -> Project {
+    let pipeline = "pipeline app\nversion next semantic=conventional-commits\nstage release {\n    release next forge=github\n}\n";
+    let project = repository(pipeline);
+    commit(&project, "feat: pages");
+    push(&project);
+    project
+}
+
 fn push(project: &Project) {
     project.run_git(&["push", "-q", "origin", "HEAD:main"]);
 }
@@ -275,10 +284,7 @@ fn github_gets_a_release_once() {
     if !has_program("gh") {
         return skip("there is no `gh`");
     }
-    let pipeline = "pipeline app\nversion next semantic=conventional-commits\nstage release {\n    release next forge=github\n}\n";
-    let project = repository(pipeline);
-    commit(&project, "feat: pages");
-    push(&project);
+    let project = at_github();
     let github = GitHub::start(&project);
     let run = || {
         let mut command = project.command(&["run"]);
@@ -309,10 +315,7 @@ fn what_github_refuses_leaves_a_tag_and_says_so() {
     if !has_program("gh") {
         return skip("there is no `gh`");
     }
-    let pipeline = "pipeline app\nversion next semantic=conventional-commits\nstage release {\n    release next forge=github\n}\n";
-    let project = repository(pipeline);
-    commit(&project, "feat: pages");
-    push(&project);
+    let project = at_github();
     let github = GitHub::start(&project);
     github.refuse(true);
     let mut command = project.command(&["run"]);

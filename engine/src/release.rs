@@ -165,13 +165,7 @@ impl<'a> Repository<'a> {
                 "this commit is the changelog of a release".to_owned(),
             ));
         }
-        let remotes = git.output(&["remote"])?;
-        let remotes: Vec<&str> = remotes.lines().collect();
-        let remote = match remotes.as_slice() {
-            [only] => Some(*only),
-            many => many.iter().copied().find(|r| *r == "origin"),
-        };
-        let remote = remote.map(str::to_owned);
+        let remote = git.remote()?;
         Ok(Self {
             git,
             remote,

@@ -149,7 +149,7 @@ fn the_whole_output_of_a_deployment_that_is_undone() {
 
      rolled back  1 of 2 steps in [t] · 1 passed · 1 failed
        see all    pipe logs 2 deploy-staging
-       again      pipe run deploy-staging
+       again      pipe run deploy-staging --yes
     ");
 }
 

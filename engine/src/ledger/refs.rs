@@ -41,16 +41,8 @@ impl Refs {
     pub fn open(git: &Git) -> Result<Self, LedgerError> {
         let git = git.clone().with_deadline(PATIENCE);
         git.output(&["rev-parse", "--git-dir"])?;
-        let remotes = git.output(&["remote"])?;
-        let remotes: Vec<&str> = remotes.lines().collect();
-        let remote = match remotes.as_slice() {
-            [only] => Some(*only),
-            many => many.iter().copied().find(|r| *r == "origin"),
-        };
-        Ok(Self {
-            remote: remote.map(str::to_owned),
-            git,
-        })
+        let remote = git.remote()?;
+        Ok(Self { remote, git })
     }
 
     /// The remote that has them, if there is one.

@@ -194,6 +194,20 @@ impl Git {
         }
     }
 
+    /// The remote that counts: the only one, or else `origin`.
+    ///
+    /// # Errors
+    /// What git could not do.
+    pub fn remote(&self) -> Result<Option<String>, GitError> {
+        let remotes = self.output(&["remote"])?;
+        let remotes: Vec<&str> = remotes.lines().collect();
+        let remote = match remotes.as_slice() {
+            [only] => Some(*only),
+            many => many.iter().copied().find(|r| *r == "origin"),
+        };
+        Ok(remote.map(str::to_owned))
+    }
+
     /// Whether tracked files differ from the last commit or untracked ones lie about.
     /// This walks the whole tree: ask only where the answer matters.
     pub fn dirty(&self) -> Result<bool, GitError> {

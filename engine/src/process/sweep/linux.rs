@@ -2,7 +2,7 @@
 
 use super::super::{MARKER, group::leaders};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpgrp, getpid, kill_process,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, child_subreaper, getpid, kill_process,
     kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid,
 };
 use rustix::thread::gettid;
@@ -49,6 +49,14 @@ pub(crate) struct Found {
 struct Seen {
     stats: Vec<Stat>,
     settled: bool,
+}
+
+/// The group of this process, which it never leaves. 0 where it is none of this PID namespace's, as after `nsenter`: then
+/// asking the kernel for it gives no valid number.
+fn own_group() -> i32 {
+    static OWN: LazyLock<i32> =
+        LazyLock::new(|| stat(getpid().as_raw_pid()).map_or(0, |stat| stat.group));
+    *OWN
 }
 
 pub(super) fn become_subreaper() {
@@ -116,7 +124,7 @@ pub(super) fn group_has_others(leader: Pid) -> bool {
 /// quicker than it can be found cannot run from a signal to its group.
 pub(super) fn kill(process: Process) {
     if let Some(now) = signal(process, Signal::KILL)
-        && now.group != getpgrp().as_raw_pid()
+        && now.group != own_group()
         && !leaders().contains(&now.group)
         && let Some(group) = Pid::from_raw(now.group)
     {
@@ -189,7 +197,7 @@ fn list(file: &fs::File) -> Option<Vec<i32>> {
 }
 
 pub(super) fn reap_orphans() {
-    let own = getpgrp().as_raw_pid();
+    let own = own_group();
     let leaders = leaders();
     for pid in children(getpid().as_raw_pid()) {
         if let Some(stat) = stat(pid)
@@ -248,7 +256,7 @@ fn below(root: i32, enter: impl Fn(i32) -> bool) -> Seen {
 fn is_ended_orphan(stat: &Stat) -> bool {
     !stat.is_alive()
         && stat.parent == getpid().as_raw_pid()
-        && stat.group != getpgrp().as_raw_pid()
+        && stat.group != own_group()
         && !leaders().contains(&stat.pid())
 }
 
@@ -372,7 +380,8 @@ mod tests {
     #[test]
     fn this_process_is_found_by_its_own_stat() {
         let own = stat(getpid().as_raw_pid()).unwrap();
-        assert_eq!(own.group, getpgrp().as_raw_pid());
+        assert_eq!(own.group, own_group());
+        assert_eq!(own.group, rustix::process::getpgrp().as_raw_pid());
         assert!(own.is_alive());
     }
 }
