@@ -106,9 +106,11 @@ pub fn make(git: &Git, request: &Request) -> Result<Made, NoRelease> {
         if let Some(made) = repository.made_before(&tags)? {
             return Ok(made);
         }
-        let (version, latest) = repository.next(&tags)?;
-        let tag = version::tag(&version, latest.as_deref());
-        let commits = repository.commits(latest.as_deref())?;
+        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
+        let latest = repository.latest(&before);
+        let latest = latest.as_deref();
+        let commits = repository.commits(latest)?;
+        let (version, tag) = repository.next(&tags, latest, &commits)?;
         let notes = changelog::notes(&commits);
         let head = match &request.changelog {
             Some(path) => repository.commit_changelog(path, &tag, &notes)?,
@@ -274,20 +276,21 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// The next version, and the tag of the last one.
-    fn next(&self, tags: &Tags) -> Result<(String, Option<String>), NoRelease> {
-        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
+    /// The next version and its tag, after the release with the tag `latest` and these commits since.
+    fn next(
+        &self,
+        tags: &Tags,
+        latest: Option<&str>,
+        commits: &[Commit],
+    ) -> Result<(String, String), NoRelease> {
         let all: Vec<&str> = tags.all.iter().map(String::as_str).collect();
-        let latest = self.latest(&before);
         let version =
             match &self.request.scheme {
                 VersionScheme::Semantic => {
-                    let last = semantic::latest(&before).map(|(version, _)| version);
-                    let commits = self.commits(latest.as_deref())?;
-                    let next = semantic::next(last.as_ref(), &commits);
-                    let since = latest
-                        .as_deref()
-                        .map_or(String::new(), |t| format!(" since {t}"));
+                    let last = latest.and_then(|tag| semantic::latest(&[tag]));
+                    let last = last.map(|(version, _)| version);
+                    let next = semantic::next(last.as_ref(), commits);
+                    let since = latest.map_or(String::new(), |t| format!(" since {t}"));
                     let next = next.ok_or_else(|| {
                         NoRelease::NotNeeded(format!("no commit{since} asks for a release"))
                     })?;
@@ -302,7 +305,7 @@ impl<'a> Repository<'a> {
                     impossible(format!("{path} has no version"), "write it there")
                 })?,
             };
-        let tag = version::tag(&version, latest.as_deref());
+        let tag = version::tag(&version, latest);
         if all.contains(&tag.as_str()) {
             let at = format!("refs/tags/{tag}^{{commit}}");
             let at = self
@@ -320,7 +323,7 @@ impl<'a> Repository<'a> {
                 help,
             ));
         }
-        Ok((version, latest))
+        Ok((version, tag))
     }
 
     fn commits(&self, since: Option<&str>) -> Result<Vec<Commit>, NoRelease> {

@@ -92,7 +92,8 @@ async fn post(address: &SecretString, body: &Value) -> Result<(), String> {
     let client = web::client(here, ONE_TRY)?;
     let text = body.to_string();
     let mut pause = PAUSE;
-    for tries in 1.. {
+    let mut tries = 1;
+    loop {
         let (why, wait) = match once(&client, url.clone(), &text).await {
             Ok(()) => return Ok(()),
             Err((why, Some(wait))) if tries < TRIES => (why, wait.max(pause)),
@@ -100,9 +101,9 @@ async fn post(address: &SecretString, body: &Value) -> Result<(), String> {
         };
         tracing::debug!(why, ?wait, "notification again");
         tokio::time::sleep(wait).await;
+        tries += 1;
         pause *= 2;
     }
-    Ok(())
 }
 
 /// One try; where another may help, how long to wait at least.
