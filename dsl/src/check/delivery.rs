@@ -391,6 +391,30 @@ fn promotion(pipeline: &Pipeline, names: &Names, promotion: &Promotion, out: &mu
     for image in &promotion.images {
         promoted_image(pipeline, promotion, image, from, out);
     }
+    if let Some((release, None)) = &promotion.release
+        && pipeline.versions.len() != 1
+    {
+        let (message, help) = match pipeline.versions.len() {
+            0 => (
+                "there is no version to release",
+                "declare it: `version app from=\"Cargo.toml\"`".to_owned(),
+            ),
+            _ => {
+                let first = pipeline.versions.keys().next().map_or("", String::as_str);
+                let help = format!("write `release version={first}`");
+                ("nothing says which version is released", help)
+            }
+        };
+        out.push(
+            Diagnostic::new(
+                &codes::PROMOTION,
+                message,
+                release.span,
+                "a release of what?",
+            )
+            .help(help),
+        );
+    }
     if to == Some(Kind::Target) {
         let step = pipeline.steps.iter().find(|s| promotes(s, promotion));
         if let Some(step) = step {

@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
-use dsl::model::{Approve, Promote, Promotion};
+use dsl::model::{Approve, Approvers, Promote, Promotion};
 use jiff::Timestamp;
 
+use super::after::After;
 use super::deliver::{self, About, Delivery, LedgerAt, What, of_ledger};
+use super::github;
 use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::NotDone;
 use crate::ledger::{Bundle, History, Ledger, Way};
-use crate::promote::{self, Asked, Facts, STEPS};
+use crate::promote::checks::Check;
+use crate::promote::{self, Asked, Facts, STEPS, Signers};
 use crate::world::Git;
 
 /// What is known of the run, for rules that ask.
@@ -20,6 +23,8 @@ struct Around {
     config: String,
     author: Option<String>,
     is_ci: bool,
+    /// The file of those who may approve, and the branch whose file counts.
+    approvers: Option<Approvers>,
 }
 
 impl Around {
@@ -29,7 +34,17 @@ impl Around {
             config: about.options.definition.clone(),
             author: context.git.author.clone(),
             is_ci: context.provider.is_some(),
+            approvers: about.plan.pipeline.approvers.clone(),
         }
+    }
+
+    /// Whose approvals count, where the pipeline says so; asked of the remote.
+    async fn signers(&self, a_try: &Try<'_>) -> Option<Result<Signers, String>> {
+        let approvers = self.approvers.clone()?;
+        let root = a_try.site.root.clone();
+        let read = move || Signers::read(&root, &approvers.file.value, &approvers.branch);
+        let read = tokio::task::spawn_blocking(read).await;
+        Some(read.unwrap_or_else(|e| Err(e.to_string())))
     }
 }
 
@@ -39,6 +54,8 @@ pub(super) struct Promoting {
     rule: Promotion,
     /// The destination.
     pub(super) delivery: Delivery,
+    /// What it makes when the target runs the bundle.
+    after: After,
     around: Around,
 }
 
@@ -71,14 +88,16 @@ pub(super) fn of_promote(about: About<'_>, promote: &Promote) -> Result<Promotin
             rule.to.value
         ))
     })?;
+    let delivery = deliver::delivery(
+        about,
+        target,
+        What::Bundle(Bundle::default()),
+        about.is_named(),
+    );
     Ok(Promoting {
         rule: rule.clone(),
-        delivery: deliver::delivery(
-            about,
-            target,
-            What::Bundle(Bundle::default()),
-            about.is_named(),
-        ),
+        after: After::of(about, rule, &delivery)?,
+        delivery,
         around: Around::of(about),
     })
 }
@@ -131,6 +150,16 @@ pub(super) async fn promote(
     let commit = bundle.commit.clone();
     let contains = move |branch: &str| contains(&root, branch, &commit);
     let trigger = ledger.by().to_owned();
+    let asks = rule.requirements.iter().any(|r| r.what.value == "approval");
+    let signers = match asks {
+        true => promoting.around.signers(a_try).await,
+        false => None,
+    };
+    let asks = rule.requirements.iter().any(|r| r.what.value == "checks");
+    let checks = match asks {
+        true => Some(checks(&bundle.commit, a_try).await?),
+        false => None,
+    };
     let missing = promote::unmet(
         rule,
         &Facts {
@@ -142,6 +171,8 @@ pub(super) async fn promote(
             trigger: &trigger,
             is_ci: promoting.around.is_ci,
             contains: &contains,
+            signers: signers.as_ref(),
+            checks: checks.as_ref(),
             now: Timestamp::now(),
         },
     );
@@ -155,10 +186,22 @@ pub(super) async fn promote(
         bundle.images_in_short()
     );
     a_try.say(line).await;
+    // Before anything is changed: whether the tags and the release can follow.
+    let after = promoting.after.prepare(&bundle, a_try).await?;
     let way = Way::Promotion {
         rule: rule.name.value.clone(),
     };
-    deliver::with_bundle(delivery, bundle, way, &ledger, a_try).await
+    let mut outputs = deliver::with_bundle(delivery, bundle, way, &ledger, a_try).await?;
+    outputs.extend(after.publish(&rule.to.value, a_try).await?);
+    Ok(outputs)
+}
+
+async fn checks(commit: &str, a_try: &mut Try<'_>) -> Result<Result<Vec<Check>, String>, NotDone> {
+    let is_hex = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    match is_hex {
+        true => github::checks(commit, a_try).await,
+        false => Ok(Err("the release has no commit".to_owned())),
+    }
 }
 
 /// Lets the run go on if people agreed.
@@ -174,6 +217,7 @@ pub(super) async fn approve(gate: &Gate, a_try: &mut Try<'_>) -> Result<Outputs,
         subject: &gate.subject,
         name: &gate.name,
     };
+    let signers = gate.around.signers(a_try).await;
     let missing = promote::approval(
         &asked,
         &Facts {
@@ -185,6 +229,8 @@ pub(super) async fn approve(gate: &Gate, a_try: &mut Try<'_>) -> Result<Outputs,
             trigger: &trigger,
             is_ci: gate.around.is_ci,
             contains: &|_| Ok(true),
+            signers: signers.as_ref(),
+            checks: None,
             now: Timestamp::now(),
         },
     );
