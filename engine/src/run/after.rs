@@ -292,6 +292,7 @@ impl Ready {
                 tags: &tagging.tags,
                 moves: tagging.moves,
                 mount: tagging.from.mount_for(&tagging.to),
+                known: None,
             };
             travel(&tagging.image, &journey, a_try)
                 .await

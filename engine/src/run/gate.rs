@@ -1,6 +1,7 @@
 //! Steps that people or rules decide: `promote` and `approve`. What is missing is said at once, all of it; what waits for
 //! people ends the run so that it can go on later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dsl::model::{Approve, Approvers, Promote, Promotion};
@@ -12,7 +13,7 @@ use super::github;
 use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::NotDone;
-use crate::ledger::{Bundle, History, Ledger, Way};
+use crate::ledger::{Bundle, History, ImageAt, Ledger, Way};
 use crate::promote::checks::Check;
 use crate::promote::{self, Asked, Facts, STEPS, Signers};
 use crate::world::Git;
@@ -150,16 +151,7 @@ pub(super) async fn promote(
     let commit = bundle.commit.clone();
     let contains = move |branch: &str| contains(&root, branch, &commit);
     let trigger = ledger.by().to_owned();
-    let asks = rule.requirements.iter().any(|r| r.what.value == "approval");
-    let signers = match asks {
-        true => promoting.around.signers(a_try).await,
-        false => None,
-    };
-    let asks = rule.requirements.iter().any(|r| r.what.value == "checks");
-    let checks = match asks {
-        true => Some(checks(&bundle.commit, a_try).await?),
-        false => None,
-    };
+    let (signers, checks) = asked(rule, &promoting.around, &bundle.commit, a_try).await?;
     let missing = promote::unmet(
         rule,
         &Facts {
@@ -196,11 +188,99 @@ pub(super) async fn promote(
     Ok(outputs)
 }
 
-async fn checks(commit: &str, a_try: &mut Try<'_>) -> Result<Result<Vec<Check>, String>, NotDone> {
+/// What somebody else knows of a rule's requirements: who may approve, and the checks of the commit.
+async fn asked(
+    rule: &Promotion,
+    around: &Around,
+    commit: &str,
+    a_try: &mut Try<'_>,
+) -> Result<
+    (
+        Option<Result<Signers, String>>,
+        Option<Result<Vec<Check>, String>>,
+    ),
+    NotDone,
+> {
+    let wants = |what: &str| rule.requirements.iter().any(|r| r.what.value == what);
+    let signers = match wants("approval") {
+        true => around.signers(a_try).await,
+        false => None,
+    };
     let is_hex = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
-    match is_hex {
-        true => github::checks(commit, a_try).await,
-        false => Ok(Err("the release has no commit".to_owned())),
+    let checks = match (wants("checks"), is_hex) {
+        (false, _) => None,
+        (true, true) => Some(github::checks(commit, a_try).await?),
+        (true, false) => Some(Err("what is promoted has no commit".to_owned())),
+    };
+    Ok((signers, checks))
+}
+
+/// What has to hold before images move from registry to registry. Approvals stand where those of steps do: nothing runs in
+/// a registry, so that it has no history.
+#[derive(Debug, Clone)]
+pub(super) struct Between {
+    rule: Promotion,
+    ledger: LedgerAt,
+    around: Around,
+}
+
+impl Between {
+    pub(super) fn of(about: About<'_>, rule: &Promotion) -> Self {
+        Self {
+            rule: rule.clone(),
+            ledger: LedgerAt::of(about),
+            around: Around::of(about),
+        }
+    }
+
+    /// # Errors
+    /// Everything that does not hold.
+    pub(super) async fn holds(
+        &self,
+        images: BTreeMap<String, ImageAt>,
+        commit: Option<&str>,
+        a_try: &mut Try<'_>,
+    ) -> Result<(), NotDone> {
+        if self.rule.requirements.is_empty() {
+            return Ok(());
+        }
+        let bundle = moved(images, commit, &self.around.config);
+        let ledger = self.ledger.open().await.map_err(NotDone::NotBegun)?;
+        let given = history(&ledger, STEPS).await?;
+        let (root, trigger) = (a_try.site.root.clone(), ledger.by().to_owned());
+        let (signers, checks) = asked(&self.rule, &self.around, &bundle.commit, a_try).await?;
+        let missing = promote::unmet(
+            &self.rule,
+            &Facts {
+                from: &given,
+                to: &given,
+                bundle: &bundle,
+                config: &self.around.config,
+                author: self.around.author.as_deref(),
+                trigger: &trigger,
+                is_ci: self.around.is_ci,
+                contains: &|branch| contains(&root, branch, &bundle.commit),
+                signers: signers.as_ref(),
+                checks: checks.as_ref(),
+                now: Timestamp::now(),
+            },
+        );
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(NotDone::NotBegun(unmet(&missing))),
+        }
+    }
+}
+
+/// What moves from registry to registry: what an approval of it is bound to.
+pub(super) fn moved(
+    images: BTreeMap<String, ImageAt>,
+    commit: Option<&str>,
+    config: &str,
+) -> Bundle {
+    Bundle {
+        images,
+        ..of_commit(commit.unwrap_or_default(), config)
     }
 }
 
