@@ -152,3 +152,35 @@ fn forge(shop: &Shop, record: &str) {
     let commit = git(&["commit-tree", "-p", name, "-m", "forged", tree.trim()]);
     let _ = git(&["update-ref", name, &commit]);
 }
+
+#[test]
+fn the_remotes_branch_counts_and_not_what_is_here() {
+    if let Some(why) = missing() {
+        return skip(why);
+    }
+    let shop = shop();
+    let git = |args: &[&str]| shop.project.run_git(args);
+    let _ = git(&["init", "-q", "--bare", "-b", "main", "../remote"]);
+    let _ = git(&["remote", "add", "origin", "../remote"]);
+    let _ = git(&["push", "-q", "origin", "main", "refs/pipe/*:refs/pipe/*"]);
+    let mallory = std::fs::read_to_string(shop.project.home().join("mallory.pub")).unwrap();
+    let line = format!("mallory@example.com,ops {mallory}");
+    let known = shop.project.read("approvers");
+    shop.project.write("approvers", &format!("{known}{line}"));
+    shop.commit("let me");
+    let _ = approve(&shop, "mallory", 5);
+    // A colleague's commit that nobody has fetched here counts at once.
+    let other = shop.project.home().join("other");
+    let _ = git(&["clone", "-q", "../remote", other.to_str().unwrap()]);
+    let without: String = known
+        .lines()
+        .filter(|l| !l.contains("edsger"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    std::fs::write(other.join("approvers"), without).unwrap();
+    let there = other.to_str().unwrap();
+    let _ = git(&["-C", there, "commit", "-q", "-a", "-m", "Edsger has left"]);
+    let _ = git(&["-C", there, "push", "-q"]);
+    let _ = approve(&shop, "edsger", 5);
+    assert_eq!(approve(&shop, "grace", 0), "");
+}
