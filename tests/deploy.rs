@@ -6,5 +6,5 @@ mod crash;
 mod metrics;
 mod people;
 mod shop;
-mod ssh;
+pub mod ssh;
 mod way;

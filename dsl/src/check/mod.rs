@@ -5,6 +5,7 @@ mod cycle;
 mod delivery;
 mod possible;
 mod steps;
+mod targets;
 mod unused;
 
 use crate::cascade::is_local;
@@ -19,6 +20,7 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
     caching::check(pipeline, out);
+    targets::check(pipeline, out);
     if whole {
         steps::undo(pipeline, out);
         possible::check(pipeline, out);

@@ -251,6 +251,24 @@ impl Hands {
         })
     }
 
+    /// Waits; not longer than somebody wants the run to go on, nor than the time that the step has.
+    ///
+    /// # Errors
+    /// When one of them is over.
+    pub async fn pause(&self, time: Duration) -> Result<(), Failure> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.cancel.cancelled() => return Err(Failure::new("cancelled")),
+            () = self.kill.cancelled() => return Err(Failure::new("cancelled")),
+        }
+        if self.deadline.is_some_and(|d| d <= Instant::now()) {
+            return Err(Failure::new(
+                "it was not ready before the step's time was over",
+            ));
+        }
+        Ok(())
+    }
+
     /// Says a line in the log.
     pub async fn say(&self, line: &str) {
         let chunk = Chunk {
