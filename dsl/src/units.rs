@@ -240,6 +240,21 @@ pub fn no_control(text: &str) -> Result<(), String> {
     }
 }
 
+/// The name of an image whose reference says no version, so that it means another one tomorrow: no tag, or `latest`. What
+/// is only on this machine (`localhost/…`) is its owner's to name.
+#[must_use]
+pub fn without_version(reference: &str) -> Option<&str> {
+    if reference.contains('@') || reference.starts_with("localhost/") || reference.is_empty() {
+        return None;
+    }
+    let path = reference.rfind('/').map_or(0, |at| at + 1);
+    match reference[path..].split_once(':') {
+        Some((name, "latest")) => Some(&reference[..path + name.len()]),
+        Some(_) => None,
+        None => Some(reference),
+    }
+}
+
 /// Whether a text can be the name of a bucket.
 ///
 /// # Errors
@@ -367,5 +382,28 @@ pub fn show_size(n: u64) -> String {
     match unit {
         "B" => format!("{n} B"),
         _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_reference_without_a_version_is_one_without_a_tag_or_with_latest() {
+        let found = |text| super::without_version(text);
+        assert_eq!(found("python"), Some("python"));
+        assert_eq!(
+            found("r.example.com:5000/a/b:latest"),
+            Some("r.example.com:5000/a/b")
+        );
+        for fine in [
+            "python:3.11",
+            "r:5000/a:1",
+            "a@sha256:0",
+            "a:latest@sha256:0",
+            "localhost/a",
+            "",
+        ] {
+            assert_eq!(found(fine), None, "{fine}");
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! `pipe approve`: a record that somebody agrees to exactly what is there now: commit, configuration, digests, destination.
 
-use dsl::model::StepKind;
+use dsl::model::{Promotion, Registry, StepKind};
 use engine::ledger::{Approval, Bundle, Record};
+use engine::oci::client::PATIENCE;
 use engine::promote::{STEPS, bundle_of, subject, subject_of_step};
-use engine::run::of_commit;
 use engine::run::outcome::exit;
+use engine::run::{of_commit, proven};
 use jiff::{SignedDuration, Timestamp};
 
 use super::by_hand::unknown;
+use super::reach::reach;
 use super::targets::ledger;
 use crate::args::{About, ApproveArgs, Global, HumanOrJson};
 use crate::failed::Failed;
@@ -56,6 +58,48 @@ pub fn run(global: &Global, args: &ApproveArgs, out: &Out) -> Result<i32, Failed
     Ok(exit::OK)
 }
 
+/// The registry that a promotion starts from, where it goes from registry to registry.
+fn source<'p>(project: &'p Project, rule: &Promotion) -> Option<&'p Registry> {
+    let pipeline = &project.loaded.pipeline;
+    let is_target = pipeline.targets.contains_key(&rule.to.value);
+    let registry = pipeline.registries.get(&rule.from.value);
+    registry.filter(|_| !is_target)
+}
+
+/// What of a registry would move at the commit that is here.
+fn between(
+    project: &Project,
+    rule: &Promotion,
+    registry: &Registry,
+    out: &Out,
+) -> Result<Asked, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failed::machine(format!("nothing can be asked: {e}")))?;
+    let from = reach(project, registry, PATIENCE)?;
+    let request = project.request(&About::default(), None, &[], out)?;
+    let commit = request.context.git.sha.as_deref();
+    let config = project.definition();
+    let proven = proven(&project.loaded.pipeline, rule, &from, commit, &config);
+    let bundle = runtime.block_on(proven).map_err(|f| {
+        let failed = Failed::refused(f.what);
+        match f.help {
+            Some(help) => failed.hint(help),
+            None => failed,
+        }
+    })?;
+    let name = &rule.name.value;
+    Ok(Asked {
+        subject: subject(name),
+        about: format!("{} ({})", bundle.title(), bundle.images_in_short()),
+        group: String::new(),
+        on: STEPS.to_owned(),
+        next: format!("pipe run --resume, or pipe promote {name}"),
+        bundle,
+    })
+}
+
 /// What is approved.
 struct Asked {
     subject: String,
@@ -85,6 +129,12 @@ fn asked(
                     .hint(format!("`pipe promote {name}` needs none")),
             );
         };
+        if let Some(registry) = source(project, rule) {
+            return Ok(Asked {
+                group: by.value.clone(),
+                ..between(project, rule, registry, out)?
+            });
+        }
         let from = ledger
             .history(&rule.from.value)
             .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;

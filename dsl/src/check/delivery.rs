@@ -391,6 +391,22 @@ fn promotion(pipeline: &Pipeline, names: &Names, promotion: &Promotion, out: &mu
     for image in &promotion.images {
         promoted_image(pipeline, promotion, image, from, out);
     }
+    if (from, to) == (Some(Kind::Registry), Some(Kind::Registry)) {
+        for required in &promotion.requirements {
+            if required.what.value == "healthy" {
+                out.push(
+                    Diagnostic::new(
+                        &codes::PROMOTION,
+                        "a registry is never healthy: nothing runs in it",
+                        required.what.span,
+                        "cannot be asked for here",
+                    )
+                    .label(promotion.to.span, "a registry")
+                    .help("ask for it where a target is promoted from, or let a job check it before this"),
+                );
+            }
+        }
+    }
     if to == Some(Kind::Target) {
         let step = pipeline.steps.iter().find(|s| promotes(s, promotion));
         if let Some(step) = step {

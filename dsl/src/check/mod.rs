@@ -3,6 +3,7 @@
 mod caching;
 mod cycle;
 mod delivery;
+mod images;
 mod possible;
 mod steps;
 mod targets;
@@ -21,6 +22,7 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     cycle::check(pipeline, out);
     caching::check(pipeline, out);
     targets::check(pipeline, out);
+    images::check(pipeline, out);
     if whole {
         steps::undo(pipeline, out);
         possible::check(pipeline, out);

@@ -70,4 +70,9 @@ super::codes! {
     "The registry keeps images for a limited time (`keep=`). What a target runs is kept, but the releases to which it could go back are not. Deploy from a registry without `keep`."
     bad "pipeline app\nregistry dev \"ghcr.io/acme\" keep=\"72h\"\ntarget live {\n    ssh \"deploy@example.com\"\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=dev tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
     good "pipeline app\nregistry dev \"ghcr.io/acme\"\ntarget live {\n    ssh \"deploy@example.com\"\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=dev tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+
+    MOVING_IMAGE "W602" "an image without a version"
+    "`latest`, which is also meant where no tag is written, is another image tomorrow: the same commit would be tested by other programs. A tag with a version moves seldom; a digest, `@sha256:…`, never does. Within one run a reference is looked up once, and a kept result is one of the digest that was found."
+    bad "pipeline app\nstage test {\n    job unit {\n        container python\n        run \"make test\"\n    }\n}\n"
+    good "pipeline app\nstage test {\n    job unit {\n        container \"python:3.11-slim\"\n        run \"make test\"\n    }\n}\n"
 }

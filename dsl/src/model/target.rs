@@ -221,6 +221,20 @@ pub struct Promotion {
     pub release: Option<Span>,
 }
 
+impl Promotion {
+    /// The places to which it leads: the destination, and the registries in which it sets tags besides.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<&Spanned<String>> {
+        let mut all = vec![&self.to];
+        for place in self.tags.iter().filter_map(|(_, place)| place.as_ref()) {
+            if all.iter().all(|known| known.value != place.value) {
+                all.push(place);
+            }
+        }
+        all
+    }
+}
+
 /// `require`
 #[derive(Debug, Clone)]
 pub struct Requirement {

@@ -252,8 +252,9 @@ impl Plan {
                 StepKind::Push(push) => vec![&push.registry.value],
                 StepKind::Promote(promote) if self.is_transfer(promote) => {
                     let rule = self.pipeline.promotions.get(&promote.rule.value);
-                    let ends = rule.map(|r| [r.from.value.as_str(), r.to.value.as_str()]);
-                    ends.into_iter().flatten().collect()
+                    let ends = rule.map(|r| [&r.from].into_iter().chain(r.destinations()));
+                    let ends = ends.into_iter().flatten();
+                    ends.map(|name| name.value.as_str()).collect()
                 }
                 // A stranger's build may not write there, and finds what it may read.
                 StepKind::Build(build) if self.request.context.trusted => {
@@ -337,10 +338,7 @@ impl Plan {
             }
             return Some((self.undrivable(&rule.to.value)?, None));
         }
-        let elsewhere = rule.tags.iter().find_map(|(_, place)| place.as_ref());
-        let elsewhere = elsewhere.filter(|place| place.value != rule.to.value)?;
-        let what = "promotion that sets tags in a third registry";
-        Some((what, Some(elsewhere.span)))
+        None
     }
 
     /// Whether a promotion goes from registry to registry.

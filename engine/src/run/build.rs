@@ -92,6 +92,13 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     let engine = a_try.engine().await?;
     let root = a_try.site.root.clone();
     let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
+    for base in dockerfile.moving_bases() {
+        let text = format!(
+            "{}: `FROM {base}` names no version, and is another image tomorrow; write a version or a digest",
+            a_try.work.name
+        );
+        a_try.warn(text).await;
+    }
     let builder = builder::find(&engine, a_try).await?;
     if builder.leaves_containers() {
         let mut env = a_try.work.env.clone();

@@ -1,6 +1,7 @@
 //! Steps that people or rules decide: `promote` and `approve`. What is missing is said at once, all of it; what waits for
 //! people ends the run so that it can go on later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dsl::model::{Approve, Promote, Promotion};
@@ -10,7 +11,7 @@ use super::deliver::{self, About, Delivery, LedgerAt, What, of_ledger};
 use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::NotDone;
-use crate::ledger::{Bundle, History, Ledger, Way};
+use crate::ledger::{Bundle, History, ImageAt, Ledger, Way};
 use crate::promote::{self, Asked, Facts, STEPS};
 use crate::world::Git;
 
@@ -159,6 +160,72 @@ pub(super) async fn promote(
         rule: rule.name.value.clone(),
     };
     deliver::with_bundle(delivery, bundle, way, &ledger, a_try).await
+}
+
+/// What has to hold before images move from registry to registry. Approvals stand where those of steps do: nothing runs in
+/// a registry, so that it has no history.
+#[derive(Debug, Clone)]
+pub(super) struct Between {
+    rule: Promotion,
+    ledger: LedgerAt,
+    around: Around,
+}
+
+impl Between {
+    pub(super) fn of(about: About<'_>, rule: &Promotion) -> Self {
+        Self {
+            rule: rule.clone(),
+            ledger: LedgerAt::of(about),
+            around: Around::of(about),
+        }
+    }
+
+    /// # Errors
+    /// Everything that does not hold.
+    pub(super) async fn holds(
+        &self,
+        images: BTreeMap<String, ImageAt>,
+        commit: Option<&str>,
+        a_try: &mut Try<'_>,
+    ) -> Result<(), NotDone> {
+        if self.rule.requirements.is_empty() {
+            return Ok(());
+        }
+        let bundle = moved(images, commit, &self.around.config);
+        let ledger = self.ledger.open().await.map_err(NotDone::NotBegun)?;
+        let given = history(&ledger, STEPS).await?;
+        let (root, trigger) = (a_try.site.root.clone(), ledger.by().to_owned());
+        let missing = promote::unmet(
+            &self.rule,
+            &Facts {
+                from: &given,
+                to: &given,
+                bundle: &bundle,
+                config: &self.around.config,
+                author: self.around.author.as_deref(),
+                trigger: &trigger,
+                is_ci: self.around.is_ci,
+                contains: &|branch| contains(&root, branch, &bundle.commit),
+                now: Timestamp::now(),
+            },
+        );
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(NotDone::NotBegun(unmet(&missing))),
+        }
+    }
+}
+
+/// What moves from registry to registry: what an approval of it is bound to.
+pub(super) fn moved(
+    images: BTreeMap<String, ImageAt>,
+    commit: Option<&str>,
+    config: &str,
+) -> Bundle {
+    Bundle {
+        images,
+        ..of_commit(commit.unwrap_or_default(), config)
+    }
 }
 
 /// Lets the run go on if people agreed.

@@ -42,3 +42,4 @@ pub use gate::of_commit;
 pub use observing::Observing;
 pub use recipe::is_cacheable;
 pub use signals::asked_to_end;
+pub use transfer::proven;

@@ -3,13 +3,15 @@
 use dsl::expr::Template;
 
 use super::filled;
+use crate::oci::Known;
 use crate::oci::place::check_tag;
 use crate::plan;
 use crate::run::deliver::About;
+use crate::run::gate::Between;
 use crate::run::outcome::{Failure, Means};
 use crate::run::push::Push;
 use crate::run::registries::{self, Reached};
-use crate::run::transfer::Transfer;
+use crate::run::transfer::{Destination, Transfer};
 use crate::world::Git;
 
 /// What is pushed, and where.
@@ -57,7 +59,7 @@ pub(super) fn push_of(about: About<'_>, push: &dsl::model::Push) -> Result<Push,
 /// What moves from registry to registry.
 ///
 /// # Errors
-/// When a value is missing, a requirement cannot be asked for, or the destination does not accept it.
+/// When a value is missing, or one of the destinations does not accept it.
 pub(super) fn transfer_of(
     about: About<'_>,
     promote: &dsl::model::Promote,
@@ -67,20 +69,6 @@ pub(super) fn transfer_of(
     let missing = || Failure::new("there is no such promotion between registries");
     let rule = pipeline.promotions.get(&promote.rule.value);
     let rule = rule.ok_or_else(missing)?;
-    for required in &rule.requirements {
-        let what = required.what.value.as_str();
-        if !matches!((what, &required.by), ("approval", Some(by)) if by.value == "environment") {
-            let failure = Failure::new(format!(
-                "`require {what}` cannot be asked for between registries"
-            ));
-            let help = "nothing runs in a registry; put an `approve` step, or a job that checks it, before this one";
-            return Err(failure.help(help).means(Means::Refused));
-        }
-        if plan.request.context.provider.is_none() {
-            let failure = Failure::new("the CI's own gate was not passed: this is no CI");
-            return Err(failure.help("run it there").means(Means::Refused));
-        }
-    }
     let fill = |template: &Template| filled(plan, about.planned, template, about.facts);
     let reach = |name: &str| -> Result<(String, Reached), Failure> {
         let registry = pipeline.registries.get(name).ok_or_else(missing)?;
@@ -90,22 +78,25 @@ pub(super) fn transfer_of(
             .reach(registry, &prefix, &options.root, &options.secrets);
         Ok((name.to_owned(), reached.map_err(Failure::new)?))
     };
-    let destination = pipeline
-        .registries
-        .get(&rule.to.value)
-        .ok_or_else(missing)?;
-    if let Some(why) = plan::refused(destination, &plan.request.context) {
-        return Err(Failure::new(why).means(Means::Refused));
+    let mut to = Vec::new();
+    for place in rule.destinations() {
+        let registry = pipeline.registries.get(&place.value).ok_or_else(missing)?;
+        if let Some(why) = plan::refused(registry, &plan.request.context) {
+            return Err(Failure::new(why).means(Means::Refused));
+        }
+        let own = rule.tags.iter().filter(|(_, registry)| {
+            let registry = registry.as_ref().unwrap_or(&rule.to);
+            registry.value == place.value
+        });
+        let tags = own.map(|(tag, _)| {
+            let tag = fill(&tag.value)?;
+            check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
+            Ok(tag)
+        });
+        let tags = tags.collect::<Result<_, Failure>>()?;
+        let (name, at) = reach(&place.value)?;
+        to.push(Destination { name, at, tags });
     }
-    let tags = rule.tags.iter().filter(|(_, registry)| {
-        let registry = registry.as_ref().map(|r| &r.value);
-        registry.is_none_or(|r| *r == rule.to.value)
-    });
-    let tags = tags.map(|(tag, _)| {
-        let tag = fill(&tag.value)?;
-        check_tag(&tag).map_err(|e| Failure::new(e.to_string()))?;
-        Ok(tag)
-    });
     let images = rule.images.iter().map(|image| {
         let name = &image.value;
         let digest = about.facts.image(name, true).and_then(Result::ok);
@@ -116,9 +107,10 @@ pub(super) fn transfer_of(
     Ok(Transfer {
         rule: rule.name.value.clone(),
         from: reach(&rule.from.value)?,
-        to: reach(&rule.to.value)?,
+        to,
+        gate: Between::of(about, rule),
         images: images.collect(),
-        tags: tags.collect::<Result<_, Failure>>()?,
+        known: Known::beside(&options.images),
         commit: commit(about),
     })
 }
