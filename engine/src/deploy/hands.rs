@@ -326,6 +326,20 @@ fn failed(title: &str, told: &Told) -> Failure {
     }
 }
 
+/// Writes a file that only its owner can read.
+pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let _ = std::fs::remove_file(file);
+    let made = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut f| f.write_all(text.as_bytes()));
+    made.map_err(|e| Failure::new(format!("{} cannot be written: {e}", file.display())))
+}
+
 /// What a program said last, fit for one line.
 fn last_line(text: &str) -> String {
     let mut lines = text.lines().rev().map(str::trim).filter(|l| !l.is_empty());

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub use self::canary::Canary;
 use self::objects::{Placed, Workload, text, title};
 use super::driver::{Answer, Driver, Failure, Observed, Release};
-use super::hands::{Call, Hands};
+use super::hands::{Call, Hands, write};
 use super::places::Container;
 use super::ready::Readiness;
 use crate::ledger::{Bundle, ImageAt};
@@ -410,20 +410,6 @@ impl Kubernetes {
         }
         Ok(names)
     }
-}
-
-/// Writes a file that only its owner can read.
-fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let _ = std::fs::remove_file(file);
-    let made = std::fs::File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .and_then(|mut f| f.write_all(text.as_bytes()));
-    made.map_err(|e| Failure::new(format!("{} cannot be written: {e}", file.display())))
 }
 
 /// What kubectl's complaint means.

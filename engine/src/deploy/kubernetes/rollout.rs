@@ -231,15 +231,17 @@ mod tests {
 
     use super::*;
 
-    fn shop(status: Value) -> Value {
+    fn shop(status: &Value) -> Value {
         json!({"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status})
     }
 
     #[test]
     fn a_rollout_is_done_when_only_new_pods_are_there_and_all_are_available() {
         let seen = |replicas, updated, available| {
-            progress(&shop(json!({"observedGeneration": 2, "replicas": replicas,
-                "updatedReplicas": updated, "availableReplicas": available})))
+            progress(&shop(
+                &json!({"observedGeneration": 2, "replicas": replicas,
+                "updatedReplicas": updated, "availableReplicas": available}),
+            ))
         };
         assert_eq!(seen(2, 2, 2), Progress::Done);
         assert_eq!(
@@ -254,7 +256,7 @@ mod tests {
             seen(2, 2, 1),
             Progress::Going("2 of 2 new, 1 available".into())
         );
-        let old = progress(&shop(json!({"observedGeneration": 1, "replicas": 2,
+        let old = progress(&shop(&json!({"observedGeneration": 1, "replicas": 2,
             "updatedReplicas": 2, "availableReplicas": 2})));
         assert_eq!(
             old,
@@ -267,31 +269,31 @@ mod tests {
         let status = json!({"observedGeneration": 2, "conditions":
             [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "status": "False"}]});
         assert_eq!(
-            progress(&shop(status)),
+            progress(&shop(&status)),
             Progress::Stuck("nothing moved for 600s".into())
         );
     }
 
     #[test]
     fn what_is_wrong_with_pods_is_told_and_what_waiting_does_not_cure_comes_first() {
-        let pod = |name: &str, status: Value| json!({"metadata": {"name": name}, "status": {"containerStatuses": [status]}});
+        let pod = |name: &str, status: &Value| json!({"metadata": {"name": name}, "status": {"containerStatuses": [status]}});
         let pods = [
             pod(
                 "a",
-                json!({"name": "app", "ready": false, "state": {"running": {}}, "lastState": {}}),
+                &json!({"name": "app", "ready": false, "state": {"running": {}}, "lastState": {}}),
             ),
             pod(
                 "b",
-                json!({"name": "app", "ready": true, "state": {"running": {}}}),
+                &json!({"name": "app", "ready": true, "state": {"running": {}}}),
             ),
             pod(
                 "c",
-                json!({"name": "app", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                &json!({"name": "app", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
                 "lastState": {"terminated": {"exitCode": 7}}}),
             ),
             pod(
                 "d",
-                json!({"name": "app", "state": {"waiting": {"reason": "ErrImagePull",
+                &json!({"name": "app", "state": {"waiting": {"reason": "ErrImagePull",
                 "message": "manifest for r/app@sha256:0 not found:\n manifest unknown"}}}),
             ),
         ];

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::super::driver::{Failure, Release};
-use super::super::hands::{Call, Hands};
-use super::{Kubernetes, objects, write};
+use super::super::hands::{Call, Hands, write};
+use super::{Kubernetes, objects};
 
 /// What kustomize looks for in a folder.
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

@@ -11,6 +11,7 @@ use super::super::hands::Hands;
 use super::objects::{self, Workload, text};
 use super::rollout::{self, Progress, Trouble};
 use super::{EVERY, Kubernetes};
+use crate::ledger::ImageAt;
 
 /// How long a rollout may take where the target has no `ready`.
 const WITHIN: Duration = Duration::from_secs(600);
@@ -111,7 +112,7 @@ impl Kubernetes {
             .bundle
             .images
             .values()
-            .map(|i| i.reference())
+            .map(ImageAt::reference)
             .collect();
         let is_new = |pod: &Value| {
             let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
