@@ -634,6 +634,11 @@ pub static REQUIRE: NodeSchema = node(
         Type::NameGlob,
         "`from-commit`: the branch that contains the commit.",
     ),
+    opt(
+        "name",
+        Type::Text,
+        "`checks`: the one that must have passed; several `require checks` are several. Without it: all that there are.",
+    ),
 ])
 .example("require healthy for=\"30m\"\nrequire approval by=ops");
 
@@ -644,10 +649,21 @@ pub static PROMOTION_TAG: NodeSchema = node("tag", "A tag that the digest gets."
     .example("tag \"v${version.app}\" in=ecr");
 
 /// `release` of a promotion
-pub static PROMOTION_RELEASE: NodeSchema =
-    node("release", "The release that a successful promotion makes.")
-        .props(&[FORGE, CHANGELOG, NOTES, ANNOTATED])
-        .example("release forge=github notes=auto annotated=#true");
+pub static PROMOTION_RELEASE: NodeSchema = node(
+    "release",
+    "The release that a successful promotion makes: of the version and the commit that were promoted.",
+)
+.props(&[
+    opt(
+        "version",
+        Type::Ref(Kind::Version),
+        "Which version, where the pipeline has several.",
+    ),
+    FORGE,
+    NOTES,
+    ANNOTATED,
+])
+.example("release version=app forge=github notes=auto annotated=#true");
 
 /// `promotion`
 pub static PROMOTION: NodeSchema = node(

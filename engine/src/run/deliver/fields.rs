@@ -173,6 +173,18 @@ impl Fields {
         }
     }
 
+    /// A text with the values of a bundle that is run here and now.
+    ///
+    /// # Errors
+    /// A value that it does not have.
+    pub(in crate::run) fn filled(
+        &self,
+        template: &Template,
+        bundle: &Bundle,
+    ) -> Result<String, deploy::Failure> {
+        self.text(template, bundle, None)
+    }
+
     fn text(
         &self,
         template: &Template,
