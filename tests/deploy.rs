@@ -6,5 +6,6 @@ mod crash;
 mod metrics;
 mod people;
 mod shop;
-mod ssh;
+mod signed;
+pub mod ssh;
 mod way;

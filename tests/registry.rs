@@ -5,7 +5,7 @@ mod elsewhere;
 mod fake;
 mod faults;
 mod http;
-mod images;
+pub mod images;
 mod logins;
 mod proxy;
 mod pruning;

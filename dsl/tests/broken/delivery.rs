@@ -231,7 +231,7 @@ const DELIVERIES_WOULD_HURT: &[Case] = &[
     ),
     (
         "signature_that_proves_nothing",
-        "E",
+        "E208",
         SUPPLY,
         "sign app keyless=#true",
         "sign app keyless=#true log=#false",

@@ -5,8 +5,10 @@ mod container;
 mod deployment;
 mod driver;
 mod hands;
+mod kubernetes;
 mod machine;
 mod own;
+mod places;
 mod ready;
 mod ssh;
 #[cfg(test)]
@@ -17,6 +19,7 @@ pub use container::{EngineAt, OneContainer};
 pub use deployment::{Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
 pub use hands::{Call, Hands, Migrated, Told};
+pub use kubernetes::{Canary, Kubernetes};
 pub use machine::{Back, Do, Ending, Machine};
 pub use own::{Own, variables};
 pub use ready::{Asked, Readiness};

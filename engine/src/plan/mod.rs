@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::{Missing, Template};
-use dsl::model::{Driver, Leg, Made, Pipeline, Promote, Registry, Step, StepId, StepKind, Target};
-use dsl::source::Span;
+use dsl::model::{
+    Driver, Leg, Made, Pipeline, Promote, Promotion, Registry, Step, StepId, StepKind, Target,
+};
+use dsl::source::{Span, Spanned};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -250,7 +252,12 @@ impl Plan {
         for (_, step) in self.steps() {
             let names: Vec<&str> = match &self.definition(step).kind {
                 StepKind::Push(push) => vec![&push.registry.value],
-                StepKind::Promote(promote) if self.is_transfer(promote) => {
+                StepKind::Promote(promote) if !self.is_transfer(promote) => {
+                    let rule = self.pipeline.promotions.get(&promote.rule.value);
+                    let tagging = rule.map(|r| self.tagging(r)).unwrap_or_default();
+                    tagging.iter().map(|r| r.name.value.as_str()).collect()
+                }
+                StepKind::Promote(promote) => {
                     let rule = self.pipeline.promotions.get(&promote.rule.value);
                     let ends = rule.map(|r| [&r.from].into_iter().chain(r.destinations()));
                     let ends = ends.into_iter().flatten();
@@ -270,6 +277,31 @@ impl Plan {
             }
         }
         found
+    }
+
+    /// The registries of a promotion to a target that sets tags: where they are set, and where its images are.
+    #[must_use]
+    pub fn tagging(&self, rule: &Promotion) -> Vec<&Registry> {
+        let all = &self.pipeline.registries;
+        let named = rule.tags.iter().filter_map(|(_, place)| place.as_ref());
+        let named = named.map(|place| place.value.as_str());
+        let pushes = self
+            .pipeline
+            .steps
+            .iter()
+            .filter_map(|step| match &step.kind {
+                StepKind::Push(push) => Some(push),
+                _ => None,
+            });
+        let moves = |image: &Spanned<String>| rule.images.iter().any(|i| i.value == image.value);
+        let pushes = pushes.filter(|push| push.images.iter().any(moves));
+        let mut names: Vec<&str> = Vec::new();
+        for name in named.chain(pushes.map(|push| push.registry.value.as_str())) {
+            if !rule.tags.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.into_iter().filter_map(|name| all.get(name)).collect()
     }
 
     /// Whether a job needs a container engine. A build needs one only when it has to run.
@@ -316,13 +348,12 @@ impl Plan {
         match (&target.driver, strategy) {
             // What is there to be safe is not passed over.
             _ if !target.assert_env.is_empty() => Some("deployment to a target with `assert-env`"),
-            (_, Some("canary")) => Some("deployment in canary steps"),
             (Some(Driver::Run(_)), Some("blue-green")) => {
                 Some("blue-green deployment by own commands")
             }
-            (Some(Driver::Run(_) | Driver::Container(_)), _) | (None, _) => None,
+            (Some(Driver::Run(_) | Driver::Container(_) | Driver::Kubernetes(_)), _)
+            | (None, _) => None,
             (Some(Driver::Compose(_)), _) => Some("deployment with Compose"),
-            (Some(Driver::Kubernetes(_)), _) => Some("deployment to Kubernetes"),
             (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
         }
     }
@@ -330,13 +361,19 @@ impl Plan {
     /// Why this version cannot execute a promotion, if it cannot.
     fn unpromotable(&self, rule: &str) -> Option<(&'static str, Option<Span>)> {
         let rule = self.pipeline.promotions.get(rule)?;
-        if let Some(release) = rule.release {
-            return Some(("promotion that makes a release", Some(release)));
-        }
-        if self.pipeline.targets.contains_key(&rule.to.value) {
-            if let Some((tag, _)) = rule.tags.first() {
-                return Some(("promotion to a target that sets tags", Some(tag.span)));
+        let to_target = self.pipeline.targets.contains_key(&rule.to.value);
+        if let Some((release, _)) = &rule.release {
+            let forge = release.forge.as_ref().map(|f| f.value.as_str());
+            if !to_target {
+                let what = "promotion between registries that makes a release";
+                return Some((what, Some(release.span)));
             }
+            if matches!(forge, Some("gitlab" | "gitea")) {
+                let what = "promotion that makes a release at another forge than GitHub";
+                return Some((what, Some(release.span)));
+            }
+        }
+        if to_target {
             return Some((self.undrivable(&rule.to.value)?, None));
         }
         None
@@ -376,7 +413,7 @@ impl Plan {
                     Some((what, span.unwrap_or(definition.span)))
                 }
                 StepKind::Release(release) => {
-                    let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                    let forge = release.options.forge.as_ref().map(|f| f.value.as_str());
                     let known = !matches!(forge, Some("gitlab" | "gitea"));
                     let what = "release at another forge than GitHub";
                     (!known).then_some((what, definition.span))

@@ -1,5 +1,6 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod after;
 mod build;
 mod caching;
 mod capture;
@@ -13,6 +14,7 @@ pub mod environment;
 pub mod event;
 pub mod forecast;
 mod gate;
+mod github;
 mod observing;
 pub mod outcome;
 mod place;

@@ -23,7 +23,7 @@ use super::environment::Environment;
 use super::gate;
 use super::outcome::{Failure, Outcome};
 use super::recipe::{self, Recipe, Take};
-use super::release::Release;
+use super::release::{Forge, Release};
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
@@ -258,10 +258,6 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
     let in_file = request.versions.get(name).cloned().transpose();
     let in_file = in_file
         .map_err(|why| Failure::new(format!("the version `{name}` cannot be read: {why}")))?;
-    let word = |field: &Option<Spanned<String>>| {
-        field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
-    };
-    let notes = word(&release.notes);
     Ok(Release {
         name: name.clone(),
         request: crate::release::Request {
@@ -273,11 +269,9 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
             branch: git.branch.clone(),
             day: request.date.clone(),
             changelog: release.changelog.as_ref().map(|c| c.value.clone()),
-            annotated: release.annotated,
+            annotated: release.options.annotated,
         },
-        github: word(&release.forge) == "github",
-        notes_by_forge: notes == "auto",
-        has_notes: notes != "none",
+        forge: Forge::of(&release.options),
     })
 }
 
@@ -362,7 +356,7 @@ fn build_of(
 }
 
 /// A text with every value put in.
-fn filled(
+pub(super) fn filled(
     plan: &Plan,
     planned: &plan::PlannedStep,
     template: &Template,
