@@ -63,7 +63,11 @@ pub static BUILD_CACHE: NodeSchema = node("cache", "Where layers are kept for th
     .example("cache registry=ghcr mode=max compression=zstd");
 
 /// `attest`
-pub static ATTEST: NodeSchema = node("attest", "Evidence that is made and kept with the image.")
+pub static ATTEST: NodeSchema = node(
+    "attest",
+    "Evidence that is made and kept with the image. `provenance` says from which commit and how it was built; `sbom` is not \
+     made yet.",
+)
     .rest(field(
         "kind",
         Type::Word(&["sbom", "provenance"]),
@@ -174,17 +178,20 @@ pub static PUSH: NodeSchema = node(
 /// `sign`
 pub static SIGN: NodeSchema = node(
     "sign",
-    "Signs pushed images, cosign-compatible; the signature is stored beside the image. The step is called `sign-IMAGE`.",
+    "Signs pushed images by your own `cosign`; the signature is stored beside the image, in every registry to which a step of \
+     the run pushed it. What the build attested is signed with it. The step is called `sign-IMAGE`.",
 )
 .rest(IMAGES)
 .props(&[
     opt("keyless", Type::Bool, "With the identity that the CI proves, instead of a key."),
-    opt("key", Type::Ref(Kind::Secret), "The secret that holds the private key."),
+    opt("key", Type::Ref(Kind::Secret), "The secret that holds the private key, or the address of one in a KMS."),
+    opt("password", Type::Ref(Kind::Secret), "The secret that holds the key's password."),
+    opt("log", Type::Bool, "`#false` keeps a signature by a key out of the public log; who verifies it has to know that.")
+        .default("#true"),
     AS,
 ])
 .children(step_children![])
-.example("sign app keyless=#true")
-.later();
+.example("sign app key=SIGNING_KEY password=SIGNING_PASSWORD");
 
 const FORGE: Field = opt(
     "forge",
@@ -529,7 +536,8 @@ pub static ASSERT_ENV: NodeSchema = node(
     "Settings that the host must have before anything is changed.",
 )
 .open_props(field("NAME", Type::Text, "The value to expect."))
-.example("assert-env RATE_LIMIT_BACKEND=redis");
+.example("assert-env RATE_LIMIT_BACKEND=redis")
+.later();
 
 /// `strategy`
 pub static STRATEGY: NodeSchema = node(

@@ -408,9 +408,10 @@ impl Plan {
             let definition = self.definition(step);
             match &definition.kind {
                 StepKind::Build(build) => {
-                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                    let sbom = build.attest.iter().find(|kind| kind.value == "sbom");
+                    sbom.map(|kind| ("`attest sbom`", kind.span))
                 }
-                StepKind::Push(_) | StepKind::Approve(_) => None,
+                StepKind::Push(_) | StepKind::Approve(_) | StepKind::Sign(_) => None,
                 StepKind::Promote(promote) => {
                     let (what, span) = self.unpromotable(&promote.rule.value)?;
                     Some((what, span.unwrap_or(definition.span)))
@@ -431,7 +432,6 @@ impl Plan {
                     }
                     _ => None,
                 },
-                StepKind::Sign(_) => Some(("sign", definition.span)),
             }
         };
         self.steps()
