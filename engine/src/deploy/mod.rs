@@ -4,6 +4,7 @@
 mod container;
 mod deployment;
 mod driver;
+mod ecs;
 mod hands;
 mod kubernetes;
 mod machine;
@@ -18,6 +19,7 @@ pub mod verdict;
 pub use container::{EngineAt, OneContainer};
 pub use deployment::{Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
+pub use ecs::Ecs;
 pub use hands::{Call, Hands, Migrated, Told};
 pub use kubernetes::{Canary, Kubernetes};
 pub use machine::{Back, Do, Ending, Machine};

@@ -351,10 +351,14 @@ impl Plan {
             (Some(Driver::Run(_)), Some("blue-green")) => {
                 Some("blue-green deployment by own commands")
             }
-            (Some(Driver::Run(_) | Driver::Container(_) | Driver::Kubernetes(_)), _)
-            | (None, _) => None,
+            (
+                Some(
+                    Driver::Run(_) | Driver::Container(_) | Driver::Kubernetes(_) | Driver::Ecs(_),
+                )
+                | None,
+                _,
+            ) => None,
             (Some(Driver::Compose(_)), _) => Some("deployment with Compose"),
-            (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
         }
     }
 

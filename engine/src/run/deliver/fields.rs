@@ -14,8 +14,8 @@ use super::super::outcome::Failure;
 use super::{About, image_at};
 use crate::container::{Engine, Kind};
 use crate::deploy::{
-    self, Asked, Canary, Driver, EngineAt, Kubernetes, Made, Make, OneContainer, Own, Readiness,
-    Ssh,
+    self, Asked, Canary, Driver, Ecs, EngineAt, Kubernetes, Made, Make, OneContainer, Own,
+    Readiness, Ssh,
 };
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
@@ -164,6 +164,17 @@ impl Fields {
                 images: bundle.images.clone(),
                 ready: ready.cloned(),
                 canary: canary(self.target.strategy.as_ref())?,
+            })),
+            Some(Means::Ecs(means)) => Ok(Box::new(Ecs {
+                target: name.clone(),
+                cluster: fill(&means.cluster.value)?,
+                service: fill(&means.service.value)?,
+                region: fill(&means.region.value)?,
+                container: text(&means.container),
+                env,
+                images: bundle.images.clone(),
+                ready: ready.cloned(),
+                ordered: Arc::default(),
             })),
             Some(other) => Err(deploy::Failure::new(format!(
                 "this version of pipe does not drive `{}`",
