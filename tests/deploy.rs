@@ -7,5 +7,5 @@ mod metrics;
 mod people;
 mod shop;
 mod signed;
-mod ssh;
+pub mod ssh;
 mod way;

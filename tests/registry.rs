@@ -11,3 +11,4 @@ mod proxy;
 mod pruning;
 mod pushing;
 mod server;
+mod signing;

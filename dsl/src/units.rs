@@ -99,6 +99,24 @@ pub fn days(text: &str) -> Result<[bool; 7], String> {
     Ok(meant)
 }
 
+/// `10%,50%`: the shares of a canary, in percent, each greater than the one before.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn shares(text: &str) -> Result<Vec<u32>, String> {
+    let wrong = || "write shares up to a half, the smallest first: `10%,50%`".to_owned();
+    let mut shares: Vec<u32> = Vec::new();
+    for part in text.split(',') {
+        let number = part.trim().strip_suffix('%').ok_or_else(wrong)?;
+        let share: u32 = number.parse().map_err(|_| wrong())?;
+        if !(1..=50).contains(&share) || shares.last().is_some_and(|l| *l >= share) {
+            return Err(wrong());
+        }
+        shares.push(share);
+    }
+    Ok(shares)
+}
+
 /// `512MiB`, `10GB`: bytes.
 ///
 /// # Errors

@@ -11,14 +11,19 @@ use crate::support::{skip, wait_until};
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// A server that lets in whoever has the key, as the user who runs the tests.
-struct Server {
+pub struct Server {
     child: Child,
-    port: u16,
+    pub port: u16,
     folder: tempfile::TempDir,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::within(&[])
+    }
+
+    /// A server that is started by this command, with the server's own behind it.
+    pub fn within(around: &[&str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pipe-test-ssh-")
             .tempdir()
@@ -40,8 +45,10 @@ impl Server {
         );
         std::fs::write(at("config"), config).unwrap();
         let _ = std::fs::create_dir_all("/run/sshd");
-        let child = Command::new(SSHD)
-            .args(["-D", "-e", "-f", &at("config")])
+        let config = at("config");
+        let words = [around, &[SSHD, "-D", "-e", "-f", &config]].concat();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -52,18 +59,22 @@ impl Server {
             port,
             folder,
         };
+        let number = port.to_string();
+        let scan = ["ssh-keyscan", "-T", "2", "-p", &number, "127.0.0.1"];
+        let words = [around, &scan].concat();
         wait_until("the server listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+            let out = Command::new(words[0]).args(&words[1..]).output();
+            !out.unwrap().stdout.is_empty()
         });
         server
     }
 
-    fn key(&self, name: &str) -> String {
+    pub fn key(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
     /// A line of a known_hosts file.
-    fn known(&self, name: &str) -> String {
+    pub fn known(&self, name: &str) -> String {
         format!(
             "[127.0.0.1]:{} {}",
             self.port,
@@ -79,7 +90,7 @@ impl Drop for Server {
     }
 }
 
-fn cannot() -> Option<&'static str> {
+pub fn cannot() -> Option<&'static str> {
     let root = rustix::process::getuid().is_root();
     match lacks() {
         Some(why) => Some(why),

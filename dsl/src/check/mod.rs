@@ -6,6 +6,7 @@ mod delivery;
 mod images;
 mod possible;
 mod steps;
+mod targets;
 mod unused;
 
 use crate::cascade::is_local;
@@ -20,6 +21,7 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
     caching::check(pipeline, out);
+    targets::check(pipeline, out);
     images::check(pipeline, out);
     if whole {
         steps::undo(pipeline, out);

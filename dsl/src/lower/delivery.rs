@@ -182,7 +182,20 @@ fn sign(reader: &mut Reader<'_>, form: &Form<'_>) -> Sign {
         images: form.texts(),
         keyless: form.flag("keyless"),
         key: form.text("key"),
+        password: form.text("password"),
+        is_logged: form.flag_or("log", true),
     };
+    if sign.keyless && !sign.is_logged {
+        reader.report(
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                "a signature without a key is worth something in the public log only",
+                form.name_span(),
+                "`keyless=#true` and `log=#false`",
+            )
+            .help("remove `log=#false`, or sign with `key=SECRET`"),
+        );
+    }
     if sign.keyless == sign.key.is_some() {
         reader.report(
             Diagnostic::new(

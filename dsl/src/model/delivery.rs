@@ -104,6 +104,10 @@ pub struct Sign {
     pub keyless: bool,
     /// The secret with the private key.
     pub key: Option<Spanned<String>>,
+    /// The secret with its password.
+    pub password: Option<Spanned<String>>,
+    /// Whether the signature goes into the public log.
+    pub is_logged: bool,
 }
 
 /// `release`

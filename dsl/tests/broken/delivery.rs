@@ -230,6 +230,13 @@ const DELIVERIES_WOULD_HURT: &[Case] = &[
         "promotion out from=dev to=trusted {\n    images app-dev\n    require healthy for=\"30m\"\n}\nstage development {\n    promote out",
     ),
     (
+        "signature_that_proves_nothing",
+        "E208",
+        SUPPLY,
+        "sign app keyless=#true",
+        "sign app keyless=#true log=#false",
+    ),
+    (
         "image_without_a_version",
         "W602",
         ECS,

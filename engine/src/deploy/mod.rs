@@ -4,9 +4,12 @@
 mod container;
 mod deployment;
 mod driver;
+mod ecs;
 mod hands;
+mod kubernetes;
 mod machine;
 mod own;
+mod places;
 mod ready;
 mod ssh;
 #[cfg(test)]
@@ -16,7 +19,9 @@ pub mod verdict;
 pub use container::{EngineAt, OneContainer};
 pub use deployment::{Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
+pub use ecs::Ecs;
 pub use hands::{Call, Hands, Migrated, Told};
+pub use kubernetes::{Canary, Kubernetes};
 pub use machine::{Back, Do, Ending, Machine};
 pub use own::{Own, variables};
 pub use ready::{Asked, Readiness};

@@ -348,14 +348,17 @@ impl Plan {
         match (&target.driver, strategy) {
             // What is there to be safe is not passed over.
             _ if !target.assert_env.is_empty() => Some("deployment to a target with `assert-env`"),
-            (_, Some("canary")) => Some("deployment in canary steps"),
             (Some(Driver::Run(_)), Some("blue-green")) => {
                 Some("blue-green deployment by own commands")
             }
-            (Some(Driver::Run(_) | Driver::Container(_)), _) | (None, _) => None,
+            (
+                Some(
+                    Driver::Run(_) | Driver::Container(_) | Driver::Kubernetes(_) | Driver::Ecs(_),
+                )
+                | None,
+                _,
+            ) => None,
             (Some(Driver::Compose(_)), _) => Some("deployment with Compose"),
-            (Some(Driver::Kubernetes(_)), _) => Some("deployment to Kubernetes"),
-            (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
         }
     }
 
@@ -405,9 +408,10 @@ impl Plan {
             let definition = self.definition(step);
             match &definition.kind {
                 StepKind::Build(build) => {
-                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                    let sbom = build.attest.iter().find(|kind| kind.value == "sbom");
+                    sbom.map(|kind| ("`attest sbom`", kind.span))
                 }
-                StepKind::Push(_) | StepKind::Approve(_) => None,
+                StepKind::Push(_) | StepKind::Approve(_) | StepKind::Sign(_) => None,
                 StepKind::Promote(promote) => {
                     let (what, span) = self.unpromotable(&promote.rule.value)?;
                     Some((what, span.unwrap_or(definition.span)))
@@ -428,7 +432,6 @@ impl Plan {
                     }
                     _ => None,
                 },
-                StepKind::Sign(_) => Some(("sign", definition.span)),
             }
         };
         self.steps()

@@ -29,6 +29,7 @@ pub mod resume;
 mod rivals;
 pub mod schedule;
 pub mod secrets;
+mod sign;
 mod signals;
 mod spare;
 mod task;

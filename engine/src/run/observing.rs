@@ -72,12 +72,15 @@ impl Observing<'_> {
         if !made.driver.can_observe() {
             return Ok(None);
         }
+        let names = self.pipeline.pass_env.iter();
+        let mut env = Environment::passed();
+        env.extend(Environment::named(names.map(|n| n.value.as_str())));
         let (log, mut said) = mpsc::channel(16);
         let mut hands = Hands {
             root: self.root.to_path_buf(),
             ssh: fields.ssh(scratch.path())?,
             scratch: scratch.path().to_path_buf(),
-            env: Environment::passed(),
+            env,
             marker: format!("{} {}", std::process::id(), scratch.path().display()),
             grace: Duration::from_secs(2),
             cancel: CancellationToken::new(),

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
-use super::build::{self, Build, Login, local_name};
+use super::build::{self, Build, Layers, Login, local_name};
 use super::caching;
 use super::contained::{self, Contained};
 use super::deliver;
@@ -204,10 +204,10 @@ pub(super) fn work(
                 ..work
             })
         }
-        other => Err(Failure::new(format!(
-            "this version of pipe does not run `{}`",
-            other.verb()
-        ))),
+        StepKind::Sign(sign) => Ok(Work {
+            task: Task::Sign(Box::new(moving::sign_of(about, sign)?)),
+            ..work
+        }),
     }
 }
 
@@ -275,6 +275,27 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
     })
 }
 
+/// The logins of the registries that a run speaks to, for the programs that it starts.
+fn logins(
+    plan: &Plan,
+    options: &Options,
+    fill: &dyn Fn(&Template) -> Result<String, Failure>,
+) -> Vec<Login> {
+    let logins = plan.registries().into_iter().filter_map(|registry| {
+        let login = registry.login.as_ref()?;
+        let prefix = fill(&registry.prefix.value).ok()?;
+        Some(Login {
+            host: prefix.split('/').next()?.to_owned(),
+            user: login.user.as_ref()?.value.clone(),
+            password: options
+                .secrets
+                .get(&login.password.as_ref()?.value)?
+                .clone(),
+        })
+    });
+    logins.collect()
+}
+
 /// How an image is built, with every value put in.
 ///
 /// # Errors
@@ -306,23 +327,19 @@ fn build_of(
             if prefix.starts_with(['.', '/']) {
                 continue;
             }
-            layers.push(format!("{prefix}/{repository}"));
+            let reached =
+                options
+                    .registries
+                    .reach(registry, &prefix, &options.root, &options.secrets);
+            let place = reached.ok().and_then(|r| r.place(&repository).ok());
+            layers.push(Layers {
+                repository: format!("{prefix}/{repository}"),
+                place: place.filter(|_| plan.request.context.trusted),
+            });
         }
     }
     // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.
-    let registries = plan.registries().into_iter();
-    let logins = registries.filter_map(|registry| {
-        let login = registry.login.as_ref()?;
-        let prefix = fill(&registry.prefix.value).ok()?;
-        Some(Login {
-            host: prefix.split('/').next()?.to_owned(),
-            user: login.user.as_ref()?.value.clone(),
-            password: options
-                .secrets
-                .get(&login.password.as_ref()?.value)?
-                .clone(),
-        })
-    });
+    let logins = logins(plan, options, &fill);
     let secrets = build.secrets.iter().filter_map(|name| {
         let value = options.secrets.get(&name.value)?;
         Some((name.value.clone(), value.clone()))
@@ -337,9 +354,10 @@ fn build_of(
         labels: values(&build.labels)?,
         secrets: secrets.collect(),
         layers,
+        provenance: build.attest.iter().any(|kind| kind.value == "provenance"),
         keeps_all: build.cache_mode.as_ref().is_some_and(|m| m.value == "max"),
         unused: texts(&build.cache_unused),
-        logins: logins.collect(),
+        logins,
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),
     })

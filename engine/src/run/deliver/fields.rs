@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dsl::expr::{Expr, Lookup, Part, Ref, Template};
-use dsl::model::{Ask, Deploy, Driver as Means, Leg, Pipeline, Ready, Target};
+use dsl::model::{Ask, Deploy, Driver as Means, Leg, Pipeline, Ready, Strategy, Target};
 use dsl::source::{Span, Spanned};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::outcome::Failure;
 use super::{About, image_at};
 use crate::container::{Engine, Kind};
-use crate::deploy::{self, Asked, Driver, EngineAt, Made, Make, OneContainer, Own, Readiness, Ssh};
+use crate::deploy::{
+    self, Asked, Canary, Driver, Ecs, EngineAt, Kubernetes, Made, Make, OneContainer, Own,
+    Readiness, Ssh,
+};
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
 
@@ -102,7 +105,7 @@ impl Fields {
             }
         }
         Ok(Made {
-            driver: self.driver(&fill, ready.as_ref())?,
+            driver: self.driver(bundle, &fill, ready.as_ref())?,
             ready,
             values,
         })
@@ -110,6 +113,7 @@ impl Fields {
 
     fn driver(
         &self,
+        bundle: &Bundle,
         fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
         ready: Option<&Readiness>,
     ) -> Result<Box<dyn Driver>, deploy::Failure> {
@@ -144,6 +148,34 @@ impl Fields {
                     engine: self.engine_at(),
                 }))
             }
+            Some(Means::Kubernetes(means)) => Ok(Box::new(Kubernetes {
+                target: name.clone(),
+                kubectl: text(&means.kubectl)
+                    .unwrap_or_else(|| "kubectl".to_owned())
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+                context: text(&means.context),
+                namespace: text(&means.namespace),
+                manifests: text(&means.manifests).map(PathBuf::from),
+                deployment: text(&means.deployment),
+                container: text(&means.container),
+                env,
+                images: bundle.images.clone(),
+                ready: ready.cloned(),
+                canary: canary(self.target.strategy.as_ref())?,
+            })),
+            Some(Means::Ecs(means)) => Ok(Box::new(Ecs {
+                target: name.clone(),
+                cluster: fill(&means.cluster.value)?,
+                service: fill(&means.service.value)?,
+                region: fill(&means.region.value)?,
+                container: text(&means.container),
+                env,
+                images: bundle.images.clone(),
+                ready: ready.cloned(),
+                ordered: Arc::default(),
+            })),
             Some(other) => Err(deploy::Failure::new(format!(
                 "this version of pipe does not drive `{}`",
                 other.word()
@@ -268,6 +300,18 @@ impl Fields {
         }
         Ok(Some(ssh))
     }
+}
+
+/// The steps of a canary, where the strategy is one.
+fn canary(strategy: Option<&Strategy>) -> Result<Option<Canary>, deploy::Failure> {
+    let Some(strategy) = strategy.filter(|s| s.kind.value == "canary") else {
+        return Ok(None);
+    };
+    let steps = strategy.steps.as_ref().map_or("", |s| s.value.as_str());
+    Ok(Some(Canary {
+        shares: dsl::units::shares(steps).map_err(deploy::Failure::new)?,
+        pause: strategy.pause.unwrap_or_default(),
+    }))
 }
 
 /// A reference without the functions applied to it.

@@ -1,16 +1,20 @@
 //! Images that go into registries and from one to the next, with every value put in. Starts nothing.
 
 use dsl::expr::Template;
+use dsl::model::{Made, StepKind};
+use dsl::source::Spanned;
+use secrecy::SecretString;
 
-use super::filled;
+use super::{filled, logins};
 use crate::oci::Known;
-use crate::oci::place::check_tag;
+use crate::oci::place::{Place, check_tag};
 use crate::plan;
 use crate::run::deliver::About;
 use crate::run::gate::Between;
 use crate::run::outcome::{Failure, Means};
 use crate::run::push::Push;
 use crate::run::registries::{self, Reached};
+use crate::run::sign::Sign;
 use crate::run::transfer::{Destination, Transfer};
 use crate::world::Git;
 
@@ -53,6 +57,76 @@ pub(super) fn push_of(about: About<'_>, push: &dsl::model::Push) -> Result<Push,
         to: to.map_err(Failure::new)?,
         tags: tags.collect::<Result<_, Failure>>()?,
         from,
+    })
+}
+
+/// What is signed: the images in every registry to which a step before it pushed them.
+///
+/// # Errors
+/// When a value is missing, or an image is in no registry that has a server.
+pub(super) fn sign_of(about: About<'_>, sign: &dsl::model::Sign) -> Result<Sign, Failure> {
+    let (plan, options) = (about.plan, about.options);
+    let fill = |template: &Template| filled(plan, about.planned, template, about.facts);
+    let mut images = Vec::new();
+    for image in &sign.images {
+        let name = &image.value;
+        let digest = about.facts.image(name, true);
+        let digest = digest.unwrap_or_else(|| Err("nobody knows its digest".to_owned()));
+        let digest =
+            digest.map_err(|why| Failure::new(format!("{name} cannot be signed: {why}")))?;
+        let digest = digest
+            .parse()
+            .map_err(|e| Failure::new(format!("{name} is `{digest}`: {e}")))?;
+        let made = Made::Image {
+            name: name.clone(),
+            pushed: true,
+        };
+        let before = images.len();
+        for vertex in plan.makers(about.planned, &made) {
+            let step = plan.step(vertex).map(|s| plan.definition(s));
+            let Some(StepKind::Push(push)) = step.map(|s| &s.kind) else {
+                continue;
+            };
+            let Some(registry) = plan.pipeline.registries.get(&push.registry.value) else {
+                continue;
+            };
+            let prefix = fill(&registry.prefix.value)?;
+            let reached =
+                options
+                    .registries
+                    .reach(registry, &prefix, &options.root, &options.secrets);
+            let place = reached.map_err(Failure::new)?;
+            let place = place.place(registries::repository(&plan.pipeline, name));
+            let place = place.map_err(|e| Failure::new(e.to_string()))?;
+            if let Place::Repository(repository) = &place {
+                let is_plain = repository.registry().is_plain();
+                let one = (name.clone(), place.by_digest(&digest), is_plain);
+                if !images.contains(&one) {
+                    images.push(one);
+                }
+            }
+        }
+        if images.len() == before {
+            let what = format!(
+                "{name} cannot be signed: it is in a folder, and cosign keeps signatures in registries"
+            );
+            let help = "push it to a registry with a server before it is signed";
+            return Err(Failure::new(what).help(help));
+        }
+    }
+    let secret = |name: &Option<Spanned<String>>| -> Option<SecretString> {
+        options.secrets.get(&name.as_ref()?.value).cloned()
+    };
+    let key = secret(&sign.key);
+    if key.is_none() && !sign.keyless {
+        return Err(Failure::new("the key has no value"));
+    }
+    Ok(Sign {
+        images,
+        key,
+        password: secret(&sign.password),
+        is_logged: sign.is_logged,
+        logins: logins(plan, options, &fill),
     })
 }
 
