@@ -18,7 +18,7 @@ use crate::deploy::{self, Call, Ending, Hands, Migrated, Request};
 use crate::ledger::{Bundle, History, ImageAt, Ledger, LedgerError, Record, Way, unique};
 use crate::plan::{Plan, PlannedStep, RunFacts};
 use crate::process::Chunk;
-use crate::world::Git;
+use crate::world::{self, Git};
 
 /// A deployment as a step has it.
 #[derive(Clone)]
@@ -58,18 +58,7 @@ pub(super) struct LedgerAt {
 /// This run, for a person who reads the ledger: its address in a CI, its number elsewhere.
 #[must_use]
 pub fn origin(run_id: u64) -> String {
-    let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let github = || {
-        let (server, repository) = (var("GITHUB_SERVER_URL")?, var("GITHUB_REPOSITORY")?);
-        Some(format!(
-            "{server}/{repository}/actions/runs/{}",
-            var("GITHUB_RUN_ID")?
-        ))
-    };
-    let ci = github()
-        .or_else(|| var("CI_JOB_URL"))
-        .or_else(|| var("BUILDKITE_BUILD_URL"))
-        .or_else(|| var("BUILD_URL"));
+    let ci = world::build_url(&|name| std::env::var(name).ok());
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy();
     match (ci, run_id) {

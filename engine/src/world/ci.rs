@@ -77,6 +77,12 @@ pub(super) fn read(env: &dyn Fn(&str) -> Option<String>) -> Option<Ci> {
     Some(ci)
 }
 
+/// Where a person can look at the CI's run, where this is one and says so.
+#[must_use]
+pub fn build_url(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    read(env)?.build_url
+}
+
 /// A run that a job of another run started. It is about the same thing, and no more trusted.
 fn nested(env: &Reader<'_>) -> Ci {
     let strange = env.text(PIPE_TRUSTED).as_deref() == Some("false");

@@ -19,6 +19,7 @@ mod testing;
 pub mod variables;
 
 pub use changed::{Changed, changed_paths};
+pub use ci::build_url;
 pub use context::{Context, ContextError, Flags, GitInfo, Provider, PullRequest, context};
 pub use event::{Event, UnknownEvent};
 pub use git::{Git, GitError};
