@@ -1,6 +1,7 @@
 //! `pipe run`: the plan, carried out.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +38,8 @@ use crate::ui::{Reporting, reporter};
 /// # Errors
 /// Everything that forbids to begin.
 pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
-    let project = Project::open_sound(global, out)?;
+    // The process ends after this: the file's model is not taken apart piece by piece before.
+    let project = ManuallyDrop::new(Project::open_sound(global, out)?);
     if !project.loaded.diagnostics.is_empty() {
         out.report(&project.findings(out));
     }
@@ -50,7 +52,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         Some(earlier) => resume::request(&project, earlier)?,
         None => project.request(&args.about, args.into.as_ref(), &args.names, out)?,
     };
-    let plan = Arc::new(project.plan(request, out)?);
+    let plan = ManuallyDrop::new(Arc::new(project.plan(request, out)?));
     let resumed = match &earlier {
         Some(earlier) => match resume::resumed(&project, &plan, earlier)? {
             Some(resumed) => Some(resumed),
