@@ -72,12 +72,18 @@ impl Observing<'_> {
         if !made.driver.can_observe() {
             return Ok(None);
         }
+        let mut env = Environment::passed();
+        for name in &self.pipeline.pass_env {
+            if let Some(value) = (self.env)(&name.value) {
+                env.set(&name.value, value);
+            }
+        }
         let (log, mut said) = mpsc::channel(16);
         let mut hands = Hands {
             root: self.root.to_path_buf(),
             ssh: fields.ssh(scratch.path())?,
             scratch: scratch.path().to_path_buf(),
-            env: Environment::passed(),
+            env,
             marker: format!("{} {}", std::process::id(), scratch.path().display()),
             grace: Duration::from_secs(2),
             cancel: CancellationToken::new(),
