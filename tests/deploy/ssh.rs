@@ -5,20 +5,42 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::shop::{Is, Shop, free_port, lacks};
+use crate::containers::engines::Engine;
 use crate::support::{skip, wait_until};
 
 /// The server's program.
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// A server that lets in whoever has the key, as the user who runs the tests.
-struct Server {
+pub struct Server {
     child: Child,
-    port: u16,
+    pub port: u16,
     folder: tempfile::TempDir,
 }
 
 impl Server {
     fn new() -> Self {
+        let server = Self::start(free_port(), Command::new(SSHD), "");
+        wait_until("the server listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", server.port)).is_ok()
+        });
+        server
+    }
+
+    /// One on the host with Docker, whose users have these variables.
+    pub fn on_host(port: u16, env: &[(&str, String)]) -> Self {
+        let set: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let more = format!("SetEnv {}\n", set.join(" "));
+        let server = Self::start(port, Engine::within(SSHD), &more);
+        wait_until("the server listens", || {
+            let mut scan = Engine::within("ssh-keyscan");
+            let scan = scan.args(["-p", &port.to_string(), "127.0.0.1"]).output();
+            !scan.unwrap().stdout.is_empty()
+        });
+        server
+    }
+
+    fn start(port: u16, mut program: Command, more: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pipe-test-ssh-")
             .tempdir()
@@ -32,38 +54,33 @@ impl Server {
             assert!(made.unwrap().success());
         }
         std::fs::copy(at("user.pub"), at("authorized")).unwrap();
-        let port = free_port();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
+            "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
             at("host"),
             at("authorized")
         );
         std::fs::write(at("config"), config).unwrap();
         let _ = std::fs::create_dir_all("/run/sshd");
-        let child = Command::new(SSHD)
+        let child = program
             .args(["-D", "-e", "-f", &at("config")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self {
+        Self {
             child,
             port,
             folder,
-        };
-        wait_until("the server listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        server
+        }
     }
 
-    fn key(&self, name: &str) -> String {
+    pub fn key(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
     /// A line of a known_hosts file.
-    fn known(&self, name: &str) -> String {
+    pub fn known(&self, name: &str) -> String {
         format!(
             "[127.0.0.1]:{} {}",
             self.port,
@@ -80,12 +97,16 @@ impl Drop for Server {
 }
 
 fn cannot() -> Option<&'static str> {
+    lacks().or_else(no_server)
+}
+
+/// Why no server can be started, if so.
+pub fn no_server() -> Option<&'static str> {
     let root = rustix::process::getuid().is_root();
-    match lacks() {
-        Some(why) => Some(why),
-        None if !Path::new(SSHD).exists() => Some("there is no sshd; tests/setup-ssh.sh gets it"),
-        None if !root => Some("only root can start the ssh server"),
-        None => None,
+    match () {
+        () if !Path::new(SSHD).exists() => Some("there is no sshd; tests/setup-ssh.sh gets it"),
+        () if !root => Some("only root can start the ssh server"),
+        () => None,
     }
 }
 
@@ -147,8 +168,9 @@ fn a_host_whose_key_is_known_is_deployed_to_and_another_one_never() {
     shop.project.write("known_hosts", &server.known("host"));
     let _ = deploy(&shop, &server).exits(0);
     assert_eq!(shop.answers("staging").as_deref(), Some("shop 1"));
+    let known = shop.project.path("known_hosts").display().to_string();
     // The key is nowhere but in the files of the user.
-    let left = crate::support::processes_with("ControlPersist=30");
+    let left = crate::support::processes_with(&known);
     assert_eq!(left, Vec::<i32>::new());
 }
 
