@@ -78,6 +78,9 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
     let needs = project.as_ref().map(needs).unwrap_or_default();
     let mut looks = vec![pipeline(project.as_ref())];
     looks.extend(engines(project.as_ref(), args, &needs)?);
+    if needs.compose {
+        looks.push(compose());
+    }
     looks.push(program("git", needs.git, "install git"));
     looks.push(program(
         "bash",
@@ -117,6 +120,7 @@ struct Needs {
     git: bool,
     bash: bool,
     record: bool,
+    compose: bool,
 }
 
 fn needs(project: &Project) -> Needs {
@@ -130,6 +134,15 @@ fn needs(project: &Project) -> Needs {
     Needs {
         engine: builds || jobs().any(|j| j.container.is_some()),
         builds,
+        compose: pipeline.steps.iter().any(|step| {
+            let StepKind::Deploy(deploy) = &step.kind else {
+                return false;
+            };
+            let target = pipeline.targets.get(&deploy.target.value);
+            target.is_some_and(|t| {
+                t.ssh.is_none() && matches!(t.driver, Some(dsl::model::Driver::Compose(_)))
+            })
+        }),
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
         record: pipeline.steps.iter().any(|s| s.rollback.is_some())
@@ -230,6 +243,20 @@ fn look(one: &Result<Found, Tried>) -> Look {
             text: format!("{} ({}): {}", tried.address, tried.from, tried.why),
             remedy: None,
         },
+    }
+}
+
+fn compose() -> Look {
+    let told = std::process::Command::new("sh")
+        .args(["-c", engine::deploy::FIND_COMPOSE])
+        .output();
+    let told = told.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    match engine::deploy::compose_found(told.unwrap_or_default().trim(), "this machine") {
+        Ok((version, words)) => Look::ok("compose", format!("{version}, `{}`", words.join(" "))),
+        Err(none) => {
+            let remedy = none.help.unwrap_or_default();
+            Look::without("compose", true, none.what, &remedy)
+        }
     }
 }
 

@@ -124,6 +124,21 @@ impl Engine {
         &engines().expect("only with engines").folder
     }
 
+    /// A folder of theirs, which goes with them.
+    pub fn place(name: &str) -> PathBuf {
+        Self::folder().join(name)
+    }
+
+    /// A command in the network in which the engines and their registry are, as root.
+    pub fn within(program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let inside = engines().expect("only with engines").inside();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &inside.to_string(), "--net", "--"])
+            .arg(program);
+        command
+    }
+
     /// Where it listens.
     pub fn host(self) -> String {
         let folder = Self::folder().display();

@@ -3,6 +3,7 @@
 #   up.sh FOLDER UID
 set -eu
 export HERE=$1 NUMBER=$2
+export PLUGIN=$(dirname "$0")/../../target/compose/cli-plugins/docker-compose
 trap 'rm -rf "$HERE"' EXIT
 
 image() {
@@ -81,6 +82,10 @@ podman="$HERE/podman/with"
 } >/dev/null
 mkdir "$HERE/docker/config"
 printf '{"auths":{"127.0.0.1:5000":{"auth":"%s"}}}' "$(printf 'ci:~~~???>>>~~~???' | base64 -w0)" >"$HERE/docker/config/config.json"
+if [ -x "$PLUGIN" ]; then
+    mkdir "$HERE/docker/config/cli-plugins"
+    ln -s "$PLUGIN" "$HERE/docker/config/cli-plugins/docker-compose"
+fi
 $docker tag localhost/box:1 127.0.0.1:5000/team/box:1
 $docker --config "$HERE/docker/config" push -q 127.0.0.1:5000/team/box:1 >/dev/null
 $docker rmi 127.0.0.1:5000/team/box:1 >/dev/null
