@@ -1,20 +1,21 @@
-//! Copying images beside `skopeo copy`: the same image, the same registries, one after the other in every round.
+//! Copying images beside `skopeo copy`: images of the same sizes, the same registries, in turns in every round.
 //!
 //! `cargo bench --bench registry -- [LAYERS] [MEBIBYTES] [ROUNDS]`. Both are started as programs of their own, so that
-//! starting counts for both. Wants `docker-registry` and `skopeo`.
+//! starting counts for both. Both remember which repository has which contents, and mount them from there; where sending
+//! is measured, every image is therefore made of bytes that nobody has seen before. Wants `docker-registry` and `skopeo`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run says where")]
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use engine::oci::client::{Client, Insecure, Login, PATIENCE};
 use engine::oci::copy::{Journey, copy};
 use engine::oci::place::Place;
-use engine::oci::{Descriptor, Layout, media};
+use engine::oci::{Descriptor, Known, Layout, media};
 
 const NAME: &str = "v1";
 
@@ -23,10 +24,10 @@ fn main() {
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    if let [verb, from, to] = args.as_slice()
+    if let [verb, from, to, known] = args.as_slice()
         && verb == "copy"
     {
-        return bring(from, to);
+        return bring(from, to, Path::new(known));
     }
     let number =
         |at: usize, usual: usize| args.get(at).and_then(|a| a.parse().ok()).unwrap_or(usual);
@@ -36,53 +37,79 @@ fn main() {
         Registry::start(folder.path(), "one"),
         Registry::start(folder.path(), "two"),
     );
-    let layout = Layout::at(&folder.path().join("layout"));
-    image(&layout, layers, size << 20);
-    let here = format!("oci:{}:{NAME}", layout.root().display());
+    let known = folder.path().join("known");
+    let contenders = Contenders { rounds, known };
+    let fresh = |name: &str| {
+        let layout = Layout::at(&folder.path().join(name));
+        image(&layout, layers, size << 20);
+        format!("oci:{}:{NAME}", layout.root().display())
+    };
     println!("{layers} layers of {size} MiB, {rounds} rounds, medians");
     println!("{:<24} {:>10} {:>10} {:>7}", "", "pipe", "skopeo", "ratio");
     let at = |registry: &Registry, name: &str| format!("docker://{}/{name}:{NAME}", registry.host);
-    let first = at(&one, "source");
-    bring(&here, &first);
-    compare("folder to registry", rounds, &|who, n| {
-        (here.clone(), at(&one, &format!("{who}-{n}")))
+    contenders.compare("folder to registry", &|who, n| {
+        (
+            fresh(&format!("{who}-{n}")),
+            at(&one, &format!("{who}-{n}")),
+        )
     });
-    compare("registry to registry", rounds, &|who, n| {
-        (first.clone(), at(&two, &format!("{who}-{n}")))
+    contenders.compare("registry to registry", &|who, n| {
+        let name = format!("{who}-{n}");
+        (at(&one, &name), at(&two, &name))
     });
-    compare("all there already", rounds, &|who, _| {
-        (first.clone(), at(&two, &format!("{who}-0")))
+    contenders.compare("all there already", &|who, n| {
+        let name = format!("{who}-{n}");
+        (at(&one, &name), at(&two, &name))
     });
-    compare("within a registry", rounds, &|who, n| {
-        (first.clone(), at(&one, &format!("in-{who}-{n}")))
+    contenders.compare("within a registry", &|who, n| {
+        let name = format!("{who}-{n}");
+        (at(&one, &name), at(&one, &format!("in-{name}")))
+    });
+    contenders.compare("known elsewhere", &|who, n| {
+        let name = format!("{who}-{n}");
+        (at(&one, &name), at(&two, &format!("beside-{name}")))
+    });
+    contenders.compare("registry to folder", &|who, n| {
+        let name = format!("{who}-{n}");
+        let to = folder.path().join(format!("back-{name}"));
+        (at(&one, &name), format!("oci:{}:{NAME}", to.display()))
     });
 }
 
-/// Measures both in turns, and prints a line.
-fn compare(what: &str, rounds: usize, work: &dyn Fn(&str, usize) -> (String, String)) {
-    let (mut own, mut other) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        let (from, to) = work("pipe", round);
-        let mut pipe = Command::new(std::env::current_exe().unwrap());
-        own.push(timed(pipe.args(["copy", &from, &to])));
-        let (from, to) = work("skopeo", round);
-        let mut skopeo = Command::new("skopeo");
-        skopeo.args([
-            "copy",
-            "--quiet",
-            "--all",
-            "--preserve-digests",
-            "--src-tls-verify=false",
-        ]);
-        other.push(timed(skopeo.args(["--dest-tls-verify=false", &from, &to])));
+/// Who is compared, and how.
+struct Contenders {
+    rounds: usize,
+    /// What pipe remembers; skopeo has a place of its own.
+    known: PathBuf,
+}
+
+impl Contenders {
+    /// Measures both in turns, and prints a line.
+    fn compare(&self, what: &str, work: &dyn Fn(&str, usize) -> (String, String)) {
+        let (mut own, mut other) = (Vec::new(), Vec::new());
+        for round in 0..self.rounds {
+            let (from, to) = work("pipe", round);
+            let mut pipe = Command::new(std::env::current_exe().unwrap());
+            own.push(timed(pipe.args(["copy", &from, &to]).arg(&self.known)));
+            let (from, to) = work("skopeo", round);
+            let mut skopeo = Command::new("skopeo");
+            skopeo.args([
+                "copy",
+                "--quiet",
+                "--all",
+                "--preserve-digests",
+                "--src-tls-verify=false",
+            ]);
+            other.push(timed(skopeo.args(["--dest-tls-verify=false", &from, &to])));
+        }
+        let (own, other) = (median(own), median(other));
+        println!(
+            "{what:<24} {:>7} ms {:>7} ms {:>7.2}",
+            own.as_millis(),
+            other.as_millis(),
+            own.as_secs_f64() / other.as_secs_f64()
+        );
     }
-    let (own, other) = (median(own), median(other));
-    println!(
-        "{what:<24} {:>7} ms {:>7} ms {:>7.2}",
-        own.as_millis(),
-        other.as_millis(),
-        own.as_secs_f64() / other.as_secs_f64()
-    );
 }
 
 fn timed(command: &mut Command) -> Duration {
@@ -98,7 +125,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// Copies an image in this process.
-fn bring(from: &str, to: &str) {
+fn bring(from: &str, to: &str, known: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -113,6 +140,7 @@ fn bring(from: &str, to: &str) {
             tags: &[NAME.to_owned()],
             moves: true,
             mount: None,
+            known: Some(&Known::at(known)),
         };
         copy(&journey, &|_| {}).await.unwrap();
     });
@@ -130,7 +158,7 @@ fn place(text: &str) -> Place {
     Place::Repository(registry.repository(name))
 }
 
-/// An image with layers that do not compress.
+/// An image with layers that do not compress, and that no other one has.
 fn image(layout: &Layout, layers: usize, size: usize) {
     let put = |kind: &str, bytes: &[u8]| {
         layout.put(bytes).unwrap();
@@ -139,9 +167,10 @@ fn image(layout: &Layout, layers: usize, size: usize) {
     let config =
         br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
     let config = put("application/vnd.oci.image.config.v1+json", config);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     let layers: Vec<_> = (0..layers as u64)
         .map(|seed| {
-            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let mut state = (now ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             let words = std::iter::repeat_with(|| {
                 state ^= state << 13;
                 state ^= state >> 7;

@@ -636,6 +636,9 @@ pub struct ApproveArgs {
     /// How long it holds.
     #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration)]
     pub holds: Duration,
+    /// The SSH key to sign with, where the pipeline names `approvers`; otherwise the one with which git signs.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,

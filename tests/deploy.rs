@@ -9,5 +9,6 @@ mod metrics;
 mod people;
 mod remote;
 mod shop;
-mod ssh;
+mod signed;
+pub mod ssh;
 mod way;

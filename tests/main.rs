@@ -24,6 +24,7 @@ mod images;
 mod includes;
 mod init;
 mod inputs;
+mod kubernetes;
 mod notify;
 mod oracle;
 mod output;

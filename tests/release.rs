@@ -1,6 +1,7 @@
 //! Versions and releases in real repositories with a remote: which version is next, who gets it, what is left of a failure.
 
 mod github;
+mod promoted;
 
 use std::process::Command;
 

@@ -19,7 +19,7 @@ pub mod schema;
 pub mod source;
 mod stdlib;
 pub mod syntax;
-mod text;
+pub mod text;
 pub mod units;
 
 use std::path::Path;

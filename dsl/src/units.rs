@@ -99,6 +99,24 @@ pub fn days(text: &str) -> Result<[bool; 7], String> {
     Ok(meant)
 }
 
+/// `10%,50%`: the shares of a canary, in percent, each greater than the one before.
+///
+/// # Errors
+/// What is wrong, as a sentence part.
+pub fn shares(text: &str) -> Result<Vec<u32>, String> {
+    let wrong = || "write shares up to a half, the smallest first: `10%,50%`".to_owned();
+    let mut shares: Vec<u32> = Vec::new();
+    for part in text.split(',') {
+        let number = part.trim().strip_suffix('%').ok_or_else(wrong)?;
+        let share: u32 = number.parse().map_err(|_| wrong())?;
+        if !(1..=50).contains(&share) || shares.last().is_some_and(|l| *l >= share) {
+            return Err(wrong());
+        }
+        shares.push(share);
+    }
+    Ok(shares)
+}
+
 /// `512MiB`, `10GB`: bytes.
 ///
 /// # Errors
@@ -219,6 +237,21 @@ pub fn no_control(text: &str) -> Result<(), String> {
             "it has the control character `{}`",
             c.escape_default()
         )),
+    }
+}
+
+/// The name of an image whose reference says no version, so that it means another one tomorrow: no tag, or `latest`. What
+/// is only on this machine (`localhost/…`) is its owner's to name.
+#[must_use]
+pub fn without_version(reference: &str) -> Option<&str> {
+    if reference.contains('@') || reference.starts_with("localhost/") || reference.is_empty() {
+        return None;
+    }
+    let path = reference.rfind('/').map_or(0, |at| at + 1);
+    match reference[path..].split_once(':') {
+        Some((name, "latest")) => Some(&reference[..path + name.len()]),
+        Some(_) => None,
+        None => Some(reference),
     }
 }
 
@@ -349,5 +382,28 @@ pub fn show_size(n: u64) -> String {
     match unit {
         "B" => format!("{n} B"),
         _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_reference_without_a_version_is_one_without_a_tag_or_with_latest() {
+        let found = |text| super::without_version(text);
+        assert_eq!(found("python"), Some("python"));
+        assert_eq!(
+            found("r.example.com:5000/a/b:latest"),
+            Some("r.example.com:5000/a/b")
+        );
+        for fine in [
+            "python:3.11",
+            "r:5000/a:1",
+            "a@sha256:0",
+            "a:latest@sha256:0",
+            "localhost/a",
+            "",
+        ] {
+            assert_eq!(found(fine), None, "{fine}");
+        }
     }
 }

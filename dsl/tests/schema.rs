@@ -14,6 +14,8 @@ const AROUND: &[&str] = &[
     "secret CACHE_ID",
     "secret CACHE_KEY",
     "secret CACHE_SIGN",
+    "secret SIGNING_KEY",
+    "secret SIGNING_PASSWORD",
     "registry ghcr \"ghcr.io/acme\"",
     "registry ecr \"public.ecr.aws/acme\"",
     "version next semantic=conventional-commits",

@@ -140,6 +140,23 @@ pub fn make(git: &Git, request: &Request) -> Result<Made, NoRelease> {
     }
 }
 
+/// Whether a release could be made now. Changes nothing but the tags that are known here.
+///
+/// # Errors
+/// Why not.
+pub fn possible(git: &Git, request: &Request) -> Result<(), NoRelease> {
+    let repository = Repository::open(git, request)?;
+    repository.fetch_tags()?;
+    let tags = repository.tags()?;
+    if repository.made_before(&tags)?.is_none() {
+        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
+        let latest = repository.latest(&before);
+        let commits = repository.commits(latest.as_deref())?;
+        let _ = repository.next(&tags, latest.as_deref(), &commits)?;
+    }
+    Ok(())
+}
+
 /// Why a release could not be published.
 enum Taken {
     /// Its tag is there.
@@ -513,4 +530,15 @@ pub fn in_file(scheme: &VersionScheme, root: &Path) -> Result<Option<String>, St
         VersionScheme::File(path) => version::file::read(root, path).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The version that stands in a file as a commit has it, if one does.
+#[must_use]
+pub fn in_commit(git: &Git, commit: &str, path: &str) -> Option<String> {
+    let scratch = tempfile::tempdir().ok()?;
+    let name = Path::new(path).file_name()?;
+    let there = format!("{commit}:./{path}");
+    let text = git.output(&["cat-file", "blob", &there]).ok()?;
+    std::fs::write(scratch.path().join(name), text).ok()?;
+    version::file::read(scratch.path(), name.to_str()?).ok()
 }

@@ -1,13 +1,18 @@
 //! `pipe approve`: a record that somebody agrees to exactly what is there now: commit, configuration, digests, destination.
 
-use dsl::model::StepKind;
+use std::path::{Path, PathBuf};
+
+use dsl::model::{Promotion, Registry, StepKind};
 use engine::ledger::{Approval, Bundle, Record};
-use engine::promote::{STEPS, bundle_of, subject, subject_of_step};
-use engine::run::of_commit;
+use engine::oci::client::PATIENCE;
+use engine::promote::{STEPS, Signers, bundle_of, sign, subject, subject_of_step};
 use engine::run::outcome::exit;
+use engine::run::{of_commit, proven};
+use engine::world::Git;
 use jiff::{SignedDuration, Timestamp};
 
 use super::by_hand::unknown;
+use super::reach::reach;
 use super::targets::ledger;
 use crate::args::{About, ApproveArgs, Global, HumanOrJson};
 use crate::failed::Failed;
@@ -42,8 +47,10 @@ pub fn run(global: &Global, args: &ApproveArgs, out: &Out) -> Result<i32, Failed
         expires: expires.to_string(),
         group: asked.group,
     };
+    let signature = signature(&project, &approval, args)?;
     let record = Record::Approved {
         approval: approval.clone(),
+        signature,
     };
     ledger.note(&asked.on, &record).map_err(trouble)?;
     if args.format == HumanOrJson::Json {
@@ -54,6 +61,101 @@ pub fn run(global: &Global, args: &ApproveArgs, out: &Out) -> Result<i32, Failed
         out.line(&format!(" continue a run that waits: {}", asked.next));
     }
     Ok(exit::OK)
+}
+
+/// The signature, where the pipeline says whose approvals count. One that would not count is not recorded.
+fn signature(
+    project: &Project,
+    approval: &Approval,
+    args: &ApproveArgs,
+) -> Result<Option<String>, Failed> {
+    let Some(approvers) = &project.loaded.pipeline.approvers else {
+        return match args.key {
+            None => Ok(None),
+            Some(_) => Err(Failed::usage(
+                "this pipeline does not say whose approvals count, so none is signed",
+            )
+            .hint("write `approvers \"FILE\"` into `pipeline`, or leave `--key` away")),
+        };
+    };
+    let refused = |why: String| Failed::refused(format!("nothing was approved: {why}"));
+    let signers = Signers::read(&project.root, &approvers.file.value, &approvers.branch);
+    let signers = signers.map_err(refused)?;
+    let key = match &args.key {
+        Some(key) => key.clone(),
+        None => signing_key(&project.root).ok_or_else(|| {
+            Failed::usage("nothing was approved: it has to be signed, and git names no key")
+                .hint("name it: `--key ~/.ssh/id_ed25519`, or `git config user.signingKey FILE`")
+        })?,
+    };
+    let sign = || {
+        let signature = sign(approval, &key)?;
+        let _ = signers.signer(approval, &signature)?;
+        Ok(signature)
+    };
+    let signed = sign().map_err(|why| {
+        refused(why).hint(format!(
+            "the key is {}; who may approve stands in {}",
+            key.display(),
+            signers.place()
+        ))
+    })?;
+    Ok(Some(signed))
+}
+
+/// The key with which git signs, where it is one of SSH in a file.
+fn signing_key(root: &Path) -> Option<PathBuf> {
+    let git = Git::new(root, &|name| std::env::var(name).ok());
+    let set = |args: &[&str]| {
+        let value = git.output(args).ok()?;
+        Some(value.trim().to_owned()).filter(|v| !v.is_empty())
+    };
+    if set(&["config", "--get", "gpg.format"]).as_deref() != Some("ssh") {
+        return None;
+    }
+    set(&["config", "--type=path", "--get", "user.signingKey"]).map(PathBuf::from)
+}
+
+/// The registry that a promotion starts from, where it goes from registry to registry.
+fn source<'p>(project: &'p Project, rule: &Promotion) -> Option<&'p Registry> {
+    let pipeline = &project.loaded.pipeline;
+    let is_target = pipeline.targets.contains_key(&rule.to.value);
+    let registry = pipeline.registries.get(&rule.from.value);
+    registry.filter(|_| !is_target)
+}
+
+/// What of a registry would move at the commit that is here.
+fn between(
+    project: &Project,
+    rule: &Promotion,
+    registry: &Registry,
+    out: &Out,
+) -> Result<Asked, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failed::machine(format!("nothing can be asked: {e}")))?;
+    let from = reach(project, registry, PATIENCE)?;
+    let request = project.request(&About::default(), None, &[], out)?;
+    let commit = request.context.git.sha.as_deref();
+    let config = project.definition();
+    let proven = proven(&project.loaded.pipeline, rule, &from, commit, &config);
+    let bundle = runtime.block_on(proven).map_err(|f| {
+        let failed = Failed::refused(f.what);
+        match f.help {
+            Some(help) => failed.hint(help),
+            None => failed,
+        }
+    })?;
+    let name = &rule.name.value;
+    Ok(Asked {
+        subject: subject(name),
+        about: format!("{} ({})", bundle.title(), bundle.images_in_short()),
+        group: String::new(),
+        on: STEPS.to_owned(),
+        next: format!("pipe run --resume, or pipe promote {name}"),
+        bundle,
+    })
 }
 
 /// What is approved.
@@ -85,6 +187,12 @@ fn asked(
                     .hint(format!("`pipe promote {name}` needs none")),
             );
         };
+        if let Some(registry) = source(project, rule) {
+            return Ok(Asked {
+                group: by.value.clone(),
+                ..between(project, rule, registry, out)?
+            });
+        }
         let from = ledger
             .history(&rule.from.value)
             .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;

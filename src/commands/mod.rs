@@ -18,6 +18,7 @@ mod logs;
 mod metrics;
 mod plan;
 mod prune;
+mod reach;
 mod resume;
 mod run;
 mod runs;

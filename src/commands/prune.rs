@@ -10,13 +10,13 @@ use engine::oci::place::{Failed as NotDone, Place};
 use engine::oci::retention::{Judged, Stays, look};
 use engine::oci::{Digest, Layout};
 use engine::run::outcome::exit;
-use engine::run::registries::{Registries, repository};
-use engine::run::secrets;
+use engine::run::registries::repository;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::containers;
+use super::reach::reach;
 use crate::args::{Global, HumanOrJson, PruneArgs};
 use crate::failed::Failed;
 use crate::project::Project;
@@ -138,26 +138,8 @@ fn judged(
     wanted: &BTreeMap<Digest, String>,
 ) -> Result<Vec<Looked>, Failed> {
     let (pipeline, name) = (&project.loaded.pipeline, &registry.name.value);
-    let env = |name: &str| std::env::var(name).ok();
-    let prefix =
-        registry.prefix.value.known().ok_or_else(|| {
-            Failed::usage(format!("the prefix of `{name}` is known only in a run"))
-        })?;
     let keep = registry.keep.as_ref().map_or(Duration::MAX, |k| k.value);
-    let password = registry.login.as_ref().and_then(|l| l.password.as_ref());
-    let password = password.map(|p| p.value.as_str());
-    let secrets = secrets::named(pipeline, password.into_iter(), &project.root, &env);
-    let secrets = secrets.map_err(|errors| {
-        let all = errors.into_iter();
-        all.fold(Failed::told(exit::USAGE), |f, e| {
-            f.and(e.to_string(), Some(e.help))
-        })
-    })?;
-    let registries = Registries {
-        patience: args.registry_timeout,
-    };
-    let reached = registries.reach(registry, &prefix, &project.root, &secrets);
-    let reached = reached.map_err(Failed::usage)?;
+    let reached = reach(project, registry, args.registry_timeout)?;
     let now = Timestamp::now();
     let mut looked = Vec::new();
     for image in pipeline.images.keys() {

@@ -129,13 +129,19 @@ impl Engine {
         Self::folder().join(name)
     }
 
-    /// A command in the network in which the engines and their registry are, as root.
+    /// The words in front of a command that runs in the network in which the engines and their registry are, as root.
+    pub fn within_network() -> Vec<String> {
+        let inside = engines().expect("only with engines").inside().to_string();
+        ["nsenter", "--target", &inside, "--net", "--"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// A command there.
     pub fn within(program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let inside = engines().expect("only with engines").inside();
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &inside.to_string(), "--net", "--"])
-            .arg(program);
+        let words = Self::within_network();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program);
         command
     }
 

@@ -15,7 +15,7 @@ image() {
     for name in seq hostname sh sleep cat echo id ls env touch kill httpd wget pwd true false mkdir head ps tail sort test dd trap grep; do
         ln -sf busybox "$root/bin/$name"
     done
-    printf '#!/bin/sh\necho serving\nmkdir -p /tmp/www\necho "$GREETING" >/tmp/www/index.html\n[ -z "$SLOW" ] || sleep "$SLOW"\n[ -z "$BROKEN" ] || exit 7\nexec httpd -f -p 8080 -h /tmp/www\n' >"$root/bin/serve"
+    printf '#!/bin/sh\necho serving\nmkdir -p /tmp/www\necho "$GREETING" >/tmp/www/index.html\n[ -z "$SLOW" ] || sleep "$SLOW"\n[ -z "$BROKEN" ] || exit 7\ntrap "exit 0" TERM\nhttpd -f -p 8080 -h /tmp/www &\nwait\n' >"$root/bin/serve"
     chmod +x "$root/bin/serve"
     tar -C "$root" -cf "$HERE/box.tar" .
     chmod 644 "$HERE"/*.tar

@@ -243,7 +243,7 @@ stage ship {{
     stop_grace_period: 1s
     ports: ["127.0.0.1:{port}:8080"]
   untouched:
-    image: ${{APP_IMAGE}}
+    image: ${{APP_IMAGE-none}}
 "#
     );
     let project = Project::with(&text).file("compose.yml", &compose);

@@ -16,7 +16,7 @@ struct Remote {
 }
 
 impl Remote {
-    fn new(port: u16) -> Self {
+    fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pipe-test-host-")
             .tempdir()
@@ -35,7 +35,7 @@ impl Remote {
         let mut env = host::env().to_vec();
         env.push(("PATH", path));
         Self {
-            server: Server::on_host(port, &env),
+            server: Server::on_host(&env),
             folder,
         }
     }
@@ -130,7 +130,7 @@ fn a_bundle_of_files_goes_to_the_host_and_back_with_the_release() {
     on_remote(|| {
         let name = "files-live";
         let _ends = Ends(name);
-        let remote = Remote::new(2201);
+        let remote = Remote::new();
         let project = project(&remote, "files", 8411);
         let image = app("GREETING=unused");
 
@@ -221,7 +221,7 @@ fn a_bundle_of_files_goes_to_the_host_and_back_with_the_release() {
 #[test]
 fn a_single_container_on_a_host_is_replaced_and_comes_back() {
     on_remote(|| {
-        let remote = Remote::new(2202);
+        let remote = Remote::new();
         let name = "single-container";
         let ssh = remote.ssh();
         let text = format!(

@@ -19,28 +19,24 @@ pub struct Server {
 }
 
 impl Server {
-    fn new() -> Self {
-        let server = Self::start(free_port(), Command::new(SSHD), "");
-        wait_until("the server listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", server.port)).is_ok()
-        });
-        server
+    pub fn new() -> Self {
+        Self::within(&[])
+    }
+
+    /// A server that is started by this command, with the server's own behind it.
+    pub fn within(around: &[&str]) -> Self {
+        Self::start(around, "")
     }
 
     /// One on the host with Docker, whose users have these variables.
-    pub fn on_host(port: u16, env: &[(&str, String)]) -> Self {
+    pub fn on_host(env: &[(&str, String)]) -> Self {
         let set: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        let more = format!("SetEnv {}\n", set.join(" "));
-        let server = Self::start(port, Engine::within(SSHD), &more);
-        wait_until("the server listens", || {
-            let mut scan = Engine::within("ssh-keyscan");
-            let scan = scan.args(["-p", &port.to_string(), "127.0.0.1"]).output();
-            !scan.unwrap().stdout.is_empty()
-        });
-        server
+        let within = Engine::within_network();
+        let around: Vec<&str> = within.iter().map(String::as_str).collect();
+        Self::start(&around, &format!("SetEnv {}\n", set.join(" ")))
     }
 
-    fn start(port: u16, mut program: Command, more: &str) -> Self {
+    fn start(around: &[&str], more: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pipe-test-ssh-")
             .tempdir()
@@ -54,6 +50,7 @@ impl Server {
             assert!(made.unwrap().success());
         }
         std::fs::copy(at("user.pub"), at("authorized")).unwrap();
+        let port = free_port();
         let config = format!(
             "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
             at("host"),
@@ -61,18 +58,28 @@ impl Server {
         );
         std::fs::write(at("config"), config).unwrap();
         let _ = std::fs::create_dir_all("/run/sshd");
-        let child = program
-            .args(["-D", "-e", "-f", &at("config")])
+        let config = at("config");
+        let words = [around, &[SSHD, "-D", "-e", "-f", &config]].concat();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self {
+        let server = Self {
             child,
             port,
             folder,
-        }
+        };
+        let number = port.to_string();
+        let scan = ["ssh-keyscan", "-T", "2", "-p", &number, "127.0.0.1"];
+        let words = [around, &scan].concat();
+        wait_until("the server listens", || {
+            let out = Command::new(words[0]).args(&words[1..]).output();
+            !out.unwrap().stdout.is_empty()
+        });
+        server
     }
 
     pub fn key(&self, name: &str) -> String {
@@ -96,7 +103,7 @@ impl Drop for Server {
     }
 }
 
-fn cannot() -> Option<&'static str> {
+pub fn cannot() -> Option<&'static str> {
     lacks().or_else(no_server)
 }
 

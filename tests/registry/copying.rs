@@ -2,9 +2,10 @@
 
 use engine::oci::copy::{Copied, Journey, copy};
 use engine::oci::place::{Failed, Place, Was};
-use engine::oci::{Descriptor, Digest, Layout};
+use engine::oci::{Descriptor, Digest, Known, Layout};
 
 use super::images::{about, at, digest_by_skopeo, folder, image, index, layout, skopeo, wait};
+use super::proxy::{Does, Proxy};
 use super::server::registry;
 
 /// Brings an image to a place under tags.
@@ -17,6 +18,7 @@ pub fn bring(from: &Place, to: &Place, digest: Digest, tags: &[&str]) -> Result<
         tags: &tags,
         moves: true,
         mount: None,
+        known: None,
     };
     wait(copy(&journey, &|_| {}))
 }
@@ -117,6 +119,40 @@ fn a_copy_within_a_registry_sends_nothing() {
 }
 
 #[test]
+fn what_another_repository_was_seen_to_have_is_mounted_from_there_and_else_sent() {
+    let Some(registry) = registry() else { return };
+    let proxy = Proxy::before(registry.port);
+    let (folder_of, store) = layout();
+    let app = image(&store, 1, &[100, 2_000_000]);
+    let known = Known::at(&folder_of.path().join("known"));
+    let from = folder(&store);
+    let push = |name: &str| {
+        let to = at(&proxy.host(), name);
+        let journey = Journey {
+            from: &from,
+            to: &to,
+            digest: app.digest,
+            tags: &[],
+            moves: true,
+            mount: None,
+            known: Some(&known),
+        };
+        let copied = wait(copy(&journey, &|_| {})).unwrap();
+        (copied.sent, copied.mounted)
+    };
+    assert_eq!([push("one"), push("two")], [(3, 0), (0, 3)]);
+    // It is gone from where it was seen, so that it has to be sent; from then on it is seen there.
+    registry.forgets("one");
+    assert_eq!([push("three"), push("four")], [(3, 0), (0, 3)]);
+    // Whoever asks may not take it from there.
+    proxy.does(|_, path| match path.contains("mount=") {
+        true => Does::Says("403 Forbidden", Vec::new(), ""),
+        false => Does::Well,
+    });
+    assert_eq!(push("five"), (3, 0));
+}
+
+#[test]
 fn what_is_about_an_image_goes_with_it() {
     let (Some(one), Some(two)) = (registry(), registry()) else {
         return;
@@ -171,6 +207,7 @@ fn a_tag_that_may_not_move_stops_everything_before_anything_is_sent() {
             tags: &tags,
             moves: false,
             mount: None,
+            known: None,
         };
         let refused = wait(copy(&journey(new.digest), &|_| {})).unwrap_err();
         assert_eq!(

@@ -279,6 +279,7 @@ fn whoever_does_not_want_to_wait_does_not() {
             tags: &[],
             moves: true,
             mount: None,
+            known: None,
         };
         // The future is dropped when the upload hangs.
         let hung = async {

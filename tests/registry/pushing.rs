@@ -226,6 +226,103 @@ fn images_are_promoted_from_registry_to_registry_by_the_commit() {
 }
 
 #[test]
+fn a_promotion_sets_tags_in_further_registries_or_moves_nothing() {
+    on(ENGINE, || {
+        let (Some(dev), Some(live)) = (registry(), registry()) else {
+            return;
+        };
+        let places = |tags: &str| {
+            format!(
+                "registry dev \"{}/dev\"\nregistry live \"{}/live\"\nregistry third \"./third\" immutable=#true\npromotion go from=dev to=live {{\n    images app tool\n{tags}}}",
+                dev.host(),
+                live.host()
+            )
+        };
+        let tags = "    tag now\n    tag \"v7\" in=third\n    tag \"as-7\" in=dev\n";
+        let push = "push app tool to=dev tag=\"1\"\n    promote go { needs push-app-tool }";
+        let project = project(&places(tags), push).file(".dockerignore", "registry\ntold\nthird\n");
+        build(&project);
+        let out = project.pipe(&["run", "--yes"]).exits(0);
+        let there = |place: &str| digest_by_skopeo(place).expect("skopeo is there");
+        let root = project.root().display().to_string();
+        for image in ["app", "tool"] {
+            let pushed = there(&format!("docker://{}/dev/{image}:1", dev.host()));
+            let places = [
+                format!("docker://{}/live/{image}:now", live.host()),
+                format!("docker://{}/dev/{image}:as-7", dev.host()),
+                format!("oci:{root}/third/{image}:v7"),
+            ];
+            for place in places {
+                assert_eq!(there(&place), pushed, "{place}\n{}", out.whole());
+            }
+        }
+        // The tag may not move in the third registry, so that nothing moves in the first one either.
+        project.write("app.txt", "another app\n");
+        let tags = "    tag later\n    tag \"v7\" in=third\n";
+        let text = std::fs::read_to_string(project.root().join("pipeline.kdl")).unwrap();
+        let (_, steps) = text.split_once("stage deliver").unwrap();
+        project.write(
+            "pipeline.kdl",
+            &format!("pipeline shop\n{}\nstage deliver{steps}", places(tags)),
+        );
+        build(&project);
+        let out = project.pipe(&["run", "--yes"]).exits(5);
+        assert!(
+            out.stdout
+                .contains("app is not promoted to third by go: the tag v7 of"),
+            "{}",
+            out.whole()
+        );
+        let later = with(&live.host(), "live/app", Login::default());
+        assert_eq!(
+            wait(later.resolve("later")).unwrap().map(|m| m.digest()),
+            None
+        );
+    });
+}
+
+#[test]
+fn a_promotion_between_registries_waits_for_all_that_it_requires() {
+    on(ENGINE, || {
+        let places = "registry dev \"./registry/dev\"\nregistry live \"./registry/live\"\npromotion go from=dev to=live {\n    images app\n    tag \"v7\"\n    require window from=\"00:00\" until=\"00:00\"\n    require from-commit branch=release\n    require approval by=ops\n}";
+        let push =
+            "push app tool to=dev tag=\"1\"\n}\nstage go {\n    when event=manual\n    promote go";
+        let project = project(places, push);
+        build(&project);
+        let _ = project.pipe(&["run", "deliver", "--yes"]).exits(0);
+        let out = project.pipe(&["promote", "go", "--yes"]).exits(5);
+        for part in [
+            "in UTC, outside of the window from 00:00 until 00:00",
+            "there is no branch release here",
+            " has to be approved by ops",
+        ] {
+            assert!(out.stdout.contains(part), "{part}: {}", out.whole());
+        }
+        // What is left is for people.
+        let text = std::fs::read_to_string(project.root().join("pipeline.kdl")).unwrap();
+        project.write(
+            "pipeline.kdl",
+            &text.replace("until=\"00:00\"", "until=\"24:00\""),
+        );
+        project.run_git(&["branch", "release"]);
+        let _ = project.pipe(&["promote", "go", "--yes"]).exits(4);
+        let approved = project.pipe(&["approve", "go", "--yes"]).exits(0);
+        assert!(
+            approved.stdout.contains(" approved promotion go for "),
+            "{}",
+            approved.whole()
+        );
+        let _ = project.pipe(&["promote", "go", "--yes"]).exits(0);
+        let live = Layout::at(&project.root().join("registry/live/app"));
+        let dev = Layout::at(&project.root().join("registry/dev/app"));
+        assert_eq!(
+            live.resolve("v7").unwrap().map(|d| d.digest),
+            dev.resolve("1").unwrap().map(|d| d.digest)
+        );
+    });
+}
+
+#[test]
 fn a_push_that_is_not_accepted_is_refused_before_the_run() {
     let pushes = "registry live \"./registry\" {\n    accept branch=main\n    accept tag=\"v*\"\n}";
     let project = project(pushes, "push app to=live tag=\"1\"");

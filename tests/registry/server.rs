@@ -82,6 +82,12 @@ impl Registry {
         let folder = self.folder.path().join("data/docker/registry/v2/blobs");
         walk(&folder)
     }
+
+    /// Takes a repository away behind its back.
+    pub fn forgets(&self, repository: &str) {
+        let all = "data/docker/registry/v2/repositories";
+        std::fs::remove_dir_all(self.folder.path().join(all).join(repository)).unwrap();
+    }
 }
 
 fn walk(folder: &std::path::Path) -> usize {

@@ -1,5 +1,6 @@
 //! A fake of the part of GitHub's REST API that `gh release` uses
-//! (<https://docs.github.com/en/rest/releases/releases>). `gh` reaches it in the clear, as a proxy.
+//! (<https://docs.github.com/en/rest/releases/releases>), and of the checks of commits
+//! (<https://docs.github.com/en/rest/checks/runs>). `gh` reaches it in the clear, as a proxy.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,6 +15,8 @@ use crate::support::Project;
 struct State {
     releases: Mutex<Vec<Value>>,
     refuses: AtomicBool,
+    /// The check runs of commits, the last of each name.
+    checks: Mutex<Vec<(String, Value)>>,
 }
 
 pub struct GitHub {
@@ -56,6 +59,13 @@ impl GitHub {
 
     pub fn refuse(&self, refuses: bool) {
         self.state.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Sets a check run of a commit.
+    pub fn check(&self, commit: &str, check: Value) {
+        let mut checks = self.state.checks.lock().unwrap();
+        checks.retain(|(c, known)| c != commit || known["name"] != check["name"]);
+        checks.push((commit.to_owned(), check));
     }
 
     pub fn releases(&self) -> Vec<Value> {
@@ -128,6 +138,18 @@ fn answer(method: &str, path: &str, body: Value, state: &State) -> (u16, Value) 
             release["author"] = json!({"login": "bot"});
             releases.push(release.clone());
             (201, release)
+        }
+        ("GET", path) if path.starts_with("repos/o/r/commits/") => {
+            let rest = &path["repos/o/r/commits/".len()..];
+            let (commit, what) = rest.split_once('/').unwrap();
+            let checks = state.checks.lock().unwrap();
+            let own = checks.iter().filter(|(c, _)| c == commit);
+            let own: Vec<&Value> = own.map(|(_, check)| check).collect();
+            match what {
+                "check-runs" => (200, json!({"total_count": own.len(), "check_runs": own})),
+                "status" => (200, json!({"state": "pending", "statuses": []})),
+                _ => (404, json!({"message": "Not Found"})),
+            }
         }
         ("GET", _) if found.is_some() => (200, found.unwrap().clone()),
         (_, "graphql" | "api/graphql") => {

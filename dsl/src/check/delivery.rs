@@ -391,11 +391,56 @@ fn promotion(pipeline: &Pipeline, names: &Names, promotion: &Promotion, out: &mu
     for image in &promotion.images {
         promoted_image(pipeline, promotion, image, from, out);
     }
+    released_version(pipeline, promotion, out);
+    if (from, to) == (Some(Kind::Registry), Some(Kind::Registry)) {
+        for required in &promotion.requirements {
+            if required.what.value == "healthy" {
+                out.push(
+                    Diagnostic::new(
+                        &codes::PROMOTION,
+                        "a registry is never healthy: nothing runs in it",
+                        required.what.span,
+                        "cannot be asked for here",
+                    )
+                    .label(promotion.to.span, "a registry")
+                    .help("ask for it where a target is promoted from, or let a job check it before this"),
+                );
+            }
+        }
+    }
     if to == Some(Kind::Target) {
         let step = pipeline.steps.iter().find(|s| promotes(s, promotion));
         if let Some(step) = step {
             way_back(pipeline, step, &promotion.to, out);
         }
+    }
+}
+
+/// A release wants one version, and a promotion has none of its own.
+fn released_version(pipeline: &Pipeline, promotion: &Promotion, out: &mut Diagnostics) {
+    if let Some((release, None)) = &promotion.release
+        && pipeline.versions.len() != 1
+    {
+        let (message, help) = match pipeline.versions.len() {
+            0 => (
+                "there is no version to release",
+                "declare it: `version app from=\"Cargo.toml\"`".to_owned(),
+            ),
+            _ => {
+                let first = pipeline.versions.keys().next().map_or("", String::as_str);
+                let help = format!("write `release version={first}`");
+                ("nothing says which version is released", help)
+            }
+        };
+        out.push(
+            Diagnostic::new(
+                &codes::PROMOTION,
+                message,
+                release.span,
+                "a release of what?",
+            )
+            .help(help),
+        );
     }
 }
 

@@ -3,8 +3,10 @@
 mod caching;
 mod cycle;
 mod delivery;
+mod images;
 mod possible;
 mod steps;
+mod targets;
 mod unused;
 
 use crate::cascade::is_local;
@@ -19,6 +21,8 @@ pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
     caching::check(pipeline, out);
+    targets::check(pipeline, out);
+    images::check(pipeline, out);
     if whole {
         steps::undo(pipeline, out);
         possible::check(pipeline, out);

@@ -56,6 +56,11 @@ super::codes! {
     bad "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=pull-request\n    build app\n    push app to=trusted tag=\"pr-${pr.number}\"\n}\n"
     good "pipeline app\nregistry trusted \"ghcr.io/acme\" {\n    accept branch=main\n}\nstage ship {\n    when event=push branch=main\n    build app\n    push app to=trusted tag=\"sha-${git.sha}\"\n}\n"
 
+    STRATEGY "E612" "a strategy that the target's driver cannot do"
+    "`blue-green` tries a `container` out beside the old one. `canary` gives a `kubernetes` Deployment with manifests growing shares of the requests, `steps=`. Without a strategy, the platform replaces what runs in its own way."
+    bad "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    kubernetes manifests=\"k8s/\" deployment=app\n    strategy blue-green\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+    good "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    kubernetes manifests=\"k8s/\" deployment=app\n    strategy canary steps=\"10%,50%\" pause=\"5m\"\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+
     NOTIFY "E620" "a notification that reaches nobody"
     "A `slack` or `webhook` wants the secret that holds its address, because whoever has the address can write there; a `command` wants a `run`."
     bad "pipeline app\nnotify slack {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"
@@ -65,4 +70,9 @@ super::codes! {
     "The registry keeps images for a limited time (`keep=`). What a target runs is kept, but the releases to which it could go back are not. Deploy from a registry without `keep`."
     bad "pipeline app\nregistry dev \"ghcr.io/acme\" keep=\"72h\"\ntarget live {\n    ssh \"deploy@example.com\"\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=dev tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
     good "pipeline app\nregistry dev \"ghcr.io/acme\"\ntarget live {\n    ssh \"deploy@example.com\"\n    container app\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=dev tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+
+    MOVING_IMAGE "W602" "an image without a version"
+    "`latest`, which is also meant where no tag is written, is another image tomorrow: the same commit would be tested by other programs. A tag with a version moves seldom; a digest, `@sha256:…`, never does. Within one run a reference is looked up once, and a kept result is one of the digest that was found."
+    bad "pipeline app\nstage test {\n    job unit {\n        container python\n        run \"make test\"\n    }\n}\n"
+    good "pipeline app\nstage test {\n    job unit {\n        container \"python:3.11-slim\"\n        run \"make test\"\n    }\n}\n"
 }

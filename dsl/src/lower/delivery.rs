@@ -8,9 +8,10 @@ use crate::expr::{Part, Template};
 use crate::form::{Form, Reader, Val};
 use crate::model::{
     Approve, Build, Deploy, EnvVar, Login, Notify, Promote, Promotion, Push, Registry, Release,
-    Requirement, Sign, StepKind, Version, VersionScheme,
+    ReleaseOptions, Requirement, Sign, StepKind, Version, VersionScheme,
 };
 use crate::schema::NodeSchema;
+use crate::schema::delivery::REQUIRE;
 use crate::source::Spanned;
 use crate::syntax::tree::Node;
 use crate::units;
@@ -32,10 +33,8 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
         "sign" => StepKind::Sign(sign(reader, form)),
         "release" => StepKind::Release(Release {
             version: form.arg(0)?.clone(),
-            forge: form.text("forge"),
             changelog: form.text("changelog"),
-            notes: form.text("notes"),
-            annotated: form.flag_or("annotated", true),
+            options: release_options(form),
         }),
         "promote" => StepKind::Promote(Promote {
             rule: form.arg(0)?.clone(),
@@ -48,6 +47,15 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
         }),
         _ => StepKind::Approve(approve(reader, form)?),
     })
+}
+
+fn release_options(form: &Form<'_>) -> ReleaseOptions {
+    ReleaseOptions {
+        forge: form.text("forge"),
+        notes: form.text("notes"),
+        annotated: form.flag_or("annotated", true),
+        span: form.node.span,
+    }
 }
 
 /// The properties and children by which an image is built.
@@ -174,7 +182,20 @@ fn sign(reader: &mut Reader<'_>, form: &Form<'_>) -> Sign {
         images: form.texts(),
         keyless: form.flag("keyless"),
         key: form.text("key"),
+        password: form.text("password"),
+        is_logged: form.flag_or("log", true),
     };
+    if sign.keyless && !sign.is_logged {
+        reader.report(
+            Diagnostic::new(
+                &shape::WRONG_VALUE,
+                "a signature without a key is worth something in the public log only",
+                form.name_span(),
+                "`keyless=#true` and `log=#false`",
+            )
+            .help("remove `log=#false`, or sign with `key=SECRET`"),
+        );
+    }
     if sign.keyless == sign.key.is_some() {
         reader.report(
             Diagnostic::new(
@@ -360,7 +381,7 @@ pub(super) fn promotion(
         images: Vec::new(),
         requirements: Vec::new(),
         tags: Vec::new(),
-        release: form.child("release").map(|(_, node)| node.span),
+        release: None,
     };
     for (schema, node) in &form.children {
         let inner = reader.form(node, schema);
@@ -375,10 +396,40 @@ pub(super) fn promotion(
                 let registry = inner.text("in");
                 promotion.tags.extend(tag.map(|tag| (tag, registry)));
             }
+            "release" => {
+                promotion.release = Some((release_options(&inner), inner.text("version")));
+            }
             _ => {}
         }
     }
     Some(promotion)
+}
+
+/// What a requirement says that means nothing for it: it would be passed over, and somebody relies on it.
+fn not_of_it(reader: &mut Reader<'_>, form: &Form<'_>, what: &str) {
+    let owns: &[&str] = match what {
+        "healthy" => &["for"],
+        "approval" => &["by", "count", "not"],
+        "window" => &["days", "from", "until"],
+        "from-commit" => &["branch"],
+        _ => &["name"],
+    };
+    for prop in &form.node.props {
+        let name = prop.name.value.as_str();
+        if !REQUIRE.props.iter().any(|p| p.name == name) || owns.contains(&name) {
+            continue;
+        }
+        let finding = Diagnostic::new(
+            &shape::UNKNOWN_PROPERTY,
+            format!("`require {what}` has no `{name}=`"),
+            prop.name.span,
+            "means nothing here",
+        );
+        reader.report(finding.help(format!(
+            "it has {}; another requirement is a line of its own",
+            owns.iter().map(|o| format!("`{o}=`")).collect::<Vec<_>>().join(", ")
+        )));
+    }
 }
 
 fn requirement(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Requirement> {
@@ -402,10 +453,12 @@ fn requirement(reader: &mut Reader<'_>, form: &Form<'_>) -> Option<Requirement> 
         from: form.text("from"),
         until: form.text("until"),
         branch: form.text("branch"),
+        name: form.text("name"),
         span: form.node.span,
         what,
         by,
     };
+    not_of_it(reader, form, &required.what.value);
     let written = |name: &str| form.node.props.iter().any(|p| p.name.value == name);
     let lacks = match required.what.value.as_str() {
         "approval" if !written("by") => Some(("`by=`", "require approval by=ops")),

@@ -1,7 +1,7 @@
 //! Targets and what drives them.
 
 use super::{env, job};
-use crate::codes::delivery as codes;
+use crate::codes::{delivery as codes, shape};
 use crate::diagnostic::Diagnostic;
 use crate::expr::Ref;
 use crate::form::{Form, Reader, Val};
@@ -97,14 +97,7 @@ fn driver(
             env_files: env_files(reader, form),
         })),
         "compose" => Driver::Compose(Box::new(compose(reader, form, empty()))),
-        "kubernetes" => Driver::Kubernetes(Box::new(Kubernetes {
-            manifests: form.text("manifests"),
-            deployment: form.text("deployment"),
-            namespace: form.text("namespace"),
-            context: form.text("context"),
-            container: form.text("container"),
-            kubectl: form.text("kubectl"),
-        })),
+        "kubernetes" => Driver::Kubernetes(Box::new(kubernetes(reader, form))),
         "ecs" => Driver::Ecs(Box::new(Ecs {
             cluster: template("cluster"),
             service: template("service"),
@@ -124,6 +117,29 @@ fn driver(
         }
         _ => return None,
     })
+}
+
+fn kubernetes(reader: &mut Reader<'_>, form: &Form<'_>) -> Kubernetes {
+    let kubernetes = Kubernetes {
+        manifests: form.text("manifests"),
+        deployment: form.text("deployment"),
+        namespace: form.text("namespace"),
+        context: form.text("context"),
+        container: form.text("container"),
+        kubectl: form.text("kubectl"),
+    };
+    if kubernetes.manifests.is_none() && kubernetes.deployment.is_none() {
+        reader.report(
+            Diagnostic::new(
+                &shape::MISSING_PROPERTY,
+                "`kubernetes` wants `manifests` or `deployment`",
+                form.name_span(),
+                "what is to get the images?",
+            )
+            .help("write `kubernetes manifests=\"k8s/\"`, or `deployment=` with the name of one that is there"),
+        );
+    }
+    kubernetes
 }
 
 fn env_files(reader: &mut Reader<'_>, form: &Form<'_>) -> Vec<Spanned<String>> {

@@ -6,7 +6,7 @@ use super::{Lowering, delivery, job, remote, step, target, variables};
 use crate::codes::{delivery as targets, shape};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::form::{Form, Reader, Val};
-use crate::model::{Concurrency, Param, ParamType, Secret, SecretSource};
+use crate::model::{Approvers, Concurrency, Param, ParamType, Secret, SecretSource};
 use crate::names;
 use crate::schema::NodeSchema;
 use crate::source::Spanned;
@@ -76,9 +76,19 @@ impl Lowering<'_> {
         for (schema, child) in form.children.iter().filter(|(s, _)| s.name == "pass-env") {
             pass_env.extend(reader.form(child, schema).texts());
         }
+        let approvers = form.child("approvers").and_then(|(schema, node)| {
+            let form = reader.form(node, schema);
+            Some(Approvers {
+                file: form.arg(0)?.clone(),
+                branch: form
+                    .text("branch")
+                    .map_or_else(|| "main".to_owned(), |b| b.value),
+            })
+        });
         self.pipeline.name = form.arg(0).map(|n| n.value.clone()).unwrap_or_default();
         self.pipeline.engine = form.text("engine");
         self.pipeline.ledger_files = form.text("ledger").is_some_and(|t| t.value == "files");
+        self.pipeline.approvers = approvers;
         self.pipeline.concurrency = concurrency;
         self.pipeline.shell = shell;
         self.pipeline.timeout = timeout;

@@ -104,6 +104,10 @@ pub struct Sign {
     pub keyless: bool,
     /// The secret with the private key.
     pub key: Option<Spanned<String>>,
+    /// The secret with its password.
+    pub password: Option<Spanned<String>>,
+    /// Whether the signature goes into the public log.
+    pub is_logged: bool,
 }
 
 /// `release`
@@ -111,14 +115,23 @@ pub struct Sign {
 pub struct Release {
     /// The version.
     pub version: Spanned<String>,
-    /// The forge.
-    pub forge: Option<Spanned<String>>,
     /// The changelog's path.
     pub changelog: Option<Spanned<String>>,
+    /// The rest.
+    pub options: ReleaseOptions,
+}
+
+/// How a version is published.
+#[derive(Debug, Clone)]
+pub struct ReleaseOptions {
+    /// The forge.
+    pub forge: Option<Spanned<String>>,
     /// Where the text of the forge's release comes from: `auto`, `changelog` or `none`.
     pub notes: Option<Spanned<String>>,
     /// Whether the tag is an object of its own.
     pub annotated: bool,
+    /// The node.
+    pub span: Span,
 }
 
 /// `promote`
@@ -159,6 +172,15 @@ pub struct Approve {
     pub count: u32,
     /// Who may not.
     pub not: Option<Spanned<String>>,
+}
+
+/// `approvers`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvers {
+    /// A file in the format of OpenSSH's `allowed_signers`.
+    pub file: Spanned<String>,
+    /// The branch whose file counts.
+    pub branch: String,
 }
 
 /// `registry`

@@ -19,8 +19,8 @@ use crate::expr::Template;
 use crate::source::{Span, Spanned};
 
 pub use delivery::{
-    Approve, Build, Deploy, Earlier, Image, Login, Notify, Promote, Push, Registry, Release, Sign,
-    Version, VersionScheme,
+    Approve, Approvers, Build, Deploy, Earlier, Image, Login, Notify, Promote, Push, Registry,
+    Release, ReleaseOptions, Sign, Version, VersionScheme,
 };
 pub use job::{
     Artifact, ArtifactUse, Ask, Container, Job, KeptDirectory, KeyPart, Pull, Ready, Resources,
@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub name: String,
     /// Whether the ledger of its targets is kept in files of this machine, and not on git refs.
     pub ledger_files: bool,
+    /// Whose approvals count; none: whoever may write the ledger.
+    pub approvers: Option<Approvers>,
     /// The container engine asked for.
     pub engine: Option<Spanned<String>>,
     /// At most one run of a group at a time.

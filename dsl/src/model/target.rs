@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EnvVar, Ready};
+use super::{EnvVar, Ready, ReleaseOptions};
 use crate::expr::Template;
 use crate::source::{Span, Spanned};
 
@@ -219,8 +219,22 @@ pub struct Promotion {
     pub requirements: Vec<Requirement>,
     /// Tags that the digests get, and in which registry.
     pub tags: Vec<(Spanned<Template>, Option<Spanned<String>>)>,
-    /// Where it says that a release is made.
-    pub release: Option<Span>,
+    /// The release that it makes, and of which version, where that is said.
+    pub release: Option<(ReleaseOptions, Option<Spanned<String>>)>,
+}
+
+impl Promotion {
+    /// The places to which it leads: the destination, and the registries in which it sets tags besides.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<&Spanned<String>> {
+        let mut all = vec![&self.to];
+        for place in self.tags.iter().filter_map(|(_, place)| place.as_ref()) {
+            if all.iter().all(|known| known.value != place.value) {
+                all.push(place);
+            }
+        }
+        all
+    }
 }
 
 /// `require`
@@ -244,6 +258,8 @@ pub struct Requirement {
     pub until: Option<Spanned<String>>,
     /// The branch that has the commit.
     pub branch: Option<Spanned<String>>,
+    /// The check that must have passed.
+    pub name: Option<Spanned<String>>,
     /// The node.
     pub span: Span,
 }

@@ -63,7 +63,11 @@ pub static BUILD_CACHE: NodeSchema = node("cache", "Where layers are kept for th
     .example("cache registry=ghcr mode=max compression=zstd");
 
 /// `attest`
-pub static ATTEST: NodeSchema = node("attest", "Evidence that is made and kept with the image.")
+pub static ATTEST: NodeSchema = node(
+    "attest",
+    "Evidence that is made and kept with the image. `provenance` says from which commit and how it was built; `sbom` is not \
+     made yet.",
+)
     .rest(field(
         "kind",
         Type::Word(&["sbom", "provenance"]),
@@ -174,17 +178,20 @@ pub static PUSH: NodeSchema = node(
 /// `sign`
 pub static SIGN: NodeSchema = node(
     "sign",
-    "Signs pushed images, cosign-compatible; the signature is stored beside the image. The step is called `sign-IMAGE`.",
+    "Signs pushed images by your own `cosign`; the signature is stored beside the image, in every registry to which a step of \
+     the run pushed it. What the build attested is signed with it. The step is called `sign-IMAGE`.",
 )
 .rest(IMAGES)
 .props(&[
     opt("keyless", Type::Bool, "With the identity that the CI proves, instead of a key."),
-    opt("key", Type::Ref(Kind::Secret), "The secret that holds the private key."),
+    opt("key", Type::Ref(Kind::Secret), "The secret that holds the private key, or the address of one in a KMS."),
+    opt("password", Type::Ref(Kind::Secret), "The secret that holds the key's password."),
+    opt("log", Type::Bool, "`#false` keeps a signature by a key out of the public log; who verifies it has to know that.")
+        .default("#true"),
     AS,
 ])
 .children(step_children![])
-.example("sign app keyless=#true")
-.later();
+.example("sign app key=SIGNING_KEY password=SIGNING_PASSWORD");
 
 const FORGE: Field = opt(
     "forge",
@@ -448,26 +455,45 @@ pub static TARGET_CONTAINER: NodeSchema = node("container", "One container on th
 /// `kubernetes`
 pub static KUBERNETES: NodeSchema = node(
     "kubernetes",
-    "A Kubernetes deployment: manifests applied with the image's digest, rollout watched.",
+    "Workloads of a Kubernetes cluster, by `kubectl`: manifests get the images by digest, are checked by the cluster and then \
+     applied, the rollout is watched, and what the pods run is compared. A container runs the image of its name, or the one \
+     whose repository it names. `manifests`, `deployment` or both are needed.",
 )
 .props(&[
-    opt("manifests", Type::Path, "A file or folder of manifests."),
-    opt("deployment", Type::Text, "The Deployment's name."),
-    opt("namespace", Type::Text, "The namespace."),
+    opt(
+        "manifests",
+        Type::Path,
+        "A file, or a folder of `.yaml`, `.yml` and `.json` files or of a kustomization. A way back takes those of the \
+         release's commit.",
+    ),
+    opt(
+        "deployment",
+        Type::Text,
+        "The workload that gets the images and is waited for; otherwise every Deployment, StatefulSet and DaemonSet of the \
+         manifests.",
+    ),
+    opt("namespace", Type::Text, "The namespace; otherwise that of the manifests or of the context."),
     opt("context", Type::Text, "The kubeconfig context."),
     opt(
         "container",
         Type::Text,
-        "The container in the pod, where there are several.",
+        "The container that gets the image, where its name does not say so.",
     ),
-    opt("kubectl", Type::Text, "The command for kubectl.").default("kubectl"),
+    opt(
+        "kubectl",
+        Type::Text,
+        "The command for kubectl with its first arguments, such as `\"sudo microk8s kubectl\"`.",
+    )
+    .default("kubectl"),
 ])
 .example("kubernetes manifests=\"k8s/\" deployment=shop kubectl=\"sudo microk8s kubectl\"");
 
 /// `ecs`
 pub static ECS: NodeSchema = node(
     "ecs",
-    "An Amazon ECS service: new task definition, update, wait for the rollout.",
+    "An Amazon ECS service, by the `aws` command line: a new revision of the task definition with the images by digest, the \
+     service updated, its rollout watched, and what the tasks run compared. A container runs the image of its name, or the \
+     one whose repository it names.",
 )
 .props(&[
     field("cluster", Type::Template, "The cluster."),
@@ -476,7 +502,7 @@ pub static ECS: NodeSchema = node(
     opt(
         "container",
         Type::Text,
-        "The container of the task, where there are several.",
+        "The container that gets the image, where its name does not say so.",
     ),
 ])
 .example("ecs cluster=prod service=web region=\"eu-central-1\"");
@@ -513,10 +539,15 @@ pub static ASSERT_ENV: NodeSchema = node(
     "Settings that the host must have before anything is changed.",
 )
 .open_props(field("NAME", Type::Text, "The value to expect."))
-.example("assert-env RATE_LIMIT_BACKEND=redis");
+.example("assert-env RATE_LIMIT_BACKEND=redis")
+.later();
 
 /// `strategy`
-pub static STRATEGY: NodeSchema = node("strategy", "How the new release replaces the old one.")
+pub static STRATEGY: NodeSchema = node(
+    "strategy",
+    "How the new release replaces the old one: `blue-green` for a `container`, `canary` for `kubernetes`. `rolling` is what \
+     the platforms do by themselves.",
+)
     .args(&[field(
         "kind",
         Type::Word(&["rolling", "blue-green", "canary"]),
@@ -526,12 +557,12 @@ pub static STRATEGY: NodeSchema = node("strategy", "How the new release replaces
         opt(
             "steps",
             Type::Text,
-            "Of a canary: the shares, such as `\"10%,50%\"`.",
+            "Of a canary: the shares of the requests, such as `\"10%,50%\"`, at most a half.",
         ),
         opt(
             "pause",
             Type::Duration,
-            "Of a canary: the time between two steps.",
+            "Of a canary: how long each step is watched.",
         ),
     ])
     .example("strategy blue-green");
@@ -614,6 +645,11 @@ pub static REQUIRE: NodeSchema = node(
         Type::NameGlob,
         "`from-commit`: the branch that contains the commit.",
     ),
+    opt(
+        "name",
+        Type::Text,
+        "`checks`: the one that must have passed; several `require checks` are several. Without it: all that there are.",
+    ),
 ])
 .example("require healthy for=\"30m\"\nrequire approval by=ops");
 
@@ -624,10 +660,21 @@ pub static PROMOTION_TAG: NodeSchema = node("tag", "A tag that the digest gets."
     .example("tag \"v${version.app}\" in=ecr");
 
 /// `release` of a promotion
-pub static PROMOTION_RELEASE: NodeSchema =
-    node("release", "The release that a successful promotion makes.")
-        .props(&[FORGE, CHANGELOG, NOTES, ANNOTATED])
-        .example("release forge=github notes=auto annotated=#true");
+pub static PROMOTION_RELEASE: NodeSchema = node(
+    "release",
+    "The release that a successful promotion makes: of the version and the commit that were promoted.",
+)
+.props(&[
+    opt(
+        "version",
+        Type::Ref(Kind::Version),
+        "Which version, where the pipeline has several.",
+    ),
+    FORGE,
+    NOTES,
+    ANNOTATED,
+])
+.example("release version=app forge=github notes=auto annotated=#true");
 
 /// `promotion`
 pub static PROMOTION: NodeSchema = node(

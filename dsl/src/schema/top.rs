@@ -43,6 +43,24 @@ pub static CONCURRENCY: NodeSchema = node(
 .default("wait")])
 .example("concurrency \"${git.ref}\" on-new=cancel");
 
+/// `approvers`
+pub static APPROVERS: NodeSchema = node(
+    "approvers",
+    "Whose approvals count: those signed with a key that a file of the repository lists, as the file stands on a branch. Without it whoever may push may approve.",
+)
+.args(&[field(
+    "file",
+    Type::Path,
+    "The file, in the format of OpenSSH's allowed_signers: `alice,ops ssh-ed25519 AAAA…` makes Alice one of `ops`.",
+)])
+.props(&[opt(
+    "branch",
+    Type::Text,
+    "The branch whose file counts, whatever else is checked out.",
+)
+.default("main")])
+.example("pipeline webapp {\n    approvers \"deploy/allowed_signers\" branch=main\n}");
+
 /// `pipeline`
 pub static PIPELINE: NodeSchema = node(
     "pipeline",
@@ -68,6 +86,7 @@ pub static PIPELINE: NodeSchema = node(
     once(&SHELL),
     once(&TIMEOUT),
     many(&PASS_ENV),
+    once(&APPROVERS),
 ])
 .example("pipeline webapp {\n    concurrency \"${git.ref}\" on-new=cancel\n}");
 

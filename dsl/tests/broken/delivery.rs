@@ -1,6 +1,6 @@
 //! Steps that cannot be ordered or never run, and deliveries that would hurt.
 
-use super::{Case, ONCE, SNAPSHOT, SPLIT, SUPPLY, broken};
+use super::{Case, ECS, ONCE, SNAPSHOT, SPLIT, SUPPLY, broken};
 
 #[test]
 fn dependencies_cannot_be_ordered() {
@@ -221,6 +221,27 @@ const DELIVERIES_WOULD_HURT: &[Case] = &[
         SNAPSHOT,
         "stage snapshot {",
         "stage snapshot rollback=reverse {",
+    ),
+    (
+        "healthy_between_registries",
+        "E608",
+        SPLIT,
+        "stage development {",
+        "promotion out from=dev to=trusted {\n    images app-dev\n    require healthy for=\"30m\"\n}\nstage development {\n    promote out",
+    ),
+    (
+        "signature_that_proves_nothing",
+        "E208",
+        SUPPLY,
+        "sign app keyless=#true",
+        "sign app keyless=#true log=#false",
+    ),
+    (
+        "image_without_a_version",
+        "W602",
+        ECS,
+        "container \"python:3.11-slim\"",
+        "container \"python\"",
     ),
     (
         "unused_secret",

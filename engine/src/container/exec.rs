@@ -241,8 +241,9 @@ impl Running<'_> {
                 break;
             }
             if self.checking.is_none() && self.exit.is_none() && !is_open {
-                // The exit code comes a little later; unless the command goes on without its outputs.
-                self.check(if looks == 0 { SOON } else { LOOK }, true);
+                // The exit code comes a little later, with Podman some tens of milliseconds; unless the command goes on
+                // without its outputs.
+                self.check((SOON * (1 << looks.min(7))).min(LOOK), true);
                 looks += 1;
             }
             let look = self.heard + LOOK;

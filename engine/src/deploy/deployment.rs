@@ -215,6 +215,8 @@ impl Work<'_> {
             self.hands.say(&line).await;
             return Ok((Answer::Already, None));
         }
+        let release = self.release(&request.bundle, &history, request.way.goes_back());
+        made.driver.check(&release, self.hands).await?;
         let back = self.find_back(&history, &made).await?;
         self.say_back(&back).await;
         self.made = Some(made);

@@ -149,6 +149,12 @@ pub trait Driver: Send + Sync {
         Box::pin(async { Ok(true) })
     }
 
+    /// Asks the platform whether it would take this. Changes nothing; asked before anything begins.
+    fn check<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
+        let _ = (release, hands);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Makes the target run this.
     fn apply<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()>;
 

@@ -275,6 +275,24 @@ impl Hands {
         }
     }
 
+    /// Waits; not longer than somebody wants the run to go on, nor than the time that the step has.
+    ///
+    /// # Errors
+    /// When one of them is over.
+    pub async fn pause(&self, time: Duration) -> Result<(), Failure> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.cancel.cancelled() => return Err(Failure::new("cancelled")),
+            () = self.kill.cancelled() => return Err(Failure::new("cancelled")),
+        }
+        if self.deadline.is_some_and(|d| d <= Instant::now()) {
+            return Err(Failure::new(
+                "it was not ready before the step's time was over",
+            ));
+        }
+        Ok(())
+    }
+
     /// Says a line in the log.
     pub async fn say(&self, line: &str) {
         let chunk = Chunk {
@@ -360,6 +378,20 @@ fn failed(title: &str, told: &Told) -> Failure {
         command: Some(title.to_owned()),
         ..Failure::new(format!("exit {}{why}", told.code))
     }
+}
+
+/// Writes a file that only its owner can read.
+pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let _ = std::fs::remove_file(file);
+    let made = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut f| f.write_all(text.as_bytes()));
+    made.map_err(|e| Failure::new(format!("{} cannot be written: {e}", file.display())))
 }
 
 /// What a program said last, fit for one line.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dsl::units::show_duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::driver::Failure;
 use super::hands::{Call, Hands};
@@ -109,18 +109,7 @@ impl Readiness {
                     }
                 }
             }
-            let cancel = hands.cancel.clone();
-            let kill = hands.kill.clone();
-            tokio::select! {
-                () = sleep(self.every) => {}
-                () = cancel.cancelled() => return Err(Failure::new("cancelled")),
-                () = kill.cancelled() => return Err(Failure::new("cancelled")),
-            }
-            if hands.deadline.is_some_and(|d| d <= Instant::now()) {
-                return Err(Failure::new(
-                    "it was not ready before the step's time was over",
-                ));
-            }
+            hands.pause(self.every).await?;
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::record::{Approval, Bundle, Entry, Outcome, Record, Way};
+use super::record::{Bundle, Entry, Given, Outcome, Record, Way};
 
 /// Everything that happened to a target, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -443,13 +443,21 @@ impl History {
         bundle: &str,
         config: &str,
         now: Timestamp,
-    ) -> Vec<(&Approval, &str)> {
+    ) -> Vec<Given<'_>> {
         let given = self.entries.iter().filter_map(|(_, e)| match &e.record {
-            Record::Approved { approval } => Some((approval, e.by.as_str())),
+            Record::Approved {
+                approval,
+                signature,
+            } => Some(Given {
+                approval,
+                signature: signature.as_deref(),
+                by: &e.by,
+            }),
             _ => None,
         });
         given
-            .filter(|(a, _)| {
+            .filter(|given| {
+                let a = given.approval;
                 let expires: Option<Timestamp> = a.expires.parse().ok();
                 a.subject == subject
                     && a.bundle == bundle
@@ -512,7 +520,7 @@ impl History {
             }
             Record::Unlocked { why } if why.is_empty() => "unlocked".to_owned(),
             Record::Unlocked { why } => format!("unlocked: {why}"),
-            Record::Approved { approval } => {
+            Record::Approved { approval, .. } => {
                 format!(
                     "{} approved for {}",
                     approval.subject,

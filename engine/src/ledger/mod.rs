@@ -21,7 +21,7 @@ use jiff::Timestamp;
 pub use error::LedgerError;
 pub use history::{Current, History, Interrupted, Release};
 pub use lease::{BEAT, HOLDS, Lease};
-pub use record::{Approval, Bundle, Entry, FORMAT, ImageAt, Outcome, Record, Way};
+pub use record::{Approval, Bundle, Entry, FORMAT, Given, ImageAt, Outcome, Record, Way};
 
 use crate::world::{Git, GitError};
 use folder::Folder;

@@ -77,6 +77,9 @@ pub enum Record {
     Approved {
         /// What exactly.
         approval: Approval,
+        /// Who signed it: a signature of OpenSSH over [`Approval::signed`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
     },
 }
 
@@ -283,4 +286,24 @@ pub struct Approval {
     pub expires: String,
     /// As a member of which group.
     pub group: String,
+}
+
+impl Approval {
+    /// The bytes that are signed. They are made of the record anew where a signature is looked at, so that a record with
+    /// anything in it that this version does not know is not taken for signed.
+    #[must_use]
+    pub fn signed(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// An approval as it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given<'a> {
+    /// What it is for.
+    pub approval: &'a Approval,
+    /// The signature over it, if there is one.
+    pub signature: Option<&'a str>,
+    /// Who wrote it down: what the writer says of itself.
+    pub by: &'a str,
 }

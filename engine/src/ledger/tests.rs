@@ -533,6 +533,7 @@ fn an_approval_is_for_exactly_one_thing_and_for_a_time() {
     };
     let all = history(vec![Record::Approved {
         approval: approval.clone(),
+        signature: None,
     }]);
     let given = |subject: &str, n: u8, config: &str, now| {
         all.approvals(subject, &bundle(n).id(), config, now).len()

@@ -1,6 +1,7 @@
 //! Images that travel: an image, or an index with all its images, with what is about them, from place to place. Their
 //! digests stay, because their bytes do; a tag moves when everything that it leads to is there.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -10,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::client::Took;
 use super::place::{Failed, Place, Was, beside};
-use super::{Descriptor, Digest, Manifest, media};
+use super::{Descriptor, Digest, Known, Manifest, media};
 
 /// How many contents travel at once.
 const AT_ONCE: usize = 4;
@@ -31,6 +32,8 @@ pub struct Journey<'a> {
     pub moves: bool,
     /// A repository of the registry there that may have the same contents.
     pub mount: Option<&'a str>,
+    /// What is remembered of registries.
+    pub known: Option<&'a Known>,
 }
 
 /// What travelled.
@@ -138,25 +141,42 @@ impl Travel<'_> {
         let Journey {
             from, to, mount, ..
         } = self.journey;
-        let mount = mount.or(from.mount_for(to));
+        let near = mount.or(from.mount_for(to));
+        let known = self.journey.known.zip(to.repository());
+        let seen = known.map_or_else(BTreeMap::new, |(known, to)| known.of(to.registry().host()));
+        let elsewhere = |blob: &Descriptor| {
+            let seen = seen.get(&blob.digest).map(String::as_str);
+            seen.filter(|name| to.repository().is_some_and(|to| to.name() != *name))
+        };
         let mut blobs = manifest
             .blobs()
             .filter(|b| !media::is_foreign(&b.media_type));
         let mut travelling = FuturesUnordered::new();
+        let mut new = Vec::new();
         loop {
             while travelling.len() < AT_ONCE
                 && let Some(blob) = blobs.next()
             {
-                travelling.push(self.blob(blob, mount));
+                travelling.push(self.blob(blob, near.or_else(|| elsewhere(blob))));
             }
             match travelling.next().await {
-                Some(arrived) => arrived?,
-                None => return Ok(()),
+                // What had to be sent is not where it was seen any more.
+                Some(arrived) => match arrived? {
+                    (digest, took) if took == Took::Bytes || !seen.contains_key(&digest) => {
+                        new.push(digest);
+                    }
+                    _ => {}
+                },
+                None => break,
             }
         }
+        if let Some((known, to)) = known {
+            known.add(to.registry().host(), to.name(), &new);
+        }
+        Ok(())
     }
 
-    async fn blob(&self, blob: &Descriptor, mount: Option<&str>) -> Result<(), Failed> {
+    async fn blob(&self, blob: &Descriptor, mount: Option<&str>) -> Result<(Digest, Took), Failed> {
         let Journey { from, to, .. } = self.journey;
         (self.tell)(Told::Begins(blob));
         let took = to.take(blob, from, mount).await?;
@@ -168,7 +188,7 @@ impl Travel<'_> {
                 c.bytes += blob.size;
             }
         });
-        Ok(())
+        Ok((blob.digest, took))
     }
 
     /// Brings what is about a manifest and about the images in it.

@@ -104,6 +104,14 @@ impl Place {
         format!("{self}@{digest}")
     }
 
+    /// The repository, where it is one of a registry.
+    pub(super) fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Repository(repository) => Some(repository),
+            Self::Folder(..) => None,
+        }
+    }
+
     /// The repository, where it is one of that registry.
     pub(crate) fn mount_for(&self, to: &Self) -> Option<&str> {
         match (self, to) {

@@ -1,6 +1,6 @@
 //! Which registries take what a run pushes: by the branch or the tag that it is for. Knows no registry's server.
 
-use dsl::model::{Registry, StepKind};
+use dsl::model::{Promotion, Registry, StepKind};
 use dsl::source::Span;
 
 use super::pattern::Patterns;
@@ -25,14 +25,18 @@ impl Plan {
     #[must_use]
     pub fn not_accepted(&self) -> Vec<NotAccepted> {
         let context = &self.request.context;
-        let found = self.steps().filter_map(|(vertex, step)| {
-            let to = match &self.definition(step).kind {
-                StepKind::Push(push) => &push.registry,
+        let pushes = self.steps().flat_map(|(vertex, step)| {
+            let places = match &self.definition(step).kind {
+                StepKind::Push(push) => vec![&push.registry],
                 StepKind::Promote(promote) if self.is_transfer(promote) => {
-                    &self.pipeline.promotions.get(&promote.rule.value)?.to
+                    let rule = self.pipeline.promotions.get(&promote.rule.value);
+                    rule.map(Promotion::destinations).unwrap_or_default()
                 }
-                _ => return None,
+                _ => Vec::new(),
             };
+            places.into_iter().map(move |to| (vertex, to))
+        });
+        let found = pushes.filter_map(|(vertex, to)| {
             let registry = self.pipeline.registries.get(&to.value)?;
             let why = refused(registry, context)?;
             let rules = registry.accept_branches.iter().chain(&registry.accept_tags);

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use dsl::diagnostic::Diagnostic;
 use dsl::expr::{Missing, Template};
-use dsl::model::{Driver, Leg, Made, Pipeline, Promote, Registry, Step, StepId, StepKind, Target};
-use dsl::source::Span;
+use dsl::model::{
+    Driver, Leg, Made, Pipeline, Promote, Promotion, Registry, Step, StepId, StepKind, Target,
+};
+use dsl::source::{Span, Spanned};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -250,10 +252,16 @@ impl Plan {
         for (_, step) in self.steps() {
             let names: Vec<&str> = match &self.definition(step).kind {
                 StepKind::Push(push) => vec![&push.registry.value],
-                StepKind::Promote(promote) if self.is_transfer(promote) => {
+                StepKind::Promote(promote) if !self.is_transfer(promote) => {
                     let rule = self.pipeline.promotions.get(&promote.rule.value);
-                    let ends = rule.map(|r| [r.from.value.as_str(), r.to.value.as_str()]);
-                    ends.into_iter().flatten().collect()
+                    let tagging = rule.map(|r| self.tagging(r)).unwrap_or_default();
+                    tagging.iter().map(|r| r.name.value.as_str()).collect()
+                }
+                StepKind::Promote(promote) => {
+                    let rule = self.pipeline.promotions.get(&promote.rule.value);
+                    let ends = rule.map(|r| [&r.from].into_iter().chain(r.destinations()));
+                    let ends = ends.into_iter().flatten();
+                    ends.map(|name| name.value.as_str()).collect()
                 }
                 // A stranger's build may not write there, and finds what it may read.
                 StepKind::Build(build) if self.request.context.trusted => {
@@ -269,6 +277,31 @@ impl Plan {
             }
         }
         found
+    }
+
+    /// The registries of a promotion to a target that sets tags: where they are set, and where its images are.
+    #[must_use]
+    pub fn tagging(&self, rule: &Promotion) -> Vec<&Registry> {
+        let all = &self.pipeline.registries;
+        let named = rule.tags.iter().filter_map(|(_, place)| place.as_ref());
+        let named = named.map(|place| place.value.as_str());
+        let pushes = self
+            .pipeline
+            .steps
+            .iter()
+            .filter_map(|step| match &step.kind {
+                StepKind::Push(push) => Some(push),
+                _ => None,
+            });
+        let moves = |image: &Spanned<String>| rule.images.iter().any(|i| i.value == image.value);
+        let pushes = pushes.filter(|push| push.images.iter().any(moves));
+        let mut names: Vec<&str> = Vec::new();
+        for name in named.chain(pushes.map(|push| push.registry.value.as_str())) {
+            if !rule.tags.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.into_iter().filter_map(|name| all.get(name)).collect()
     }
 
     /// Whether a job needs a container engine. A build needs one only when it has to run.
@@ -317,17 +350,22 @@ impl Plan {
             (Some(Driver::Kubernetes(_) | Driver::Ecs(_)), _) if !target.assert_env.is_empty() => {
                 Some("deployment to a target with `assert-env`")
             }
-            (_, Some("canary")) => Some("deployment in canary steps"),
             (Some(Driver::Run(_)), Some("blue-green")) => {
                 Some("blue-green deployment by own commands")
             }
             (Some(Driver::Compose(_)), Some("blue-green")) => {
                 Some("blue-green deployment with Compose")
             }
-            (Some(Driver::Run(_) | Driver::Container(_) | Driver::Compose(_)), _) | (None, _) => {
-                None
-            }
-            (Some(Driver::Kubernetes(_)), _) => Some("deployment to Kubernetes"),
+            (
+                Some(
+                    Driver::Run(_)
+                    | Driver::Container(_)
+                    | Driver::Compose(_)
+                    | Driver::Kubernetes(_),
+                ),
+                _,
+            )
+            | (None, _) => None,
             (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
         }
     }
@@ -335,19 +373,22 @@ impl Plan {
     /// Why this version cannot execute a promotion, if it cannot.
     fn unpromotable(&self, rule: &str) -> Option<(&'static str, Option<Span>)> {
         let rule = self.pipeline.promotions.get(rule)?;
-        if let Some(release) = rule.release {
-            return Some(("promotion that makes a release", Some(release)));
-        }
-        if self.pipeline.targets.contains_key(&rule.to.value) {
-            if let Some((tag, _)) = rule.tags.first() {
-                return Some(("promotion to a target that sets tags", Some(tag.span)));
+        let to_target = self.pipeline.targets.contains_key(&rule.to.value);
+        if let Some((release, _)) = &rule.release {
+            let forge = release.forge.as_ref().map(|f| f.value.as_str());
+            if !to_target {
+                let what = "promotion between registries that makes a release";
+                return Some((what, Some(release.span)));
             }
+            if matches!(forge, Some("gitlab" | "gitea")) {
+                let what = "promotion that makes a release at another forge than GitHub";
+                return Some((what, Some(release.span)));
+            }
+        }
+        if to_target {
             return Some((self.undrivable(&rule.to.value)?, None));
         }
-        let elsewhere = rule.tags.iter().find_map(|(_, place)| place.as_ref());
-        let elsewhere = elsewhere.filter(|place| place.value != rule.to.value)?;
-        let what = "promotion that sets tags in a third registry";
-        Some((what, Some(elsewhere.span)))
+        None
     }
 
     /// Whether a promotion goes from registry to registry.
@@ -375,15 +416,16 @@ impl Plan {
             let definition = self.definition(step);
             match &definition.kind {
                 StepKind::Build(build) => {
-                    (!build.attest.is_empty()).then_some(("build with attest", definition.span))
+                    let sbom = build.attest.iter().find(|kind| kind.value == "sbom");
+                    sbom.map(|kind| ("`attest sbom`", kind.span))
                 }
-                StepKind::Push(_) | StepKind::Approve(_) => None,
+                StepKind::Push(_) | StepKind::Approve(_) | StepKind::Sign(_) => None,
                 StepKind::Promote(promote) => {
                     let (what, span) = self.unpromotable(&promote.rule.value)?;
                     Some((what, span.unwrap_or(definition.span)))
                 }
                 StepKind::Release(release) => {
-                    let forge = release.forge.as_ref().map(|f| f.value.as_str());
+                    let forge = release.options.forge.as_ref().map(|f| f.value.as_str());
                     let known = !matches!(forge, Some("gitlab" | "gitea"));
                     let what = "release at another forge than GitHub";
                     (!known).then_some((what, definition.span))
@@ -398,7 +440,6 @@ impl Plan {
                     }
                     _ => None,
                 },
-                StepKind::Sign(_) => Some(("sign", definition.span)),
             }
         };
         self.steps()

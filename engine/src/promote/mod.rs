@@ -1,13 +1,19 @@
 //! Promotion rules: what must hold before a bundle moves on, and what of it does not hold yet. Pure: histories and facts
 //! in, everything that is missing out. Does not know steps, and moves nothing.
 
+pub mod checks;
+pub mod signers;
+
 use dsl::model::{Promotion, Requirement};
 use dsl::units;
 use dsl::units::show_duration;
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::ledger::{Bundle, Current, History};
+pub use signers::{Signers, sign};
+
+use crate::ledger::{Bundle, Current, Given, History};
 
 /// The records of approvals that are for steps and not for targets.
 pub const STEPS: &str = "@steps";
@@ -42,6 +48,10 @@ pub struct Facts<'a> {
     pub is_ci: bool,
     /// Whether a branch contains the bundle's commit.
     pub contains: &'a dyn Fn(&str) -> Result<bool, String>,
+    /// Whose approvals count, where the pipeline says so.
+    pub signers: Option<&'a Result<Signers, String>>,
+    /// The checks of the bundle's commit, where they were asked for.
+    pub checks: Option<&'a Result<Vec<checks::Check>, String>>,
     /// Now.
     pub now: Timestamp,
 }
@@ -102,8 +112,7 @@ pub fn bundle_of(rule: &Promotion, from: &History) -> Result<Bundle, Unmet> {
 #[must_use]
 pub fn unmet(rule: &Promotion, facts: &Facts<'_>) -> Vec<Unmet> {
     let subject = subject(&rule.name.value);
-    let one = |required: &Requirement| {
-        match required.what.value.as_str() {
+    let one = |required: &Requirement| match required.what.value.as_str() {
         "healthy" => healthy(required, rule, facts),
         "approval" => {
             let asked = Asked {
@@ -117,12 +126,10 @@ pub fn unmet(rule: &Promotion, facts: &Facts<'_>) -> Vec<Unmet> {
         }
         "window" => window(required, facts.now),
         "from-commit" => from_commit(required, facts),
-        other => Some(Unmet {
-            what: format!("`require {other}` cannot be asked for here"),
-            help: "this version knows no forge whose checks it could read; remove it, or let the steps of this run be the checks".to_owned(),
-            waits: false,
-        }),
-    }
+        _ => {
+            let name = required.name.as_ref().map(|n| n.value.as_str());
+            checks::missing(name, &facts.bundle.commit, facts.checks)
+        }
     };
     rule.requirements.iter().filter_map(one).collect()
 }
@@ -180,16 +187,20 @@ pub fn approval(asked: &Asked<'_>, facts: &Facts<'_>) -> Option<Unmet> {
     let given = facts
         .to
         .approvals(asked.subject, &bundle, facts.config, facts.now);
-    let mut people: Vec<&str> = Vec::new();
-    let mut refused: Vec<&str> = Vec::new();
-    for (approval, by) in given {
-        if approval.group != asked.by {
-            continue;
-        }
-        if is_refused(by, asked.not, facts) {
-            refused.push(by);
-        } else if !people.contains(&by) {
-            people.push(by);
+    let mut people: Vec<String> = Vec::new();
+    let mut refused: Vec<String> = Vec::new();
+    for given in given.iter().filter(|g| g.approval.group == asked.by) {
+        match person(given, facts) {
+            Err(why) => refused.push(format!("that of {} does not count: {why}", given.by)),
+            Ok(person)
+                if [&person, given.by]
+                    .iter()
+                    .any(|by| is_refused(by, asked.not, facts)) =>
+            {
+                refused.push(format!("that of {person} does not count"));
+            }
+            Ok(person) if people.contains(&person) => {}
+            Ok(person) => people.push(person),
         }
     }
     let wanted = asked.count as usize;
@@ -208,8 +219,10 @@ pub fn approval(asked: &Asked<'_>, facts: &Facts<'_>) -> Option<Unmet> {
             asked.by
         ),
     };
-    if let Some(who) = refused.first() {
-        what += &format!("; that of {who} does not count");
+    if let Some(Err(why)) = facts.signers {
+        what += &format!("; nobody knows who may approve: {why}");
+    } else if let Some(why) = refused.first() {
+        what += &format!("; {why}");
     }
     Some(Unmet {
         what,
@@ -218,18 +231,33 @@ pub fn approval(asked: &Asked<'_>, facts: &Facts<'_>) -> Option<Unmet> {
     })
 }
 
+/// Who gave an approval: who signed it, where signatures count, and otherwise who says to have given it.
+fn person(given: &Given<'_>, facts: &Facts<'_>) -> Result<String, String> {
+    match (facts.signers, given.signature) {
+        (None, _) => Ok(given.by.to_owned()),
+        (Some(Err(why)), _) => Err(why.clone()),
+        (Some(Ok(_)), None) => Err("it is not signed".to_owned()),
+        (Some(Ok(signers)), Some(signature)) => signers.signer(given.approval, signature),
+    }
+}
+
 fn is_refused(by: &str, not: Option<&str>, facts: &Facts<'_>) -> bool {
     let words = not
         .map(|n| n.split(',').map(str::trim))
         .into_iter()
         .flatten();
     words.into_iter().any(|word| match word {
-        "author" => facts
-            .author
-            .is_some_and(|a| a == by || a.split(" <").next() == Some(by)),
+        "author" => facts.author.is_some_and(|a| a == by || is_one_of(a, by)),
         "trigger" => facts.trigger == by,
         name => name == by,
     })
+}
+
+/// Whether somebody whom git writes as `Name <address>` has that name or that address.
+fn is_one_of(author: &str, by: &str) -> bool {
+    author
+        .split_once(" <")
+        .is_some_and(|(name, address)| name == by || address.trim_end_matches('>') == by)
 }
 
 /// A time in which it may happen; days and hours are those of UTC, the same everywhere.
@@ -296,13 +324,15 @@ fn from_commit(required: &Requirement, facts: &Facts<'_>) -> Option<Unmet> {
 /// All that is missing as one message, one help, and whether people only have to agree.
 #[must_use]
 pub fn together(missing: &[Unmet]) -> (String, String, bool) {
-    let whats: Vec<&str> = missing.iter().map(|u| u.what.as_str()).collect();
-    let mut helps: Vec<&str> = Vec::new();
-    for unmet in missing {
-        if !helps.contains(&unmet.help.as_str()) {
-            helps.push(&unmet.help);
-        }
-    }
+    let once = |texts: &mut dyn Iterator<Item = &'_ String>| -> Vec<String> {
+        texts
+            .cloned()
+            .collect::<IndexSet<String>>()
+            .into_iter()
+            .collect()
+    };
+    let whats = once(&mut missing.iter().map(|u| &u.what));
+    let helps = once(&mut missing.iter().map(|u| &u.help));
     let waits = missing.iter().all(|u| u.waits);
     (whats.join("; "), helps.join("; "), waits)
 }

@@ -1,6 +1,7 @@
 //! `build`: an image from a Dockerfile, by the builder of the engine, kept in pipe's own store. Its result is a digest,
 //! which is known before it is pushed anywhere.
 
+pub(super) mod attested;
 mod builder;
 mod dockerfile;
 mod failed;
@@ -25,7 +26,7 @@ use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
 
 pub use builder::builder_of;
-pub(super) use login::Login;
+pub(super) use login::{Login, hand_over};
 pub(super) use recipe::{ignored, recipe};
 
 /// How an image is built, with every value put in.
@@ -51,6 +52,8 @@ pub(super) struct Build {
     pub(super) layers: Vec<String>,
     /// Whether layers of all stages are kept there.
     pub(super) keeps_all: bool,
+    /// Whether it is kept beside the image how it was built.
+    pub(super) provenance: bool,
     /// Words of its `cache` that say what no build does yet.
     pub(super) unused: Vec<String>,
     /// Logins of the registries that it names.
@@ -89,9 +92,17 @@ pub(super) fn is_kept(layout: &Layout, digest: &str) -> bool {
 /// # Errors
 /// When the builder fails, or there is none.
 pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
+    let began = jiff::Timestamp::now();
     let engine = a_try.engine().await?;
     let root = a_try.site.root.clone();
     let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
+    for base in dockerfile.moving_bases() {
+        let text = format!(
+            "{}: `FROM {base}` names no version, and is another image tomorrow; write a version or a digest",
+            a_try.work.name
+        );
+        a_try.warn(text).await;
+    }
     let builder = builder::find(&engine, a_try).await?;
     if builder.leaves_containers() {
         let mut env = a_try.work.env.clone();
@@ -133,6 +144,9 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
         images.push(one(&engine, &builder, order, &dockerfile, a_try, folder.path()).await?);
     }
     let manifest = whole(&images, a_try).await?;
+    if build.provenance {
+        attest(build, &manifest, &builder, began, &labels, a_try).await?;
+    }
     let digest = manifest.digest().to_string();
     let name = local_name(&build.image, &digest);
     kept(a_try, &manifest, &name).await?;
@@ -254,6 +268,38 @@ async fn taken(
 ) -> Result<Manifest, NotDone> {
     let taking = engine.take_out(id, &a_try.site.images, scratch);
     a_try.wait(taking).await?.map_err(not_done)
+}
+
+/// Keeps beside the image how it was built.
+async fn attest(
+    build: &Build,
+    manifest: &Manifest,
+    builder: &builder::Builder,
+    began: jiff::Timestamp,
+    labels: &[(String, String)],
+    a_try: &mut Try<'_>,
+) -> Result<(), NotDone> {
+    let label = |name: &str| {
+        let name = format!("org.opencontainers.image.{name}");
+        let found = labels.iter().find(|(n, _)| *n == name);
+        found.map(|(_, value)| value.clone())
+    };
+    let made = {
+        let run = attested::Run {
+            began,
+            origin: &a_try.site.origin,
+            builder: builder.program(),
+            source: label("source").zip(label("revision")),
+            hide: &|text| a_try.site.masker.mask_str(text).into_owned(),
+        };
+        attested::provenance(&a_try.site.images, manifest, build, &run)
+    };
+    let made = made.map_err(|e| Failure::new(format!("the provenance cannot be kept: {e}")))?;
+    if let Some(digest) = made {
+        let line = format!("attested how it was built: {digest}");
+        a_try.say(line).await;
+    }
+    Ok(())
 }
 
 /// The one image, or the index of several.

@@ -104,6 +104,11 @@ impl LedgerAt {
 }
 
 impl Delivery {
+    /// What the target's fields are filled with.
+    pub(super) fn fields(&self) -> Arc<Fields> {
+        Arc::clone(&self.fields)
+    }
+
     /// The same target, back to what it had before this deployment.
     pub(super) fn before(&self, deployment: &str) -> Self {
         Self {

@@ -1,17 +1,21 @@
 //! Steps that people or rules decide: `promote` and `approve`. What is missing is said at once, all of it; what waits for
 //! people ends the run so that it can go on later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dsl::model::{Approve, Promote, Promotion};
+use dsl::model::{Approve, Approvers, Promote, Promotion};
 use jiff::Timestamp;
 
+use super::after::After;
 use super::deliver::{self, About, Delivery, LedgerAt, What, of_ledger};
+use super::github;
 use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::NotDone;
-use crate::ledger::{Bundle, History, Ledger, Way};
-use crate::promote::{self, Asked, Facts, STEPS};
+use crate::ledger::{Bundle, History, ImageAt, Ledger, Way};
+use crate::promote::checks::Check;
+use crate::promote::{self, Asked, Facts, STEPS, Signers};
 use crate::world::Git;
 
 /// What is known of the run, for rules that ask.
@@ -20,6 +24,8 @@ struct Around {
     config: String,
     author: Option<String>,
     is_ci: bool,
+    /// The file of those who may approve, and the branch whose file counts.
+    approvers: Option<Approvers>,
 }
 
 impl Around {
@@ -29,7 +35,17 @@ impl Around {
             config: about.options.definition.clone(),
             author: context.git.author.clone(),
             is_ci: context.provider.is_some(),
+            approvers: about.plan.pipeline.approvers.clone(),
         }
+    }
+
+    /// Whose approvals count, where the pipeline says so; asked of the remote.
+    async fn signers(&self, a_try: &Try<'_>) -> Option<Result<Signers, String>> {
+        let approvers = self.approvers.clone()?;
+        let root = a_try.site.root.clone();
+        let read = move || Signers::read(&root, &approvers.file.value, &approvers.branch);
+        let read = tokio::task::spawn_blocking(read).await;
+        Some(read.unwrap_or_else(|e| Err(e.to_string())))
     }
 }
 
@@ -39,6 +55,8 @@ pub(super) struct Promoting {
     rule: Promotion,
     /// The destination.
     pub(super) delivery: Delivery,
+    /// What it makes when the target runs the bundle.
+    after: After,
     around: Around,
 }
 
@@ -71,14 +89,16 @@ pub(super) fn of_promote(about: About<'_>, promote: &Promote) -> Result<Promotin
             rule.to.value
         ))
     })?;
+    let delivery = deliver::delivery(
+        about,
+        target,
+        What::Bundle(Bundle::default()),
+        about.is_named(),
+    );
     Ok(Promoting {
         rule: rule.clone(),
-        delivery: deliver::delivery(
-            about,
-            target,
-            What::Bundle(Bundle::default()),
-            about.is_named(),
-        ),
+        after: After::of(about, rule, &delivery)?,
+        delivery,
         around: Around::of(about),
     })
 }
@@ -131,6 +151,7 @@ pub(super) async fn promote(
     let commit = bundle.commit.clone();
     let contains = move |branch: &str| contains(&root, branch, &commit);
     let trigger = ledger.by().to_owned();
+    let (signers, checks) = asked(rule, &promoting.around, &bundle.commit, a_try).await?;
     let missing = promote::unmet(
         rule,
         &Facts {
@@ -142,6 +163,8 @@ pub(super) async fn promote(
             trigger: &trigger,
             is_ci: promoting.around.is_ci,
             contains: &contains,
+            signers: signers.as_ref(),
+            checks: checks.as_ref(),
             now: Timestamp::now(),
         },
     );
@@ -155,10 +178,110 @@ pub(super) async fn promote(
         bundle.images_in_short()
     );
     a_try.say(line).await;
+    // Before anything is changed: whether the tags and the release can follow.
+    let after = promoting.after.prepare(&bundle, a_try).await?;
     let way = Way::Promotion {
         rule: rule.name.value.clone(),
     };
-    deliver::with_bundle(delivery, bundle, way, &ledger, a_try).await
+    let mut outputs = deliver::with_bundle(delivery, bundle, way, &ledger, a_try).await?;
+    outputs.extend(after.publish(&rule.to.value, a_try).await?);
+    Ok(outputs)
+}
+
+/// What somebody else knows of a rule's requirements: who may approve, and the checks of the commit.
+async fn asked(
+    rule: &Promotion,
+    around: &Around,
+    commit: &str,
+    a_try: &mut Try<'_>,
+) -> Result<
+    (
+        Option<Result<Signers, String>>,
+        Option<Result<Vec<Check>, String>>,
+    ),
+    NotDone,
+> {
+    let wants = |what: &str| rule.requirements.iter().any(|r| r.what.value == what);
+    let signers = match wants("approval") {
+        true => around.signers(a_try).await,
+        false => None,
+    };
+    let is_hex = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    let checks = match (wants("checks"), is_hex) {
+        (false, _) => None,
+        (true, true) => Some(github::checks(commit, a_try).await?),
+        (true, false) => Some(Err("what is promoted has no commit".to_owned())),
+    };
+    Ok((signers, checks))
+}
+
+/// What has to hold before images move from registry to registry. Approvals stand where those of steps do: nothing runs in
+/// a registry, so that it has no history.
+#[derive(Debug, Clone)]
+pub(super) struct Between {
+    rule: Promotion,
+    ledger: LedgerAt,
+    around: Around,
+}
+
+impl Between {
+    pub(super) fn of(about: About<'_>, rule: &Promotion) -> Self {
+        Self {
+            rule: rule.clone(),
+            ledger: LedgerAt::of(about),
+            around: Around::of(about),
+        }
+    }
+
+    /// # Errors
+    /// Everything that does not hold.
+    pub(super) async fn holds(
+        &self,
+        images: BTreeMap<String, ImageAt>,
+        commit: Option<&str>,
+        a_try: &mut Try<'_>,
+    ) -> Result<(), NotDone> {
+        if self.rule.requirements.is_empty() {
+            return Ok(());
+        }
+        let bundle = moved(images, commit, &self.around.config);
+        let ledger = self.ledger.open().await.map_err(NotDone::NotBegun)?;
+        let given = history(&ledger, STEPS).await?;
+        let (root, trigger) = (a_try.site.root.clone(), ledger.by().to_owned());
+        let (signers, checks) = asked(&self.rule, &self.around, &bundle.commit, a_try).await?;
+        let missing = promote::unmet(
+            &self.rule,
+            &Facts {
+                from: &given,
+                to: &given,
+                bundle: &bundle,
+                config: &self.around.config,
+                author: self.around.author.as_deref(),
+                trigger: &trigger,
+                is_ci: self.around.is_ci,
+                contains: &|branch| contains(&root, branch, &bundle.commit),
+                signers: signers.as_ref(),
+                checks: checks.as_ref(),
+                now: Timestamp::now(),
+            },
+        );
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(NotDone::NotBegun(unmet(&missing))),
+        }
+    }
+}
+
+/// What moves from registry to registry: what an approval of it is bound to.
+pub(super) fn moved(
+    images: BTreeMap<String, ImageAt>,
+    commit: Option<&str>,
+    config: &str,
+) -> Bundle {
+    Bundle {
+        images,
+        ..of_commit(commit.unwrap_or_default(), config)
+    }
 }
 
 /// Lets the run go on if people agreed.
@@ -174,6 +297,7 @@ pub(super) async fn approve(gate: &Gate, a_try: &mut Try<'_>) -> Result<Outputs,
         subject: &gate.subject,
         name: &gate.name,
     };
+    let signers = gate.around.signers(a_try).await;
     let missing = promote::approval(
         &asked,
         &Facts {
@@ -185,6 +309,8 @@ pub(super) async fn approve(gate: &Gate, a_try: &mut Try<'_>) -> Result<Outputs,
             trigger: &trigger,
             is_ci: gate.around.is_ci,
             contains: &|_| Ok(true),
+            signers: signers.as_ref(),
+            checks: None,
             now: Timestamp::now(),
         },
     );

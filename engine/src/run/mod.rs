@@ -1,5 +1,6 @@
 //! A plan becomes a run: the only part that waits for the world. Tells everything by events; prints nothing.
 
+mod after;
 mod build;
 mod caching;
 mod capture;
@@ -13,6 +14,7 @@ pub mod environment;
 pub mod event;
 pub mod forecast;
 mod gate;
+mod github;
 mod observing;
 pub mod outcome;
 mod place;
@@ -27,6 +29,7 @@ pub mod resume;
 mod rivals;
 pub mod schedule;
 pub mod secrets;
+mod sign;
 mod signals;
 mod spare;
 mod task;
@@ -42,3 +45,4 @@ pub use gate::of_commit;
 pub use observing::Observing;
 pub use recipe::is_cacheable;
 pub use signals::asked_to_end;
+pub use transfer::proven;

@@ -72,12 +72,9 @@ impl Observing<'_> {
         if !made.driver.can_observe() {
             return Ok(None);
         }
+        let names = self.pipeline.pass_env.iter();
         let mut env = Environment::passed();
-        for name in &self.pipeline.pass_env {
-            if let Some(value) = (self.env)(&name.value) {
-                env.set(&name.value, value);
-            }
-        }
+        env.extend(Environment::named(names.map(|n| n.value.as_str())));
         let (log, mut said) = mpsc::channel(16);
         let mut hands = Hands {
             root: self.root.to_path_buf(),

@@ -23,7 +23,7 @@ use super::environment::Environment;
 use super::gate;
 use super::outcome::{Failure, Outcome};
 use super::recipe::{self, Recipe, Take};
-use super::release::Release;
+use super::release::{Forge, Release};
 use super::schedule::{
     self, EdgeKind, EdgeSpec, Graph, GroupId, GroupSpec, Kind, Limits, LockId, SkipReason,
     VertexSpec,
@@ -204,10 +204,10 @@ pub(super) fn work(
                 ..work
             })
         }
-        other => Err(Failure::new(format!(
-            "this version of pipe does not run `{}`",
-            other.verb()
-        ))),
+        StepKind::Sign(sign) => Ok(Work {
+            task: Task::Sign(Box::new(moving::sign_of(about, sign)?)),
+            ..work
+        }),
     }
 }
 
@@ -258,10 +258,6 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
     let in_file = request.versions.get(name).cloned().transpose();
     let in_file = in_file
         .map_err(|why| Failure::new(format!("the version `{name}` cannot be read: {why}")))?;
-    let word = |field: &Option<Spanned<String>>| {
-        field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
-    };
-    let notes = word(&release.notes);
     Ok(Release {
         name: name.clone(),
         request: crate::release::Request {
@@ -273,12 +269,31 @@ fn release_of(plan: &Plan, release: &dsl::model::Release) -> Result<Release, Fai
             branch: git.branch.clone(),
             day: request.date.clone(),
             changelog: release.changelog.as_ref().map(|c| c.value.clone()),
-            annotated: release.annotated,
+            annotated: release.options.annotated,
         },
-        github: word(&release.forge) == "github",
-        notes_by_forge: notes == "auto",
-        has_notes: notes != "none",
+        forge: Forge::of(&release.options),
     })
+}
+
+/// The logins of the registries that a run speaks to, for the programs that it starts.
+fn logins(
+    plan: &Plan,
+    options: &Options,
+    fill: &dyn Fn(&Template) -> Result<String, Failure>,
+) -> Vec<Login> {
+    let logins = plan.registries().into_iter().filter_map(|registry| {
+        let login = registry.login.as_ref()?;
+        let prefix = fill(&registry.prefix.value).ok()?;
+        Some(Login {
+            host: prefix.split('/').next()?.to_owned(),
+            user: login.user.as_ref()?.value.clone(),
+            password: options
+                .secrets
+                .get(&login.password.as_ref()?.value)?
+                .clone(),
+        })
+    });
+    logins.collect()
 }
 
 /// How an image is built, with every value put in.
@@ -316,19 +331,7 @@ fn build_of(
         }
     }
     // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.
-    let registries = plan.registries().into_iter();
-    let logins = registries.filter_map(|registry| {
-        let login = registry.login.as_ref()?;
-        let prefix = fill(&registry.prefix.value).ok()?;
-        Some(Login {
-            host: prefix.split('/').next()?.to_owned(),
-            user: login.user.as_ref()?.value.clone(),
-            password: options
-                .secrets
-                .get(&login.password.as_ref()?.value)?
-                .clone(),
-        })
-    });
+    let logins = logins(plan, options, &fill);
     let secrets = build.secrets.iter().filter_map(|name| {
         let value = options.secrets.get(&name.value)?;
         Some((name.value.clone(), value.clone()))
@@ -343,16 +346,17 @@ fn build_of(
         labels: values(&build.labels)?,
         secrets: secrets.collect(),
         layers,
+        provenance: build.attest.iter().any(|kind| kind.value == "provenance"),
         keeps_all: build.cache_mode.as_ref().is_some_and(|m| m.value == "max"),
         unused: texts(&build.cache_unused),
-        logins: logins.collect(),
+        logins,
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),
     })
 }
 
 /// A text with every value put in.
-fn filled(
+pub(super) fn filled(
     plan: &Plan,
     planned: &plan::PlannedStep,
     template: &Template,

@@ -9,7 +9,7 @@ use super::task::{Outputs, Try, image_output};
 use super::work::NotDone;
 use crate::oci::copy::{Copied, Journey, Told, copy};
 use crate::oci::place::{Failed, Place, Was};
-use crate::oci::{Digest, Layout};
+use crate::oci::{Digest, Known, Layout};
 
 /// From this size on a content is told of when it begins to travel, in bytes.
 const LARGE: u64 = 32 << 20;
@@ -47,6 +47,7 @@ pub(super) async fn run(push: &Push, a_try: &mut Try<'_>) -> Result<Outputs, Not
         }
         places.push(place);
     }
+    let known = Known::beside(&push.from);
     for ((image, _, digest), place) in push.images.iter().zip(places) {
         let mount = before.as_ref().and_then(|b| b.mount_for(&place));
         let journey = Journey {
@@ -56,6 +57,7 @@ pub(super) async fn run(push: &Push, a_try: &mut Try<'_>) -> Result<Outputs, Not
             tags: &push.tags,
             moves: push.to.moves,
             mount,
+            known: Some(&known),
         };
         travel(image, &journey, a_try).await?;
         let reference = place.by_digest(digest);

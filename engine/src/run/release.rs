@@ -1,24 +1,15 @@
 //! `release`: a version, its tag, its changelog, and the forge's release, which the forge's own program makes.
 
-use std::ffi::OsString;
+use dsl::model::ReleaseOptions;
+use dsl::source::Spanned;
 
-use super::environment::Environment;
+use super::github::gh;
 use super::outcome::Failure;
 use super::task::{Outputs, Try, version_output};
-use super::work::{self, NotDone};
-use crate::process::{self, Exit, Spec};
+use super::work::NotDone;
+use crate::process::{self, Exit};
 use crate::release::{self, Made, NoRelease, Request};
 use crate::world::Git;
-
-/// What the program of a forge gets of the environment of pipe: who it is, and where the forge is.
-pub(super) const GITHUB: [&str; 6] = [
-    "GH_TOKEN",
-    "GITHUB_TOKEN",
-    "GH_ENTERPRISE_TOKEN",
-    "GH_HOST",
-    "GH_REPO",
-    "GH_CONFIG_DIR",
-];
 
 /// A release, with every value put in.
 #[derive(Debug, Clone)]
@@ -26,12 +17,44 @@ pub(super) struct Release {
     /// The version's name in the pipeline.
     pub(super) name: String,
     pub(super) request: Request,
+    pub(super) forge: Forge,
+}
+
+/// What a forge gets besides the tag.
+#[derive(Debug, Clone)]
+pub(super) struct Forge {
     /// Whether GitHub gets a release.
-    pub(super) github: bool,
+    github: bool,
     /// Whether GitHub writes its text.
-    pub(super) notes_by_forge: bool,
+    notes_by_forge: bool,
     /// Whether it has a text.
-    pub(super) has_notes: bool,
+    has_notes: bool,
+}
+
+impl Forge {
+    pub(super) fn of(options: &ReleaseOptions) -> Self {
+        let word = |field: &Option<Spanned<String>>| {
+            field.as_ref().map(|f| f.value.clone()).unwrap_or_default()
+        };
+        let notes = word(&options.notes);
+        Self {
+            github: word(&options.forge) == "github",
+            notes_by_forge: notes == "auto",
+            has_notes: notes != "none",
+        }
+    }
+
+    /// Whether it can be told here.
+    ///
+    /// # Errors
+    /// When its program is missing.
+    pub(super) fn is_there(&self, a_try: &Try<'_>) -> Result<(), Failure> {
+        if !self.github || process::is_there(&gh(a_try, &[], &[])) {
+            return Ok(());
+        }
+        let failure = Failure::new("the program gh was not found in PATH");
+        Err(failure.help("install GitHub's `gh`, or write `forge=none`; nothing was changed"))
+    }
 }
 
 /// Makes the release.
@@ -40,13 +63,26 @@ pub(super) struct Release {
 /// Why there is none, or that there is nothing to release.
 pub(super) async fn run(release: &Release, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
     // Before anything is changed.
-    if release.github && !process::is_there(&gh(a_try, &[], &[])) {
-        let failure = Failure::new("the program gh was not found in PATH");
-        let help = "install GitHub's `gh`, or write `forge=none`; nothing was changed";
-        return Err(NotDone::NotBegun(failure.help(help)));
-    }
+    release.forge.is_there(a_try).map_err(NotDone::NotBegun)?;
+    let made = publish(&release.request, &release.forge, a_try).await?;
+    Ok(Outputs::from([
+        (version_output(&release.name), made.version.clone()),
+        ("version".to_owned(), made.version),
+        ("tag".to_owned(), made.tag),
+    ]))
+}
+
+/// Makes the tag, the changelog's commit, and the forge's release.
+///
+/// # Errors
+/// Why not.
+pub(super) async fn publish(
+    request: &Request,
+    forge: &Forge,
+    a_try: &mut Try<'_>,
+) -> Result<Made, NotDone> {
     let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
-    let request = release.request.clone();
+    let request = request.clone();
     let making = tokio::task::spawn_blocking(move || release::make(&git, &request));
     // Not left half way: what a push did would not be known.
     let made = making.await.map_err(|e| {
@@ -61,17 +97,13 @@ pub(super) async fn run(release: &Release, a_try: &mut Try<'_>) -> Result<Output
         (false, None) => format!("{} is tagged", made.tag),
     };
     a_try.say(line).await;
-    if release.github {
-        on_github(release, &made, a_try).await?;
+    if forge.github {
+        on_github(forge, &made, a_try).await?;
     }
-    Ok(Outputs::from([
-        (version_output(&release.name), made.version.clone()),
-        ("version".to_owned(), made.version),
-        ("tag".to_owned(), made.tag),
-    ]))
+    Ok(made)
 }
 
-fn no_release(why: NoRelease) -> NotDone {
+pub(super) fn no_release(why: NoRelease) -> NotDone {
     match why {
         NoRelease::NotNeeded(why) => NotDone::NotNeeded(why),
         NoRelease::Impossible { what, help } => NotDone::NotBegun(Failure::new(what).help(help)),
@@ -86,7 +118,7 @@ fn no_release(why: NoRelease) -> NotDone {
 }
 
 /// Makes GitHub's release of a tag, if it has none.
-async fn on_github(release: &Release, made: &Made, a_try: &mut Try<'_>) -> Result<(), NotDone> {
+async fn on_github(forge: &Forge, made: &Made, a_try: &mut Try<'_>) -> Result<(), NotDone> {
     let tag = made.tag.as_str();
     let view = gh(
         a_try,
@@ -105,7 +137,7 @@ async fn on_github(release: &Release, made: &Made, a_try: &mut Try<'_>) -> Resul
         Failure::new(format!("the release's text cannot be written: {e}")).help("is the disk full?")
     })?;
     let file = format!("--notes-file={}", notes.display());
-    let text = match (release.notes_by_forge, release.has_notes) {
+    let text = match (forge.notes_by_forge, forge.has_notes) {
         (true, _) => "--generate-notes",
         (false, true) => &file,
         (false, false) => "--notes=",
@@ -128,22 +160,5 @@ async fn on_github(release: &Release, made: &Made, a_try: &mut Try<'_>) -> Resul
                 .help("run again when `gh` can do it; the tag is not made twice")
                 .into())
         }
-    }
-}
-
-fn gh(a_try: &Try<'_>, args: &[&str], operands: &[&str]) -> Spec {
-    let mut env = Environment::named(GITHUB.into_iter());
-    env.set("GH_PROMPT_DISABLED", "1");
-    env.set("GH_NO_UPDATE_NOTIFIER", "1");
-    let mut vars = env.vars();
-    // What the step has of its own, its secrets among it, comes last and counts.
-    vars.extend(a_try.work.env.vars());
-    let args = args.iter().chain(operands);
-    Spec {
-        program: "gh".into(),
-        args: args.map(OsString::from).collect(),
-        cwd: a_try.site.root.clone(),
-        env: vars,
-        marker: work::marker(a_try.site),
     }
 }

@@ -48,7 +48,11 @@ pub fn resolve(
         StepKind::Build(build) => build.secrets.as_slice(),
         _ => &[],
     });
-    let names = names.map(|n| n.value.as_str());
+    let signing = steps().flat_map(|step| match &step.kind {
+        StepKind::Sign(sign) => [sign.key.as_ref(), sign.password.as_ref()],
+        _ => [None, None],
+    });
+    let names = names.chain(signing.flatten()).map(|n| n.value.as_str());
     let targets = &plan.pipeline.targets;
     let keys = steps().filter_map(|step| {
         let target = match &step.kind {

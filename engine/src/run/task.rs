@@ -18,6 +18,7 @@ use super::outcome::Failure;
 use super::push::{self, Push};
 use super::recipe::Recipe;
 use super::release::{self, Release};
+use super::sign::{self, Sign};
 use super::transfer::{self, Transfer};
 use super::work::{self, News, NotDone, Site, Work};
 use crate::cache::Action;
@@ -44,6 +45,8 @@ pub(super) enum Task {
     Approve(Box<Gate>),
     /// Images into a registry.
     Push(Box<Push>),
+    /// Signatures beside images.
+    Sign(Box<Sign>),
 }
 
 /// What a step puts out, by name.
@@ -81,6 +84,7 @@ impl Task {
             Self::Transfer(transfer) => transfer::run(transfer, a_try).await,
             Self::Approve(gate) => gate::approve(gate, a_try).await,
             Self::Push(push) => push::run(push, a_try).await,
+            Self::Sign(sign) => sign::run(sign, a_try).await,
         }
     }
 }

@@ -100,6 +100,12 @@ impl Registry {
         &self.host
     }
 
+    /// Whether it is spoken to without TLS.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
     /// What makes a request to an address.
     fn client(&self, to: &Url) -> Result<&reqwest::Client, Why> {
         let connect = self.patience.min(Duration::from_secs(10));

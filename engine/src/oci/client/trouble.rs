@@ -102,6 +102,12 @@ impl Trouble {
         matches!(self.why, Why::Refused { status: 404, .. })
     }
 
+    /// Whether the registry understood, and says no.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.why, Why::Refused { status, .. } if (400..500).contains(&status))
+    }
+
     /// Whether the registry cannot do that at all.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {

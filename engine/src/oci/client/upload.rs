@@ -135,7 +135,14 @@ impl Repository {
         }
         let call = Call::new(Method::POST, url, scope, doing.to_owned());
         let call = call.header(CONTENT_LENGTH, "0").body(Bytes::new());
-        let answer = self.registry.ask(&call).await?;
+        let answer = match self.registry.ask(&call).await {
+            Ok(answer) => answer,
+            // It may not be taken from there.
+            Err(e) if mount.is_some() && e.is_refused() => {
+                return Box::pin(self.begin(blob, None, doing)).await;
+            }
+            Err(e) => return Err(e),
+        };
         if answer.status() == StatusCode::CREATED {
             return Ok(Begun::Mounted);
         }
@@ -347,7 +354,8 @@ impl Source<'_> {
                 }
             }
             Source::Repository(other) => {
-                let mut download = other.download(blob, from);
+                // It is hashed once, on its way out.
+                let mut download = other.download(blob, from).unverified();
                 while let Some(piece) = download.next().await.map_err(Some)? {
                     flow.hand_on(piece).await.map_err(wrong)?;
                 }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use dsl::units::without_version;
+
 use super::super::outcome::Failure;
 use super::Build;
 
@@ -85,6 +87,28 @@ impl Dockerfile {
         .collect()
     }
 
+    /// The images that it begins with and of which it says no version: they mean others tomorrow.
+    pub(super) fn moving_bases(&self) -> Vec<&str> {
+        let (mut bases, mut stages) = (Vec::new(), vec!["scratch"]);
+        for (_, text) in &self.instructions {
+            let mut words = text.split_whitespace();
+            if !words.next().is_some_and(|w| w.eq_ignore_ascii_case("FROM")) {
+                continue;
+            }
+            let Some(base) = words.find(|w| !w.starts_with("--")) else {
+                continue;
+            };
+            let is_stage = stages.iter().any(|s| s.eq_ignore_ascii_case(base));
+            // What a variable stands for is the builder's to know.
+            let moves = !is_stage && !base.contains('$') && without_version(base).is_some();
+            if moves && !bases.contains(&base) {
+                bases.push(base);
+            }
+            stages.extend(words.nth(1));
+        }
+        bases
+    }
+
     fn has_stage(&self, target: &str) -> Result<(), Failure> {
         let stages = self.stages();
         let is_there = stages.iter().any(|s| s.eq_ignore_ascii_case(target));
@@ -147,6 +171,14 @@ mod tests {
         let long = "RUN apt-get update &&     apt-get install -y       git";
         assert_eq!(place(long).as_deref(), Some("docker/Dockerfile:4"));
         assert_eq!(place("RUN true"), None);
+    }
+
+    #[test]
+    fn a_base_without_a_version_is_found() {
+        let text = "FROM a AS one\nFROM --platform=x b:latest\nFROM One\nFROM a\nFROM scratch\nFROM $c\nFROM d:5000/e:1\n\
+                    FROM f@sha256:0\nFROM localhost/g\n";
+        let file = Dockerfile::of("Dockerfile", text);
+        assert_eq!(file.moving_bases(), ["a", "b:latest"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(in crate::run) struct Login {
 ///
 /// # Errors
 /// When they cannot be written.
-pub(super) fn hand_over(
+pub(in crate::run) fn hand_over(
     logins: &[Login],
     kind: Kind,
     folder: &Path,

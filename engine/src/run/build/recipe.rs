@@ -28,6 +28,9 @@ pub(in crate::run) fn recipe(
     if !build.platforms.is_empty() {
         setting.insert("platforms".to_owned(), build.platforms.join(" "));
     }
+    if build.provenance {
+        setting.insert("attest".to_owned(), "provenance".to_owned());
+    }
     let named = |kind: &'static str| {
         move |(name, value): &(String, String)| (format!("{kind} {name}"), value.clone())
     };

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use dsl::expr::{Expr, Lookup, Part, Ref, Template};
 use dsl::model::{
-    Ask, Compose, ComposeStep, Deploy, Driver as Means, Leg, Pipeline, Ready, Target,
+    Ask, Compose, ComposeStep, Deploy, Driver as Means, Leg, Pipeline, Ready, Strategy, Target,
 };
 use dsl::source::{Span, Spanned};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,8 +16,8 @@ use super::super::outcome::Failure;
 use super::{About, image_at};
 use crate::container::{Engine, Kind};
 use crate::deploy::{
-    self, Asked, ComposeProject, Doing, Driver, EngineAt, Made, Make, OneContainer, Own, Readiness,
-    Settings, Ssh,
+    self, Asked, Canary, ComposeProject, Doing, Driver, EngineAt, Kubernetes, Made, Make,
+    OneContainer, Own, Readiness, Settings, Ssh,
 };
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
@@ -110,7 +110,7 @@ impl Fields {
             }
         }
         Ok(Made {
-            driver: self.driver(&fill, ready.as_ref(), bundle, recorded.is_some())?,
+            driver: self.driver(bundle, &fill, ready.as_ref(), recorded.is_some())?,
             ready,
             values,
         })
@@ -118,9 +118,9 @@ impl Fields {
 
     fn driver(
         &self,
+        bundle: &Bundle,
         fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
         ready: Option<&Readiness>,
-        bundle: &Bundle,
         is_earlier: bool,
     ) -> Result<Box<dyn Driver>, deploy::Failure> {
         let name = &self.target.name.value;
@@ -174,6 +174,23 @@ impl Fields {
                     ..self.compose(compose)
                 }))
             }
+            Some(Means::Kubernetes(means)) => Ok(Box::new(Kubernetes {
+                target: name.clone(),
+                kubectl: text(&means.kubectl)
+                    .unwrap_or_else(|| "kubectl".to_owned())
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+                context: text(&means.context),
+                namespace: text(&means.namespace),
+                manifests: text(&means.manifests).map(PathBuf::from),
+                deployment: text(&means.deployment),
+                container: text(&means.container),
+                env,
+                images: bundle.images.clone(),
+                ready: ready.cloned(),
+                canary: canary(self.target.strategy.as_ref())?,
+            })),
             Some(other) => Err(deploy::Failure::new(format!(
                 "this version of pipe does not drive `{}`",
                 other.word()
@@ -205,6 +222,18 @@ impl Fields {
             engine: self.engine_at(),
             ..ComposeProject::default()
         }
+    }
+
+    /// A text with the values of a bundle that is run here and now.
+    ///
+    /// # Errors
+    /// A value that it does not have.
+    pub(in crate::run) fn filled(
+        &self,
+        template: &Template,
+        bundle: &Bundle,
+    ) -> Result<String, deploy::Failure> {
+        self.text(template, bundle, None)
     }
 
     fn text(
@@ -312,6 +341,18 @@ impl Fields {
         }
         Ok(Some(ssh))
     }
+}
+
+/// The steps of a canary, where the strategy is one.
+fn canary(strategy: Option<&Strategy>) -> Result<Option<Canary>, deploy::Failure> {
+    let Some(strategy) = strategy.filter(|s| s.kind.value == "canary") else {
+        return Ok(None);
+    };
+    let steps = strategy.steps.as_ref().map_or("", |s| s.value.as_str());
+    Ok(Some(Canary {
+        shares: dsl::units::shares(steps).map_err(deploy::Failure::new)?,
+        pause: strategy.pause.unwrap_or_default(),
+    }))
 }
 
 /// A reference without the functions applied to it.

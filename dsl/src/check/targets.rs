@@ -1,0 +1,73 @@
+//! Targets that ask their driver for what it cannot do.
+
+use crate::codes::delivery as codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::{Driver, Pipeline, Strategy, Target};
+use crate::units;
+
+pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
+    for target in pipeline.targets.values() {
+        let (Some(driver), Some(strategy)) = (&target.driver, &target.strategy) else {
+            continue;
+        };
+        match strategy.kind.value.as_str() {
+            "canary" => canary(target, driver, strategy, out),
+            "blue-green" if matches!(driver, Driver::Kubernetes(_) | Driver::Ecs(_)) => {
+                let help = match driver {
+                    Driver::Kubernetes(_) => {
+                        "leave it out for the Deployment's own rollout, or write `strategy canary steps=\"10%,50%\"`"
+                    }
+                    _ => "leave it out: ECS replaces the tasks as the service says",
+                };
+                out.push(cannot(target, driver, strategy).help(help));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn canary(target: &Target, driver: &Driver, strategy: &Strategy, out: &mut Diagnostics) {
+    let Driver::Kubernetes(kubernetes) = driver else {
+        let help = "canary steps are done on `kubernetes` only; `container` knows `blue-green`";
+        out.push(cannot(target, driver, strategy).help(help));
+        return;
+    };
+    let kind = strategy.kind.span;
+    let finding = |what: &str, span| Diagnostic::new(&codes::STRATEGY, what, span, "a canary");
+    if kubernetes.manifests.is_none() {
+        let what = format!(
+            "`{}` has no manifests to make a canary of",
+            target.name.value
+        );
+        out.push(finding(&what, kind).help("name the Deployment's manifests with `manifests=`"));
+    }
+    match &strategy.steps {
+        None => out.push(
+            finding("a canary without steps", kind)
+                .help("say which shares of the requests it gets: `steps=\"10%,50%\"`"),
+        ),
+        Some(steps) => {
+            if let Err(why) = units::shares(&steps.value) {
+                let what = format!("`{}` are no steps of a canary", steps.value.escape_debug());
+                out.push(
+                    finding(&what, steps.span)
+                        .help(format!("{why}; after the last one all pods are replaced")),
+                );
+            }
+        }
+    }
+}
+
+fn cannot(target: &Target, driver: &Driver, strategy: &Strategy) -> Diagnostic {
+    Diagnostic::new(
+        &codes::STRATEGY,
+        format!(
+            "`{}` cannot deploy `{}`",
+            driver.word(),
+            strategy.kind.value
+        ),
+        strategy.kind.span,
+        "not with this driver",
+    )
+    .label(target.name.span, "the target")
+}

@@ -1,0 +1,173 @@
+//! Where a release's manifests come from: the files that are there, or for a way back those of the release's commit, so that
+//! what runs again is what ran.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::super::driver::{Failure, Release};
+use super::super::hands::{Call, Hands, write};
+use super::{Kubernetes, objects};
+
+/// What kustomize looks for in a folder.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+impl Kubernetes {
+    /// The objects of a release, as its manifests have them; none where there are no manifests.
+    pub(super) async fn objects(
+        &self,
+        release: &Release,
+        hands: &mut Hands,
+    ) -> Result<Vec<Value>, Failure> {
+        let Some(manifests) = &self.manifests else {
+            return Ok(Vec::new());
+        };
+        let mut root = hands.root.clone();
+        if release.is_back
+            && let Some(then) = self.then(manifests, &release.bundle.commit, hands).await?
+        {
+            root = then;
+        }
+        self.in_json(&root, manifests, hands).await
+    }
+
+    /// The objects of the manifests that are there.
+    pub(super) async fn here(&self, hands: &mut Hands) -> Result<Vec<Value>, Failure> {
+        match &self.manifests {
+            Some(manifests) => {
+                let root = hands.root.clone();
+                self.in_json(&root, manifests, hands).await
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The folder with the manifests as they were at a commit, where git still has it.
+    async fn then(
+        &self,
+        manifests: &Path,
+        commit: &str,
+        hands: &mut Hands,
+    ) -> Result<Option<PathBuf>, Failure> {
+        if commit.is_empty() {
+            return Ok(None);
+        }
+        let folder = hands.scratch.join(format!("at-{commit}"));
+        if folder.exists() {
+            return Ok(Some(folder));
+        }
+        std::fs::create_dir_all(&folder)
+            .map_err(|e| Failure::new(format!("no temporary folder can be made: {e}")))?;
+        // A kustomization may name what stands beside it.
+        let wanted = match kustomized(&hands.root.join(manifests)) {
+            true => Path::new("."),
+            false => manifests,
+        };
+        let text = "git archive --format=tar \"$1\" -- \"$2\" | tar -x -C \"$3\"";
+        let mut args: Vec<std::ffi::OsString> = ["-euo", "pipefail", "-c", text, "bash", commit]
+            .map(Into::into)
+            .to_vec();
+        args.extend([
+            wanted.as_os_str().to_owned(),
+            folder.clone().into_os_string(),
+        ]);
+        let told = hands
+            .ask(Call::new("bash", args).here().quiet().muted())
+            .await?;
+        if told.code == 0 {
+            return Ok(Some(folder));
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+        let short: String = commit.chars().take(7).collect();
+        hands
+            .say(&format!(
+                "the manifests of {short} cannot be had ({}); those that are here are taken",
+                told.complaint
+            ))
+            .await;
+        Ok(None)
+    }
+
+    /// Lets kubectl read manifests, and gives them as it understands them.
+    async fn in_json(
+        &self,
+        root: &Path,
+        manifests: &Path,
+        hands: &mut Hands,
+    ) -> Result<Vec<Value>, Failure> {
+        let at = root.join(manifests);
+        let file = hands.scratch.join("manifests.yml");
+        let text = match kustomized(&at) {
+            true => self.kustomize(&at, hands).await?,
+            false => together(&at, manifests)?,
+        };
+        write(&file, &text)?;
+        let args = [
+            "create",
+            "--dry-run=client",
+            "--output=json",
+            "--filename=-",
+        ];
+        let call = self.call(&args).input(&file).quiet();
+        let printed = self.run(call, hands).await;
+        let _ = std::fs::remove_file(&file);
+        let printed = printed.map_err(|f| match f.unreachable {
+            true => f,
+            false => Failure {
+                what: format!("{} cannot be read: {}", manifests.display(), f.what),
+                ..f
+            },
+        })?;
+        objects::read(&printed)
+    }
+
+    async fn kustomize(&self, folder: &Path, hands: &mut Hands) -> Result<String, Failure> {
+        let folder = folder.display().to_string();
+        let call = match hands.ssh {
+            // The files are here, and the target's own kubectl is not.
+            Some(_) => Call::new("kubectl", ["kustomize", &folder]),
+            None => self.call(&["kustomize", &folder]),
+        };
+        hands.run(call.here().quiet()).await
+    }
+}
+
+fn kustomized(at: &Path) -> bool {
+    KUSTOMIZATIONS.iter().any(|name| at.join(name).exists())
+}
+
+/// The files of a folder one after the other, or one file.
+fn together(at: &Path, shown: &Path) -> Result<String, Failure> {
+    let cannot = |e: std::io::Error| {
+        Failure::new(format!("{} cannot be read: {e}", shown.display()))
+            .help("correct `manifests` in the target")
+    };
+    let mut files = vec![at.to_path_buf()];
+    if at.is_dir() {
+        let is_manifest = |path: &PathBuf| {
+            let ending = path.extension().and_then(|e| e.to_str());
+            matches!(ending, Some("yaml" | "yml" | "json"))
+        };
+        let entries = std::fs::read_dir(at).map_err(cannot)?;
+        files = entries
+            .flatten()
+            .map(|e| e.path())
+            .filter(is_manifest)
+            .collect();
+        files.sort();
+        if files.is_empty() {
+            return Err(Failure::new(format!(
+                "{} has no .yaml, .yml or .json file",
+                shown.display()
+            ))
+            .help("correct `manifests` in the target"));
+        }
+    }
+    let mut text = String::new();
+    for file in files {
+        text += "---\n";
+        text += &std::fs::read_to_string(&file).map_err(cannot)?;
+        text += "\n";
+    }
+    Ok(text)
+}

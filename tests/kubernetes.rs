@@ -1,0 +1,9 @@
+//! Targets in a real Kubernetes: its own control plane, kubelet and proxy, Docker beneath them, images by digest from a real
+//! registry. What runs is asked of the pods and of whoever serves, never of the engine.
+
+mod canary;
+mod cluster;
+mod crash;
+mod manifests;
+mod rollout;
+mod ssh;

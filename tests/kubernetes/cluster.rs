@@ -1,0 +1,344 @@
+//! The cluster, started once, apart from everything else on the machine, and ended with the test program; and a shop in a
+//! namespace of its own.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::started::Started;
+use crate::support::{Output, PIPE, Project, skip};
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The cluster, while it runs: it ends with its input.
+pub struct Cluster {
+    folder: PathBuf,
+    ending: Mutex<Child>,
+}
+
+/// What the setup built.
+pub fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kubernetes")
+}
+
+fn start() -> Result<Cluster, String> {
+    if !rustix::process::getuid().is_root() {
+        return Err("only root can start a Kubernetes".to_owned());
+    }
+    if !programs().join("built").exists() {
+        return Err("there is no Kubernetes; tests/setup-kubernetes.sh builds it".to_owned());
+    }
+    let folder = tempfile::Builder::new()
+        .prefix("pipe-kubernetes-")
+        .tempdir();
+    // The script removes it.
+    let folder = folder.map_err(|e| e.to_string())?.keep();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes/up.sh");
+    let mut child = Command::new("sh")
+        .arg(here)
+        .arg(&folder)
+        .arg(programs())
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let began = Instant::now();
+    while !folder.join("up").exists() {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(format!("Kubernetes cannot be started: {status}"));
+        }
+        if began.elapsed() > PATIENCE {
+            return Err("Kubernetes does not start".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(Cluster {
+        folder,
+        ending: Mutex::new(child),
+    })
+}
+
+/// The cluster, where it can be had; says why not where it cannot.
+pub fn cluster() -> Option<&'static Cluster> {
+    static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    match CLUSTER.get_or_init(start) {
+        Ok(cluster) => Some(cluster),
+        Err(why) => {
+            skip(why);
+            None
+        }
+    }
+}
+
+impl Cluster {
+    /// The words by which a command gets into its network.
+    pub fn around(&self) -> Vec<String> {
+        let script = i32::try_from(self.ending.lock().unwrap().id()).unwrap();
+        let unshare = crate::started::children(script)[0];
+        let inside = crate::started::children(unshare)[0];
+        let words = ["nsenter", "--target", &inside.to_string(), "--net", "--"];
+        words.map(str::to_owned).to_vec()
+    }
+
+    /// A command in its network.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let around = self.around();
+        let mut command = Command::new(&around[0]);
+        command.args(&around[1..]).args(words);
+        command
+    }
+
+    /// What kubectl says; it must succeed.
+    #[track_caller]
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let out = self.kubectl_command(args).output().unwrap();
+        let complaint = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "kubectl {args:?}: {complaint}");
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    /// kubectl, not yet started.
+    pub fn kubectl_command(&self, args: &[&str]) -> Command {
+        let kubectl = programs().join("kubectl").display().to_string();
+        let mut command = self.command(&[&[kubectl.as_str()], args].concat());
+        command.env("KUBECONFIG", self.kubeconfig());
+        command
+    }
+
+    /// Who may do everything.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.join("kubeconfig")
+    }
+
+    /// An image of the shop with these variables, in the registry: its reference by digest.
+    pub fn image(&self, env: &[&str]) -> String {
+        static MADE: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+        let mut made = MADE.lock().unwrap();
+        let name = env.join(" ").replace(['=', ' '], "-").to_lowercase();
+        if let Some((_, reference)) = made.iter().find(|(n, _)| *n == name) {
+            return reference.clone();
+        }
+        let tag = format!("127.0.0.1:5000/shop:{name}");
+        let tar = self.folder.join("box.tar").display().to_string();
+        let mut import = vec![
+            "import".to_owned(),
+            "-c".to_owned(),
+            "CMD [\"/bin/serve\"]".to_owned(),
+        ];
+        for variable in env {
+            import.extend(["-c".to_owned(), format!("ENV {variable}")]);
+        }
+        import.extend([tar, tag.clone()]);
+        self.docker(&import.iter().map(String::as_str).collect::<Vec<_>>());
+        self.docker(&["push", "-q", &tag]);
+        let format = "{{range .RepoDigests}}{{.}}{{end}}";
+        let reference = self.docker(&["image", "inspect", "--format", format, &tag]);
+        assert!(reference.contains("@sha256:"), "{reference}");
+        made.push((name, reference.clone()));
+        reference
+    }
+
+    fn docker(&self, args: &[&str]) -> String {
+        let socket = format!("unix://{}/docker.sock", self.folder.display());
+        let out = Command::new("docker")
+            .args(["--host", &socket])
+            .args(args)
+            .output();
+        let out = out.unwrap();
+        let complaint = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "docker {args:?}: {complaint}");
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    /// A shop that says `1`.
+    pub fn good(&self, version: &str) -> String {
+        self.image(&[&format!("GREETING={version}")])
+    }
+}
+
+/// A shop in a namespace of its own.
+pub struct Shop {
+    pub cluster: &'static Cluster,
+    pub project: Project,
+    /// The namespace.
+    pub name: String,
+    /// The port at the node.
+    pub port: u16,
+}
+
+/// What a shop's target differs in.
+#[derive(Clone, Copy, Default)]
+pub struct Target<'t> {
+    /// Properties of `kubernetes`, instead of the usual ones.
+    pub properties: Option<&'t str>,
+    /// Nodes of the target.
+    pub nodes: &'t str,
+    /// Nodes before it.
+    pub before: &'t str,
+}
+
+/// How long a rollout may take here before it counts as failed.
+pub const WITHIN: &str = "12s";
+
+impl Shop {
+    pub fn new(cluster: &'static Cluster, name: &str, port: u16) -> Self {
+        Self::with(cluster, name, port, Target::default())
+    }
+
+    pub fn with(cluster: &'static Cluster, name: &str, port: u16, target: Target<'_>) -> Self {
+        let kubectl = programs().join("kubectl").display().to_string();
+        let usual = format!("manifests=\"k8s\" kubectl=\"{kubectl}\"");
+        let properties = target.properties.unwrap_or(&usual);
+        let Target { nodes, before, .. } = target;
+        let text = format!(
+            "pipeline p {{\n    pass-env KUBECONFIG\n}}\nparam digest\n{before}target live {{\n    kubernetes {properties} namespace=\"{name}\"\n    \
+             {nodes}\n    ready \"http://10.250.0.1:{port}/\" within=\"{WITHIN}\" every=\"300ms\"\n}}\n\
+             stage ship {{\n    deploy shop to=live {{\n        digest shop=\"${{param.digest}}\"\n    }}\n}}\n"
+        );
+        let project = Project::with(&text);
+        project.write("k8s/service.yml", &service(port));
+        project.write("k8s/shop.yaml", DEPLOYMENT);
+        cluster.kubectl(&["create", "namespace", name]);
+        Self {
+            cluster,
+            project: project.git(),
+            name: name.to_owned(),
+            port,
+        }
+    }
+
+    /// The binary, in the cluster's network.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let plain = self.project.command(&[]);
+        let mut command = self.cluster.command(&[&[PIPE], args].concat());
+        command
+            .env_clear()
+            .current_dir(self.project.root())
+            .stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command.env("KUBECONFIG", self.cluster.kubeconfig());
+        command
+    }
+
+    pub fn pipe(&self, args: &[&str]) -> Output {
+        self.project.output(&mut self.command(args))
+    }
+
+    /// Deploys an image.
+    pub fn deploy(&self, reference: &str) -> Output {
+        let digest = format!("digest={reference}");
+        self.pipe(&["run", "deploy-live", "--yes", "--param", &digest])
+    }
+
+    /// Begins to deploy an image.
+    pub fn begin(&self, reference: &str) -> Started<'_> {
+        let digest = format!("digest={reference}");
+        let args = ["run", "deploy-live", "--yes", "--param", &digest];
+        Started::of(&self.project, &mut self.command(&args))
+    }
+
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let namespace = format!("--namespace={}", self.name);
+        self.cluster
+            .kubectl(&[&[namespace.as_str()], args].concat())
+    }
+
+    /// What the pods that are there for good are told to run.
+    pub fn images(&self) -> Vec<String> {
+        let path = "jsonpath={range .items[*]}{.metadata.deletionTimestamp} {.status.containerStatuses[*].imageID}{\"\\n\"}{end}";
+        let lines = self.kubectl(&["get", "pods", "-o", path]);
+        let ids = lines
+            .lines()
+            .filter_map(|l| l.trim().strip_prefix("docker-pullable://"));
+        let mut ids: Vec<String> = ids.map(str::to_owned).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    /// What whoever asks gets.
+    pub fn answers(&self) -> String {
+        let port = self.port.to_string();
+        let text = format!("{ASK}ask \"$0\"");
+        let out = self.cluster.command(&["bash", "-c", &text, &port]).output();
+        String::from_utf8_lossy(&out.unwrap().stdout)
+            .trim()
+            .to_owned()
+    }
+
+    /// Somebody who asks all the time.
+    pub fn asking(&self) -> Asking {
+        let port = self.port.to_string();
+        // The pause is a wait for a word that says that it is enough.
+        let text =
+            format!("{ASK}while ! read -r -t 0.05 enough; do ask \"$0\" || echo FAILED; done");
+        let mut child = self
+            .cluster
+            .command(&["bash", "-c", &text, &port])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        Asking { child, stdin }
+    }
+}
+
+/// Asks a port of the node; fails where there is no good answer.
+const ASK: &str = "ask() { timeout 5 bash -c 'exec 3<>/dev/tcp/10.250.0.1/$0 && printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3 && \
+read -r _ status _ <&3 && [ $status = 200 ] && while read -r line && [ \"$line\" != $'\\''\\r'\\'' ]; do :; done <&3 && cat <&3' \"$1\"; }; ";
+
+/// Somebody who asks every fifty milliseconds, until it is enough.
+pub struct Asking {
+    child: Child,
+    stdin: std::process::ChildStdin,
+}
+
+impl Asking {
+    /// What was answered, each as long as it was the same; and how often.
+    pub fn end(mut self) -> (Vec<String>, usize) {
+        let _ = self.stdin.write_all(b"enough\n");
+        drop(self.stdin);
+        let out = self.child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout);
+        let answers: Vec<String> = text.lines().map(str::to_owned).collect();
+        let asked = answers.len();
+        let mut different = answers;
+        different.sort();
+        different.dedup();
+        (different, asked)
+    }
+}
+
+fn service(port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\nspec:\n  type: NodePort\n  selector: {{app: shop}}\n  \
+         ports: [{{port: 80, targetPort: 8080, nodePort: {port}}}]\n"
+    )
+}
+
+/// A shop of two pods; its image is put in by pipe.
+pub const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 5
+      containers:
+        - name: shop
+          image: shop
+          readinessProbe:
+            httpGet: {path: /ready, port: 8080}
+            periodSeconds: 1
+";

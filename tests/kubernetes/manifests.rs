@@ -1,0 +1,111 @@
+//! Manifests that do not fit, before anything is changed.
+
+use super::cluster::{DEPLOYMENT, Shop, Target, cluster, programs};
+
+/// Nothing was changed, and that is said.
+#[track_caller]
+fn is_refused(shop: &Shop, reference: &str, what: &str) {
+    let before = shop.kubectl(&["get", "all", "-o", "name"]);
+    let out = shop.deploy(reference);
+    assert_ne!(out.code, Some(0));
+    assert!(out.stdout.contains(what), "{}", out.stdout);
+    assert_eq!(shop.kubectl(&["get", "all", "-o", "name"]), before);
+}
+
+#[test]
+fn manifests_that_the_cluster_does_not_take_change_nothing() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "refused", 30086);
+    let one = cluster.good("1");
+    let write = |from: &str, to: &str| {
+        let text = DEPLOYMENT.replace(from, to);
+        assert_ne!(text, DEPLOYMENT);
+        shop.project.write("k8s/shop.yaml", &text);
+    };
+    write("replicas: 2", "replicas: -2");
+    is_refused(
+        &shop,
+        &one,
+        "the cluster does not take it: exit 1: The Deployment \"shop\" is invalid: spec.replicas",
+    );
+    write("replicas: 2", "replicars: 2");
+    is_refused(
+        &shop,
+        &one,
+        "k8s cannot be read: exit 1: error: error validating",
+    );
+    write("  template:", "  - template:");
+    is_refused(&shop, &one, "k8s cannot be read: exit 1: error: error");
+    write(
+        "        - name: shop\n          image: shop\n",
+        "        - {name: web, image: \"nginx:1\"}\n        - name: log\n          image: fluentd\n",
+    );
+    is_refused(
+        &shop,
+        &one,
+        "no container is known to run the image shop: deployment/shop has `web (nginx:1)` and `log (fluentd)`",
+    );
+    write("kind: Deployment", "kind: ConfigMap");
+    shop.project.write(
+        "k8s/shop.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop}\n",
+    );
+    is_refused(
+        &shop,
+        &one,
+        "the manifests have no Deployment, StatefulSet or DaemonSet",
+    );
+}
+
+#[test]
+fn a_deployment_that_is_there_gets_the_image_of_the_container_that_is_named() {
+    let Some(cluster) = cluster() else { return };
+    let kubectl = programs().join("kubectl").display().to_string();
+    let properties = format!("deployment=shop container=web kubectl=\"{kubectl}\"");
+    let target = Target {
+        properties: Some(&properties),
+        ..Target::default()
+    };
+    let shop = Shop::with(cluster, "plain", 30087, target);
+    let (one, two) = (cluster.good("1"), cluster.good("2"));
+    is_refused(&shop, &one, "there is no deployment/shop");
+    // With a second container, and an image that pipe did not bring.
+    let text = DEPLOYMENT.replace(
+        "        - name: shop\n          image: shop\n",
+        &format!("        - name: idle\n          image: \"{one}\"\n          command: [\"/bin/pause\"]\n        - name: web\n          image: \"{one}\"\n"),
+    );
+    shop.project.write("k8s/shop.yaml", &text);
+    let folder = shop.project.path("k8s").display().to_string();
+    shop.kubectl(&["apply", "--filename", &folder]);
+    let _ = shop.deploy(&two).exits(0);
+    assert_eq!(shop.answers(), "2");
+    let path = "jsonpath={.spec.template.spec.containers[*].image}";
+    assert_eq!(
+        shop.kubectl(&["get", "deployment", "shop", "-o", path]),
+        format!("{one} {two}")
+    );
+    let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    let out = shop.deploy(&broken).exits(6).stdout;
+    assert!(out.contains("there is no database"), "{out}");
+    assert_eq!(shop.answers(), "2");
+}
+
+#[test]
+fn the_way_back_takes_the_manifests_of_the_release_that_it_goes_back_to() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "then", 30088);
+    let one = cluster.good("1");
+    let _ = shop.deploy(&one).exits(0);
+    // The next commit has other settings, with which nothing starts.
+    let text = DEPLOYMENT.replace(
+        "          image: shop\n",
+        "          image: shop\n          env: [{name: BROKEN, value: \"1\"}]\n",
+    );
+    shop.project.write("k8s/shop.yaml", &text);
+    shop.project.run_git(&["commit", "-qam", "broken"]);
+    let out = shop.deploy(&cluster.good("2")).exits(6).stdout;
+    assert!(out.contains("there is no database"), "{out}");
+    assert_eq!(shop.answers(), "1");
+    let path = "jsonpath={.spec.template.spec.containers[0].env}";
+    assert_eq!(shop.kubectl(&["get", "deployment", "shop", "-o", path]), "");
+}

@@ -1,0 +1,124 @@
+//! Rollouts, good and bad, and the ways back.
+
+use super::cluster::{Shop, cluster};
+use crate::support::wait_until;
+
+#[test]
+fn a_release_replaces_the_one_before_and_nobody_who_asks_notices() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "good", 30081);
+    let (one, two) = (cluster.good("1"), cluster.good("2"));
+    let out = shop.deploy(&one).exits(0);
+    assert!(
+        out.stdout.contains("deployment/shop: rolled out"),
+        "{}",
+        out.stdout
+    );
+    assert_eq!(shop.images(), [one.as_str()]);
+    // What the cluster was told is the digest, and what made it.
+    let path = "jsonpath={.spec.template.spec.containers[0].image}";
+    assert_eq!(
+        shop.kubectl(&["get", "deployment", "shop", "-o", path]),
+        one
+    );
+
+    let out = shop.deploy(&one).exits(0);
+    assert!(
+        out.stdout.contains(" runs there already, and is ready"),
+        "{}",
+        out.stdout
+    );
+
+    let asking = shop.asking();
+    let _ = shop.deploy(&two).exits(0);
+    let (answers, asked) = asking.end();
+    assert_eq!(answers, ["1", "2"], "asked {asked} times");
+    assert_eq!(shop.images(), [two.as_str()]);
+
+    let digest = format!("digest={one}");
+    let _ = shop
+        .pipe(&["rollback", "live", "--yes", "--param", &digest])
+        .exits(0);
+    assert_eq!(shop.answers(), "1");
+    assert_eq!(shop.images(), [one.as_str()]);
+}
+
+#[test]
+fn a_release_that_never_gets_ready_makes_way_and_is_told_with_what_its_pods_said() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "bad", 30082);
+    let one = cluster.good("1");
+    let _ = shop.deploy(&one).exits(0);
+
+    let asking = shop.asking();
+    let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    let out = shop.deploy(&broken).exits(6).stdout;
+    assert!(out.contains("it ended with exit 7"), "{out}");
+    assert!(out.contains("it said: shop: there is no database"), "{out}");
+    assert!(out.contains("; rolled back to "), "{out}");
+    assert_eq!(shop.images(), [one.as_str()]);
+
+    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
+    let out = shop.deploy(&never).exits(6).stdout;
+    assert!(out.contains("it runs and is not ready"), "{out}");
+    assert!(
+        out.contains("Readiness probe failed: HTTP probe failed with statuscode: 404"),
+        "{out}"
+    );
+    assert_eq!(shop.images(), [one.as_str()]);
+    let (answers, asked) = asking.end();
+    assert_eq!(answers, ["1"], "asked {asked} times");
+}
+
+#[test]
+fn an_image_that_is_not_in_the_registry_fails_at_once_and_the_first_release_leaves_nothing() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "gone", 30083);
+    let gone = format!("127.0.0.1:5000/shop@sha256:{}", "0".repeat(64));
+    let out = shop.deploy(&gone).exits(6).stdout;
+    assert!(
+        out.contains("its image cannot be had (ErrImagePull)"),
+        "{out}"
+    );
+    assert!(out.contains("; nothing runs, as before"), "{out}");
+    assert!(
+        out.contains("left there, as nothing runs by them: service/shop"),
+        "{out}"
+    );
+    // Pods that never began are on their way out.
+    wait_until("nothing is left", || {
+        shop.kubectl(&["get", "deployments,replicasets", "-o", "name"])
+            .is_empty()
+    });
+}
+
+#[test]
+fn what_somebody_sets_by_hand_is_seen_and_put_right() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "drift", 30084);
+    let (one, two) = (cluster.good("1"), cluster.good("2"));
+    let _ = shop.deploy(&one).exits(0);
+    shop.kubectl(&["set", "image", "deployment/shop", &format!("shop={two}")]);
+    shop.kubectl(&["rollout", "status", "deployment/shop", "--timeout=30s"]);
+    let out = shop.pipe(&["targets", "live", "--drift"]).exits(1).stdout;
+    assert!(out.contains("what runs is not what was asked for"), "{out}");
+    let _ = shop.deploy(&one).exits(0);
+    assert_eq!(shop.images(), [one.as_str()]);
+}
+
+#[test]
+fn a_cluster_that_went_back_by_itself_is_no_success() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "false", 30085);
+    let (one, two) = (cluster.good("1"), cluster.good("2"));
+    let _ = shop.deploy(&one).exits(0);
+    let run = shop.begin(&two);
+    let revision = "jsonpath={.metadata.annotations.deployment\\.kubernetes\\.io/revision}";
+    wait_until("the second revision", || {
+        shop.kubectl(&["get", "deployment", "shop", "-o", revision]) == "2"
+    });
+    shop.kubectl(&["rollout", "undo", "deployment/shop"]);
+    let out = run.end().exits(6).stdout;
+    assert!(out.contains("what runs is not what was asked for"), "{out}");
+    assert_eq!(shop.answers(), "1");
+}
