@@ -2,7 +2,7 @@
 //! registry. What runs is asked of the pods and of whoever serves, never of the engine.
 
 mod canary;
-mod cluster;
+pub mod cluster;
 mod crash;
 mod manifests;
 mod rollout;

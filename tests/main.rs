@@ -19,6 +19,7 @@ mod commands;
 mod containers;
 mod deploy;
 mod docs;
+mod ecs;
 mod examples;
 mod images;
 mod includes;

@@ -140,8 +140,13 @@ impl Cluster {
         reference
     }
 
+    /// Where its Docker listens.
+    pub fn docker_socket(&self) -> String {
+        format!("unix://{}/docker.sock", self.folder.display())
+    }
+
     fn docker(&self, args: &[&str]) -> String {
-        let socket = format!("unix://{}/docker.sock", self.folder.display());
+        let socket = self.docker_socket();
         let out = Command::new("docker")
             .args(["--host", &socket])
             .args(args)

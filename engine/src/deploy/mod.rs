@@ -5,6 +5,7 @@ mod compose;
 mod container;
 mod deployment;
 mod driver;
+mod ecs;
 mod hands;
 mod kubernetes;
 mod machine;
@@ -23,6 +24,7 @@ pub use compose::{
 pub use container::{EngineAt, OneContainer};
 pub use deployment::{Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
+pub use ecs::Ecs;
 pub use hands::{Call, Hands, Migrated, Told};
 pub use kubernetes::{Canary, Kubernetes};
 pub use machine::{Back, Do, Ending, Machine};

@@ -356,17 +356,7 @@ impl Plan {
             (Some(Driver::Compose(_)), Some("blue-green")) => {
                 Some("blue-green deployment with Compose")
             }
-            (
-                Some(
-                    Driver::Run(_)
-                    | Driver::Container(_)
-                    | Driver::Compose(_)
-                    | Driver::Kubernetes(_),
-                ),
-                _,
-            )
-            | (None, _) => None,
-            (Some(Driver::Ecs(_)), _) => Some("deployment to ECS"),
+            _ => None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::super::outcome::Failure;
 use super::{About, image_at};
 use crate::container::{Engine, Kind};
 use crate::deploy::{
-    self, Asked, Canary, ComposeProject, Doing, Driver, EngineAt, Kubernetes, Made, Make,
+    self, Asked, Canary, ComposeProject, Doing, Driver, Ecs, EngineAt, Kubernetes, Made, Make,
     OneContainer, Own, Readiness, Settings, Ssh,
 };
 use crate::ledger::Bundle;
@@ -129,12 +129,7 @@ impl Fields {
             env.push((var.name.value.clone(), fill(&var.value.value)?));
         }
         let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| t.value.clone());
-        let asserted = self.target.assert_env.iter();
-        let settings = Settings(
-            asserted
-                .map(|(name, value)| (name.value.clone(), value.value.clone()))
-                .collect(),
-        );
+        let settings = self.settings();
         match &self.target.driver {
             Some(Means::Run(own)) => Ok(Box::new(Own {
                 target: name.clone(),
@@ -191,12 +186,25 @@ impl Fields {
                 ready: ready.cloned(),
                 canary: canary(self.target.strategy.as_ref())?,
             })),
-            Some(other) => Err(deploy::Failure::new(format!(
-                "this version of pipe does not drive `{}`",
-                other.word()
-            ))),
+            Some(Means::Ecs(means)) => Ok(Box::new(Ecs {
+                target: name.clone(),
+                cluster: fill(&means.cluster.value)?,
+                service: fill(&means.service.value)?,
+                region: fill(&means.region.value)?,
+                container: text(&means.container),
+                env,
+                images: bundle.images.clone(),
+                ready: ready.cloned(),
+                ordered: Arc::default(),
+            })),
             None => Err(deploy::Failure::new(format!("{name} has no driver"))),
         }
+    }
+
+    fn settings(&self) -> Settings {
+        let asserted = self.target.assert_env.iter();
+        let asserted = asserted.map(|(name, value)| (name.value.clone(), value.value.clone()));
+        Settings(asserted.collect())
     }
 
     /// A Compose project without what belongs to one bundle.
