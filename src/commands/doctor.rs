@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dsl::model::StepKind;
+use dsl::model::{Driver, StepKind};
 use engine::container::{self, Found, Tried};
 use engine::run::builder_of;
 use engine::run::outcome::exit;
@@ -85,6 +85,9 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
         "install bash, or name another `shell`",
     ));
     looks.push(program("sh", false, "install a shell"));
+    for (name, remedy) in &needs.clients {
+        looks.push(program(name, true, remedy));
+    }
     looks.push(folder(
         "cache folder",
         false,
@@ -117,6 +120,36 @@ struct Needs {
     git: bool,
     bash: bool,
     record: bool,
+    /// Programs by which targets are driven, each with its remedy.
+    clients: Vec<(&'static str, &'static str)>,
+}
+
+/// The programs that drive the targets of a pipeline from this machine.
+fn clients(pipeline: &dsl::model::Pipeline) -> Vec<(&'static str, &'static str)> {
+    let targets = || pipeline.targets.values();
+    let here = |driver: fn(&Driver) -> bool| {
+        targets().any(|t| t.ssh.is_none() && t.driver.as_ref().is_some_and(driver))
+    };
+    let usual = |d: &Driver| matches!(d, Driver::Kubernetes(k) if k.kubectl.as_ref().is_none_or(|k| k.value == "kubectl"));
+    let all = [
+        (
+            targets().any(|t| t.ssh.is_some()),
+            "ssh",
+            "install the OpenSSH client; a target is behind it",
+        ),
+        (
+            here(usual),
+            "kubectl",
+            "install kubectl, or name the command in the target: `kubectl=\"microk8s kubectl\"`",
+        ),
+        (
+            here(|d| matches!(d, Driver::Ecs(_))),
+            "aws",
+            "install the AWS command line; a target is driven with it",
+        ),
+    ];
+    let needed = all.into_iter().filter(|(needed, ..)| *needed);
+    needed.map(|(_, name, remedy)| (name, remedy)).collect()
 }
 
 fn needs(project: &Project) -> Needs {
@@ -130,6 +163,7 @@ fn needs(project: &Project) -> Needs {
     Needs {
         engine: builds || jobs().any(|j| j.container.is_some()),
         builds,
+        clients: clients(pipeline),
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
         record: pipeline.steps.iter().any(|s| s.rollback.is_some())
