@@ -2,9 +2,10 @@
 
 mod choice;
 pub mod engines;
-mod fake;
+pub mod fake;
 mod faults;
 mod images;
 mod jobs;
+mod old;
 mod services;
 mod stops;

@@ -4,6 +4,7 @@ mod builds;
 mod cached;
 mod digests;
 mod failures;
+mod layers;
 mod stops;
 
 use crate::containers::engines::Engine;
@@ -33,10 +34,16 @@ fn run(engine: Engine, project: &Project, args: &[&str]) -> Output {
 /// The digest that a run says it built.
 #[track_caller]
 fn digest(out: &Output) -> String {
-    let start = "built localhost/app:sha256-";
+    digest_of(out, "app")
+}
+
+/// The same of an image of another name.
+#[track_caller]
+fn digest_of(out: &Output, image: &str) -> String {
+    let start = format!("built localhost/{image}:sha256-");
     let at = out
         .stdout
-        .find(start)
+        .find(&start)
         .unwrap_or_else(|| panic!("nothing was built:\n{}", out.whole()));
     format!("sha256:{}", &out.stdout[at + start.len()..][..64])
 }

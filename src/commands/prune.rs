@@ -63,8 +63,16 @@ pub fn run(global: &Global, args: &PruneArgs, out: &Out) -> Result<i32, Failed> 
     if args.format == HumanOrJson::Human {
         show(&looked, &images, out);
     }
+    let mut images = images;
     let gone = if args.yes {
-        Some(remove(&runtime, &project, args, &looked, &images)?)
+        let (free, used) = remove(&runtime, &project, args, &looked, &images)?;
+        images.retain(|image| !used.contains(&image.name));
+        if args.format == HumanOrJson::Human {
+            for name in &used {
+                out.line(&format!("{name} stays: a container uses it"));
+            }
+        }
+        Some(free)
     } else {
         None
     };
@@ -183,15 +191,15 @@ fn engine(
     found.map_err(|none| Failed::machine(none.what()).hint(none.help()))
 }
 
-/// Removes it; gives how much became free where that is known, in bytes.
+/// Removes it; gives how much became free where that is known, in bytes, and the images that stay all the same.
 fn remove(
     runtime: &Runtime,
     project: &Project,
     args: &PruneArgs,
     looked: &[Looked],
     images: &[Named],
-) -> Result<u64, Failed> {
-    let mut free = 0;
+) -> Result<(u64, Vec<String>), Failed> {
+    let (mut free, mut used) = (0, Vec::new());
     for one in looked {
         let mut goes: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
         for judged in one.tags.iter().filter(|t| t.stays.is_none()) {
@@ -215,10 +223,12 @@ fn remove(
             let removed = runtime.block_on(engine.remove_named(&image.name));
             if removed.map_err(|trouble| Failed::machine(trouble.what))? {
                 free += image.size;
+            } else {
+                used.push(image.name.clone());
             }
         }
     }
-    Ok(free)
+    Ok((free, used))
 }
 
 fn collected(layout: &Layout) -> Result<u64, Failed> {

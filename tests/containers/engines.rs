@@ -238,6 +238,27 @@ impl Engine {
         command
     }
 
+    /// The same where the engines' own registry answers `pipe` too.
+    pub fn beside_registry(self, project: &Project, args: &[&str]) -> Command {
+        let plain = self.building(project, args);
+        if self == Engine::Podman {
+            return plain;
+        }
+        let inside = engines().expect("only with engines").inside();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &inside.to_string(), "--net"])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env_clear()
+            .current_dir(project.root())
+            .stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command
+    }
+
     /// What Podman's own command line says, which sees more than its service.
     pub fn podman(project: &Project, args: &[&str]) -> String {
         let mut command = Self::Podman.building(project, &[]);

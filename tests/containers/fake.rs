@@ -18,6 +18,8 @@ pub enum Fault {
     Cut,
     /// The engine says that it failed.
     Refuse,
+    /// The engine says that it keeps images in containerd's store, as newer ones do.
+    OtherStore,
 }
 
 /// The calls that were made, each as `GET /version`.
@@ -69,6 +71,15 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
                 let body = "{\"message\":\"the disk is on fire\"}";
                 let text = format!(
                     "HTTP/1.1 500 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                client.write_all(text.as_bytes()).ok()?;
+                continue;
+            }
+            Fault::OtherStore if is_it => {
+                let body = "{\"NCPU\":2,\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]}";
+                let text = format!(
+                    "HTTP/1.1 200 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
                 client.write_all(text.as_bytes()).ok()?;

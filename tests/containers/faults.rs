@@ -86,7 +86,7 @@ fn an_engine_that_fails_in_the_middle_fails_the_step() {
             let says = match fault {
                 Fault::Hang => "the engine did not answer within",
                 Fault::Refuse => "the disk is on fire",
-                Fault::Close | Fault::Cut | Fault::None => "",
+                Fault::Close | Fault::Cut | Fault::None | Fault::OtherStore => "",
             };
             let line = out.stdout.lines().find(|l| l.contains("defined at"));
             let line = line.unwrap_or_else(|| panic!("{call} {fault:?}: {}", out.stdout));

@@ -136,7 +136,7 @@ fn the_login_of_a_registry_reaches_the_build_that_keeps_layers_there() {
         let dockerfile = "FROM 127.0.0.1:5000/team/box:1\nRUN echo kept >/kept\n";
         let project = Project::with(&text).file("Dockerfile", dockerfile);
         engine.client(&["rmi", "--force", "127.0.0.1:5000/team/box:1"]);
-        let mut command = engine.building(&project, &["run"]);
+        let mut command = engine.beside_registry(&project, &["run"]);
         command.env("TOKEN", "~~~???>>>~~~???");
         let out = project.output(&mut command).exits(0);
         let left = Command::new("grep")
@@ -146,7 +146,7 @@ fn the_login_of_a_registry_reaches_the_build_that_keeps_layers_there() {
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&left.stdout), "");
         let words = match engine {
-            Engine::Docker => "layers are not kept in a registry",
+            Engine::Docker => "layers are kept in 127.0.0.1:5000/team/app:layers",
             Engine::Podman => "Pushing cache",
         };
         assert!(out.stdout.contains(words), "{}", out.stdout);

@@ -2,6 +2,7 @@
 
 use super::{BOX, project, run};
 use crate::containers::engines::{Engine, on, on_both};
+use crate::containers::fake::{Fault, listen};
 use crate::support::{Output, Project};
 
 /// The last part of what a run prints: why, and what to do.
@@ -14,6 +15,25 @@ fn why(out: &Output) -> String {
 
 fn failed(engine: Engine, project: &Project) -> String {
     why(&run(engine, project, &[]).exits(1))
+}
+
+#[test]
+fn a_docker_whose_images_cannot_be_taken_out_builds_nothing() {
+    let project = project("", "FROM scratch\nCOPY Dockerfile /\n");
+    let socket = project.home().join("engine");
+    let calls = listen(&socket, "GET /info", Fault::OtherStore);
+    let host = format!("unix://{}", socket.display());
+    let out = project
+        .pipe_env(
+            &["run"],
+            &[("DOCKER_HOST", &host), ("TOKEN", "a-secret-of-some-length")],
+        )
+        .exits(1);
+    let why = "Docker keeps its images in the store of containerd here, from which pipe cannot take one as it was built";
+    assert!(out.stdout.contains(why), "{}", out.whole());
+    assert!(out.stdout.contains("nothing was built"), "{}", out.whole());
+    let calls = calls.lock().unwrap().clone();
+    assert!(calls.iter().all(|c| c.starts_with("GET ")), "{calls:?}");
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub struct Found {
     pub(super) cpus: u32,
     /// Whether files have to be let through to containers by label.
     pub(super) selinux: bool,
+    /// Whether its images are in the store of containerd, and not in its own.
+    pub(crate) other_store: bool,
 }
 
 impl Found {
@@ -248,12 +250,18 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
         cpus: std::thread::available_parallelism()
             .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
         selinux: std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+        other_store: false,
     };
     if kind == Kind::Docker {
         let info = within(patience, what, docker.info()).await.map_err(said)?;
         let options = info.security_options.unwrap_or_default();
         let has = |name: &str| options.iter().any(|o| o.starts_with(name));
         found.rootless = has("name=rootless");
+        let status = info.driver_status.unwrap_or_default();
+        let told = status.iter().flatten();
+        found.other_store = told
+            .into_iter()
+            .any(|word| word == "io.containerd.snapshotter.v1");
         found.selinux = has("name=selinux");
         let cpus = info.ncpu.and_then(|n| u32::try_from(n).ok());
         found.cpus = cpus.filter(|n| *n > 0).unwrap_or(found.cpus);

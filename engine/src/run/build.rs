@@ -6,6 +6,7 @@ mod builder;
 mod dockerfile;
 mod failed;
 mod labels;
+mod layers;
 mod left;
 mod login;
 mod recipe;
@@ -26,6 +27,7 @@ use crate::oci::{Digest, Layout, Manifest, archive};
 use crate::process::{Exit, Spec};
 
 pub use builder::builder_of;
+pub(super) use layers::Layers;
 pub(super) use login::{Login, hand_over};
 pub(super) use recipe::{ignored, recipe};
 
@@ -49,7 +51,7 @@ pub(super) struct Build {
     /// Secrets that the build may read.
     pub(super) secrets: Vec<(String, SecretString)>,
     /// Where layers are kept for the next build: repositories in registries.
-    pub(super) layers: Vec<String>,
+    pub(super) layers: Vec<Layers>,
     /// Whether layers of all stages are kept there.
     pub(super) keeps_all: bool,
     /// Whether it is kept beside the image how it was built.
@@ -94,6 +96,12 @@ pub(super) fn is_kept(layout: &Layout, digest: &str) -> bool {
 pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
     let began = jiff::Timestamp::now();
     let engine = a_try.engine().await?;
+    if engine.found().other_store {
+        let what = "Docker keeps its images in the store of containerd here, from which pipe cannot take one as it was built";
+        let help = "build with Podman (`--engine podman`), or give Docker its own store: \
+                    `\"features\": {\"containerd-snapshotter\": false}` in its daemon.json; nothing was built";
+        return Err(NotDone::NotBegun(Failure::new(what).help(help)));
+    }
     let root = a_try.site.root.clone();
     let dockerfile = Dockerfile::read(&root, build).map_err(NotDone::NotBegun)?;
     for base in dockerfile.moving_bases() {
@@ -103,7 +111,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
         );
         a_try.warn(text).await;
     }
-    let builder = builder::find(&engine, a_try).await?;
+    let builder = builder::find(&engine, !build.layers.is_empty(), a_try).await?;
     if builder.leaves_containers() {
         let mut env = a_try.work.env.clone();
         builder::theirs(&mut env);
@@ -111,9 +119,9 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     }
     let mut labels = labels::of_commit(&root, build, a_try).await?;
     labels.extend(build.labels.clone());
-    if !build.layers.is_empty() && !builder.keeps_layers() {
-        let why = "layers are not kept in a registry: Docker does that with its plugin buildx only";
-        a_try.say(why).await;
+    let in_image = !build.layers.is_empty() && builder.keeps_in_image();
+    if in_image {
+        layers::told(build, a_try).await;
     }
     if !build.unused.is_empty() {
         let words = build.unused.join(", ");
@@ -154,6 +162,9 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     if let Some((id, _)) = images.first() {
         let tagged = a_try.wait(engine.tag(id, &name)).await?;
         tagged.map_err(not_done)?;
+    }
+    if in_image {
+        layers::keep(build, &manifest, a_try).await?;
     }
     a_try.say(format!("built {name}")).await;
     Ok(Outputs::from([

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use petgraph::visit::EdgeRef;
 use secrecy::ExposeSecret;
 
-use super::build::{self, Build, Login, local_name};
+use super::build::{self, Build, Layers, Login, local_name};
 use super::caching;
 use super::contained::{self, Contained};
 use super::deliver;
@@ -327,7 +327,15 @@ fn build_of(
             if prefix.starts_with(['.', '/']) {
                 continue;
             }
-            layers.push(format!("{prefix}/{repository}"));
+            let reached =
+                options
+                    .registries
+                    .reach(registry, &prefix, &options.root, &options.secrets);
+            let place = reached.ok().and_then(|r| r.place(&repository).ok());
+            layers.push(Layers {
+                repository: format!("{prefix}/{repository}"),
+                place: place.filter(|_| plan.request.context.trusted),
+            });
         }
     }
     // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.

@@ -9,6 +9,7 @@ use super::super::environment::Environment;
 use super::super::outcome::Failure;
 use super::super::task::Try;
 use super::super::work::NotDone;
+use super::layers::{LAYERS, Layers};
 use super::{Build, Login, login, secret_variable};
 use crate::container::{Engine, Found, Kind};
 
@@ -31,8 +32,14 @@ const THEIRS: &[&str] = &[
 /// Who builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Builder {
-    /// BuildKit, by Docker's plugin, in the engine at an address.
-    Buildx(String),
+    /// BuildKit, by Docker's plugin, in the engine at an address, or in a container of its own, which alone can write layers
+    /// to a registry.
+    Buildx {
+        /// The engine.
+        address: String,
+        /// Whether it can write layers to a registry.
+        writes_layers: bool,
+    },
     /// BuildKit, by Docker's command line itself.
     BuildKit(String),
     /// Buildah, in Podman.
@@ -60,14 +67,20 @@ pub(super) struct Order<'b> {
 ///
 /// # Errors
 /// When its program cannot build with BuildKit, or the step is to end.
-pub(super) async fn find(engine: &Engine, a_try: &Try<'_>) -> Result<Builder, NotDone> {
+pub(super) async fn find(
+    engine: &Engine,
+    wants_layers: bool,
+    a_try: &Try<'_>,
+) -> Result<Builder, NotDone> {
     let found = engine.found();
     if found.kind == Kind::Podman {
         return Ok(Builder::Podman);
     }
     let mut env = a_try.work.env.clone();
     theirs(&mut env);
-    let asked = a_try.wait(docker(&env, &found.address)).await?;
+    let asked = a_try
+        .wait(docker(&env, &found.address, wants_layers))
+        .await?;
     asked.map_err(NotDone::NotBegun)
 }
 
@@ -88,10 +101,9 @@ pub async fn builder_of(engine: &Found) -> Result<String, Failure> {
             }
         };
     }
-    Ok(match docker(&env, &engine.address).await? {
-        Builder::Buildx(_) => "BuildKit, by `docker buildx`".to_owned(),
-        _ => "BuildKit, by `docker build`; the plugin buildx would keep layers in registries too"
-            .to_owned(),
+    Ok(match docker(&env, &engine.address, false).await? {
+        Builder::Buildx { .. } => "BuildKit, by `docker buildx`".to_owned(),
+        _ => "BuildKit, by `docker build`".to_owned(),
     })
 }
 
@@ -101,9 +113,17 @@ pub(super) fn theirs(env: &mut Environment) {
 }
 
 /// What Docker's command line can do.
-async fn docker(env: &Environment, address: &str) -> Result<Builder, Failure> {
+async fn docker(env: &Environment, address: &str, wants_layers: bool) -> Result<Builder, Failure> {
     if said(env, "docker", &["buildx", "version"]).await.is_some() {
-        return Ok(Builder::Buildx(address.to_owned()));
+        let host = format!("--host={address}");
+        let writes_layers = wants_layers && {
+            let told = said(env, "docker", &[&host, "buildx", "inspect"]).await;
+            writes_layers(&told.unwrap_or_default())
+        };
+        return Ok(Builder::Buildx {
+            address: address.to_owned(),
+            writes_layers,
+        });
     }
     let Some(version) = said(env, "docker", &["--version"]).await else {
         return Err(Failure::new("the program docker was not found").help(
@@ -122,6 +142,12 @@ async fn docker(env: &Environment, address: &str) -> Result<Builder, Failure> {
 
 const MISSING: &str = "install the plugin (`docker-buildx-plugin`, on Debian `docker-buildx`), or build with Podman: \
                        `--engine podman`";
+
+/// Whether a builder can write layers to a registry: the engine's own one cannot.
+fn writes_layers(told: &str) -> bool {
+    let driver = told.lines().find_map(|line| line.strip_prefix("Driver:"));
+    driver.is_some_and(|driver| driver.trim() != "docker")
+}
 
 /// `Docker version 20.10.24+dfsg1, build 297e128`
 fn major(version: &str) -> Option<u32> {
@@ -154,7 +180,7 @@ impl Builder {
     /// The program to start.
     pub(super) fn program(&self) -> &'static str {
         match self {
-            Self::Buildx(_) | Self::BuildKit(_) => "docker",
+            Self::Buildx { .. } | Self::BuildKit(_) => "docker",
             Self::Podman => "podman",
         }
     }
@@ -219,7 +245,7 @@ impl Builder {
     pub(super) fn arguments(&self, order: &Order<'_>, root: &Path) -> Vec<OsString> {
         let build = order.build;
         let mut args: Vec<OsString> = match self {
-            Self::Buildx(address) => {
+            Self::Buildx { address, .. } => {
                 let host = format!("--host={address}");
                 [
                     host.as_str(),
@@ -280,40 +306,52 @@ impl Builder {
     /// Where layers are looked for and kept.
     fn layers(&self, order: &Order<'_>, add: &mut dyn FnMut(&str, String)) {
         let mode = if order.build.keeps_all { "max" } else { "min" };
-        for repository in &order.build.layers {
+        if self.keeps_in_image() && !order.build.layers.is_empty() {
+            add("build-arg", "BUILDKIT_INLINE_CACHE=1".to_owned());
+        }
+        for Layers { repository, .. } in &order.build.layers {
             match self {
-                Self::Buildx(_) => {
-                    add(
-                        "cache-from",
-                        format!("type=registry,ref={repository}:layers"),
-                    );
-                    if order.is_last {
-                        add(
-                            "cache-to",
-                            format!(
-                                "type=registry,ref={repository}:layers,mode={mode},ignore-error=true"
-                            ),
-                        );
-                    }
-                }
                 Self::Podman => {
                     add("cache-from", repository.clone());
                     add("cache-to", repository.clone());
+                    continue;
                 }
-                Self::BuildKit(_) => {}
+                Self::Buildx { .. } => add(
+                    "cache-from",
+                    format!("type=registry,ref={repository}:{LAYERS}"),
+                ),
+                Self::BuildKit(_) => add("cache-from", format!("{repository}:{LAYERS}")),
+            }
+            if !self.keeps_in_image() && order.is_last {
+                let to = format!(
+                    "type=registry,ref={repository}:{LAYERS},mode={mode},ignore-error=true"
+                );
+                add("cache-to", to);
             }
         }
     }
 
-    /// Whether it keeps layers in registries.
-    pub(super) fn keeps_layers(&self) -> bool {
-        !matches!(self, Self::BuildKit(_))
+    /// Whether what is known of layers is kept in the image itself, which then is pushed for the next build.
+    pub(super) fn keeps_in_image(&self) -> bool {
+        match self {
+            Self::Buildx { writes_layers, .. } => !writes_layers,
+            Self::BuildKit(_) => true,
+            Self::Podman => false,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::major;
+    use super::{major, writes_layers};
+
+    #[test]
+    fn the_builder_of_the_engine_writes_no_layers() {
+        let told = |driver: &str| format!("Name:   x\nDriver: {driver}\n\nNodes:\n");
+        assert!(!writes_layers(&told("docker")));
+        assert!(writes_layers(&told("docker-container")));
+        assert!(!writes_layers(""));
+    }
 
     #[test]
     fn the_version_of_a_command_line_is_found() {
