@@ -8,6 +8,7 @@ mod driver;
 mod ecs;
 mod hands;
 mod kubernetes;
+mod lease;
 mod machine;
 mod own;
 mod places;
