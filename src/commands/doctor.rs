@@ -78,6 +78,9 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
     let needs = project.as_ref().map(needs).unwrap_or_default();
     let mut looks = vec![pipeline(project.as_ref())];
     looks.extend(engines(project.as_ref(), args, &needs)?);
+    if needs.compose {
+        looks.push(compose());
+    }
     looks.push(program("git", needs.git, "install git"));
     looks.push(program(
         "bash",
@@ -120,6 +123,7 @@ struct Needs {
     git: bool,
     bash: bool,
     record: bool,
+    compose: bool,
     /// Programs by which targets are driven, each with its remedy.
     clients: Vec<(&'static str, &'static str)>,
 }
@@ -163,6 +167,9 @@ fn needs(project: &Project) -> Needs {
     Needs {
         engine: builds || jobs().any(|j| j.container.is_some()),
         builds,
+        compose: pipeline.targets.values().any(|target| {
+            target.ssh.is_none() && matches!(target.driver, Some(Driver::Compose(_)))
+        }),
         clients: clients(pipeline),
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
@@ -264,6 +271,20 @@ fn look(one: &Result<Found, Tried>) -> Look {
             text: format!("{} ({}): {}", tried.address, tried.from, tried.why),
             remedy: None,
         },
+    }
+}
+
+fn compose() -> Look {
+    let told = std::process::Command::new("sh")
+        .args(["-c", engine::deploy::FIND_COMPOSE])
+        .output();
+    let told = told.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    match engine::deploy::compose_found(told.unwrap_or_default().trim(), "this machine") {
+        Ok((version, words)) => Look::ok("compose", format!("{version}, `{}`", words.join(" "))),
+        Err(none) => {
+            let remedy = none.help.unwrap_or_default();
+            Look::without("compose", true, none.what, &remedy)
+        }
     }
 }
 
