@@ -168,7 +168,7 @@ impl Service {
     /// From now on nobody waits long.
     fn impatient(&self, is: bool) {
         let text = self.project.read("pipeline.kdl");
-        let (from, to) = if is { ("90s", "15s") } else { ("15s", "90s") };
+        let (from, to) = if is { ("90s", "25s") } else { ("25s", "90s") };
         self.project.write("pipeline.kdl", &text.replace(from, to));
     }
 
