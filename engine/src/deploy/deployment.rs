@@ -206,6 +206,7 @@ impl Work<'_> {
             && made.driver.can_observe()
             && verdict::runs(&self.before, &request.bundle, made.driver.as_ref()).is_ok()
             && is_ready(made.ready.as_ref(), self.hands).await
+            && made.driver.is_unchanged(self.hands).await?
         {
             let line = format!(
                 "{} runs there already, and is ready",
@@ -580,6 +581,8 @@ async fn settled(
         }
         let is_back = match back {
             Some((release, made)) => {
+                // Names and services are those of that release.
+                let observed = made.driver.observe(hands).await?;
                 verdict::runs(&observed, &release.bundle, made.driver.as_ref()).is_ok()
                     && is_ready(made.ready.as_ref(), hands).await
             }
