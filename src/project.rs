@@ -7,7 +7,7 @@ use std::time::Duration;
 use dsl::Loaded;
 use dsl::render;
 use engine::cache::steps::Steps;
-use engine::cache::{Cache, Scope, Settings};
+use engine::cache::{Cache, Scope, Settings, trim};
 use engine::oci::Layout;
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
@@ -211,7 +211,7 @@ impl Project {
     /// Where images are kept that runs build.
     #[must_use]
     pub fn images(&self) -> Option<Layout> {
-        self.cache.as_deref().map(Layout::of_cache)
+        self.cache.as_deref().map(trim::images_beneath)
     }
 
     /// The cache for a run about this, if there is one.

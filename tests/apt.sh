@@ -1,7 +1,7 @@
 # What setup scripts have in common; they read it with `.`. Installs and unpacks packages of Debian; starts nothing.
 
-# install PACKAGE…: the daemons that come with packages are not started.
-install() {
+# install_packages PACKAGE…: the daemons that come with packages are not started.
+install_packages() {
     apt-get update
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then

@@ -1,10 +1,13 @@
 //! Deployments with a target's own commands: the example `laptop`, whose machine keeps real processes running that answer
 //! over HTTP. Whether something is healthy is asked of them, never of the engine.
 
+mod compose;
 mod container;
 mod crash;
+mod host;
 mod metrics;
 mod people;
+mod remote;
 mod shop;
 mod signed;
 pub mod ssh;

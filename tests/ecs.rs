@@ -67,7 +67,7 @@ impl Service {
     fn around(cluster: &'static Cluster, port: u16, server: &[&str]) -> Self {
         let project = Project::with(
             "pipeline p {\n    pass-env AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY\n}\nparam digest\n\
-             target live {\n    ecs cluster=prod service=web region=\"eu-central-1\"\n    ready command=\"true\" within=\"20s\"\n}\n\
+             target live {\n    ecs cluster=prod service=web region=\"eu-central-1\"\n    ready command=\"true\" within=\"90s\"\n}\n\
              stage ship {\n    deploy web to=live {\n        digest web=\"${param.digest}\"\n    }\n}\n",
         )
         .git();
@@ -165,6 +165,13 @@ impl Service {
         self.project.output(&mut command)
     }
 
+    /// From now on nobody waits long.
+    fn impatient(&self, is: bool) {
+        let text = self.project.read("pipeline.kdl");
+        let (from, to) = if is { ("90s", "25s") } else { ("25s", "90s") };
+        self.project.write("pipeline.kdl", &text.replace(from, to));
+    }
+
     fn deploy(&self, reference: &str) -> Output {
         let digest = format!("digest={reference}");
         self.pipe(&["run", "deploy-live", "--yes", "--param", &digest])
@@ -221,7 +228,9 @@ fn a_service_gets_a_new_revision_and_goes_back_to_the_one_before_when_nothing_en
 
     // Without a circuit breaker ECS tries for ever.
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    service.impatient(true);
     let out = service.deploy(&broken).exits(6).stdout;
+    service.impatient(false);
     assert!(out.contains("web: not steady within "), "{out}");
     assert!(
         out.contains("Essential container in task exited; web: exit 7"),
@@ -325,6 +334,7 @@ fn every_order_is_one_that_aws_would_understand() {
     );
     service.aws(CREATE, &[]);
     // Nothing runs behind moto, so that it is never ready; but every call is understood.
+    service.impatient(true);
     let out = service.deploy(&one);
     assert_ne!(out.code, Some(0));
     assert!(out.stdout.contains("registered web:2"), "{}", out.stdout);

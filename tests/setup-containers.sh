@@ -9,15 +9,8 @@ if [ -z "${missing:-}" ] && [ -x /usr/lib/podman/aardvark-dns ]; then
     exit 0
 fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update
-    # The daemons that come with the packages are not wanted.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        trap 'rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod +x "$policy"
-    fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    . "$(dirname "$0")/apt.sh"
+    install_packages \
         docker.io podman runc uidmap slirp4netns netavark aardvark-dns iptables busybox-static docker-registry \
         skopeo
 else

@@ -421,8 +421,10 @@ fn what_a_target_asks_for_and_this_version_does_not_do_is_refused_and_not_passed
              stage ship {{\n    build app\n    deploy app to=live\n}}\n"
         )
     };
-    let what = "deployment to a target with `assert-env`";
-    let project = Project::with(&target("assert-env RATE_LIMIT=redis"));
+    let what = "blue-green deployment with Compose";
+    let target = target("strategy blue-green");
+    let target = target.replace("container app", "compose \"c.yml\" { up app; }");
+    let project = Project::with(&target);
     let out = project.pipe(&["run"]).exits(2);
     let line = format!("  ship.deploy-live ({what}, pipeline.kdl:9)\n");
     assert!(out.stderr.contains(&line), "{out:?}");

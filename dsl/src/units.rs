@@ -349,8 +349,18 @@ pub fn server(text: &str) -> Result<Server, String> {
     if !named {
         return Err("the host is a name or an address".into());
     }
-    let here = address.is_ok_and(|a| a.is_loopback()) || host.eq_ignore_ascii_case("localhost");
-    Ok(Server { secure, here })
+    Ok(Server {
+        secure,
+        here: is_this_machine(host),
+    })
+}
+
+/// Whether a host, without its port, is this machine: by name, or by an address, with or without brackets.
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let address = bare.unwrap_or(host).parse::<std::net::IpAddr>();
+    address.is_ok_and(|a| a.is_loopback()) || host.eq_ignore_ascii_case("localhost")
 }
 
 /// A duration as people write it: `1h30m`, `90s`.

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod notify;
 pub mod oci;
 pub mod output;
+mod own_files;
 pub mod plan;
 pub mod process;
 pub mod promote;

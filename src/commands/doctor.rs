@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dsl::model::StepKind;
+use dsl::model::{Driver, StepKind};
 use engine::container::{self, Found, Tried};
 use engine::run::builder_of;
 use engine::run::outcome::exit;
@@ -78,6 +78,9 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
     let needs = project.as_ref().map(needs).unwrap_or_default();
     let mut looks = vec![pipeline(project.as_ref())];
     looks.extend(engines(project.as_ref(), args, &needs)?);
+    if needs.compose {
+        looks.push(compose());
+    }
     looks.push(program("git", needs.git, "install git"));
     looks.push(program(
         "bash",
@@ -85,6 +88,9 @@ pub fn run(global: &Global, args: &DoctorArgs, out: &Out) -> Result<i32, Failed>
         "install bash, or name another `shell`",
     ));
     looks.push(program("sh", false, "install a shell"));
+    for (name, remedy) in &needs.clients {
+        looks.push(program(name, true, remedy));
+    }
     looks.push(folder(
         "cache folder",
         false,
@@ -117,6 +123,37 @@ struct Needs {
     git: bool,
     bash: bool,
     record: bool,
+    compose: bool,
+    /// Programs by which targets are driven, each with its remedy.
+    clients: Vec<(&'static str, &'static str)>,
+}
+
+/// The programs that drive the targets of a pipeline from this machine.
+fn clients(pipeline: &dsl::model::Pipeline) -> Vec<(&'static str, &'static str)> {
+    let targets = || pipeline.targets.values();
+    let here = |driver: fn(&Driver) -> bool| {
+        targets().any(|t| t.ssh.is_none() && t.driver.as_ref().is_some_and(driver))
+    };
+    let usual = |d: &Driver| matches!(d, Driver::Kubernetes(k) if k.kubectl.as_ref().is_none_or(|k| k.value == "kubectl"));
+    let all = [
+        (
+            targets().any(|t| t.ssh.is_some()),
+            "ssh",
+            "install the OpenSSH client; a target is behind it",
+        ),
+        (
+            here(usual),
+            "kubectl",
+            "install kubectl, or name the command in the target: `kubectl=\"microk8s kubectl\"`",
+        ),
+        (
+            here(|d| matches!(d, Driver::Ecs(_))),
+            "aws",
+            "install the AWS command line; a target is driven with it",
+        ),
+    ];
+    let needed = all.into_iter().filter(|(needed, ..)| *needed);
+    needed.map(|(_, name, remedy)| (name, remedy)).collect()
 }
 
 fn needs(project: &Project) -> Needs {
@@ -130,6 +167,10 @@ fn needs(project: &Project) -> Needs {
     Needs {
         engine: builds || jobs().any(|j| j.container.is_some()),
         builds,
+        compose: pipeline.targets.values().any(|target| {
+            target.ssh.is_none() && matches!(target.driver, Some(Driver::Compose(_)))
+        }),
+        clients: clients(pipeline),
         // A pipeline that asks for branches and commits works without, but says so for every one of them.
         git: false,
         record: pipeline.steps.iter().any(|s| s.rollback.is_some())
@@ -230,6 +271,20 @@ fn look(one: &Result<Found, Tried>) -> Look {
             text: format!("{} ({}): {}", tried.address, tried.from, tried.why),
             remedy: None,
         },
+    }
+}
+
+fn compose() -> Look {
+    let told = std::process::Command::new("sh")
+        .args(["-c", engine::deploy::FIND_COMPOSE])
+        .output();
+    let told = told.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    match engine::deploy::compose_found(told.unwrap_or_default().trim(), "this machine") {
+        Ok((version, words)) => Look::ok("compose", format!("{version}, `{}`", words.join(" "))),
+        Err(none) => {
+            let remedy = none.help.unwrap_or_default();
+            Look::without("compose", true, none.what, &remedy)
+        }
     }
 }
 

@@ -150,6 +150,23 @@ fn doctor_says_what_is_missing_for_this_pipeline() {
 }
 
 #[test]
+fn doctor_says_which_programs_the_targets_want() {
+    let text = "pipeline p\ntarget near {\n    kubernetes manifests=\"k8s\"\n}\ntarget far {\n    ssh \"a@b\"\n    \
+                ecs cluster=c service=s region=r\n}\nstage test {\n    job unit { run \"true\" }\n}\n";
+    let project = Project::with(text);
+    let nowhere = project.home().display().to_string();
+    let out = project
+        .pipe_env(&["doctor"], &[("PATH", &nowhere)])
+        .exits(3)
+        .stdout;
+    let wanted = " ✗ ssh           not in PATH\n                 install the OpenSSH client; a target is behind it\n \
+                  ✗ kubectl       not in PATH\n";
+    assert!(out.contains(wanted), "{out}");
+    // Behind ssh the host has it.
+    assert!(!out.contains("aws"), "{out}");
+}
+
+#[test]
 fn doctor_shows_the_engine_that_a_run_takes() {
     on_both(|engine| {
         let project = Project::with(&stage(JOB));

@@ -124,6 +124,27 @@ impl Engine {
         &engines().expect("only with engines").folder
     }
 
+    /// A folder of theirs, which goes with them.
+    pub fn place(name: &str) -> PathBuf {
+        Self::folder().join(name)
+    }
+
+    /// The words in front of a command that runs in the network in which the engines and their registry are, as root.
+    pub fn within_network() -> Vec<String> {
+        let inside = engines().expect("only with engines").inside().to_string();
+        ["nsenter", "--target", &inside, "--net", "--"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// A command there.
+    pub fn within(program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let words = Self::within_network();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program);
+        command
+    }
+
     /// Where it listens.
     pub fn host(self) -> String {
         let folder = Self::folder().display();

@@ -3,6 +3,7 @@
 #   up.sh FOLDER UID
 set -eu
 export HERE=$1 NUMBER=$2
+export PLUGIN=$(dirname "$0")/../../target/compose/cli-plugins/docker-compose
 trap 'rm -rf "$HERE"' EXIT
 
 image() {
@@ -14,7 +15,7 @@ image() {
     for name in seq hostname sh sleep cat echo id ls env touch kill httpd wget pwd true false mkdir head ps tail sort test dd trap grep; do
         ln -sf busybox "$root/bin/$name"
     done
-    printf '#!/bin/sh\necho serving\nmkdir -p /tmp/www\necho "$GREETING" >/tmp/www/index.html\n[ -z "$SLOW" ] || sleep "$SLOW"\n[ -z "$BROKEN" ] || exit 7\nexec httpd -f -p 8080 -h /tmp/www\n' >"$root/bin/serve"
+    printf '#!/bin/sh\necho serving\nmkdir -p /tmp/www\necho "$GREETING" >/tmp/www/index.html\n[ -z "$SLOW" ] || sleep "$SLOW"\n[ -z "$BROKEN" ] || exit 7\ntrap "exit 0" TERM\nhttpd -f -p 8080 -h /tmp/www &\nwait\n' >"$root/bin/serve"
     chmod +x "$root/bin/serve"
     tar -C "$root" -cf "$HERE/box.tar" .
     chmod 644 "$HERE"/*.tar
@@ -81,6 +82,10 @@ podman="$HERE/podman/with"
 } >/dev/null
 mkdir "$HERE/docker/config"
 printf '{"auths":{"127.0.0.1:5000":{"auth":"%s"}}}' "$(printf 'ci:~~~???>>>~~~???' | base64 -w0)" >"$HERE/docker/config/config.json"
+if [ -x "$PLUGIN" ]; then
+    mkdir "$HERE/docker/config/cli-plugins"
+    ln -s "$PLUGIN" "$HERE/docker/config/cli-plugins/docker-compose"
+fi
 $docker tag localhost/box:1 127.0.0.1:5000/team/box:1
 $docker --config "$HERE/docker/config" push -q 127.0.0.1:5000/team/box:1 >/dev/null
 $docker rmi 127.0.0.1:5000/team/box:1 >/dev/null

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::shop::{Is, Shop, free_port, lacks};
+use crate::containers::engines::Engine;
 use crate::support::{skip, wait_until};
 
 /// The server's program.
@@ -24,6 +25,18 @@ impl Server {
 
     /// A server that is started by this command, with the server's own behind it.
     pub fn within(around: &[&str]) -> Self {
+        Self::start(around, "")
+    }
+
+    /// One on the host with Docker, whose users have these variables.
+    pub fn on_host(env: &[(&str, String)]) -> Self {
+        let set: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let within = Engine::within_network();
+        let around: Vec<&str> = within.iter().map(String::as_str).collect();
+        Self::start(&around, &format!("SetEnv {}\n", set.join(" ")))
+    }
+
+    fn start(around: &[&str], more: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pipe-test-ssh-")
             .tempdir()
@@ -39,7 +52,7 @@ impl Server {
         std::fs::copy(at("user.pub"), at("authorized")).unwrap();
         let port = free_port();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
+            "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nAcceptEnv none\n",
             at("host"),
             at("authorized")
         );
@@ -91,12 +104,16 @@ impl Drop for Server {
 }
 
 pub fn cannot() -> Option<&'static str> {
+    lacks().or_else(no_server)
+}
+
+/// Why no server can be started, if so.
+pub fn no_server() -> Option<&'static str> {
     let root = rustix::process::getuid().is_root();
-    match lacks() {
-        Some(why) => Some(why),
-        None if !Path::new(SSHD).exists() => Some("there is no sshd; tests/setup-ssh.sh gets it"),
-        None if !root => Some("only root can start the ssh server"),
-        None => None,
+    match () {
+        () if !Path::new(SSHD).exists() => Some("there is no sshd; tests/setup-ssh.sh gets it"),
+        () if !root => Some("only root can start the ssh server"),
+        () => None,
     }
 }
 
@@ -158,8 +175,9 @@ fn a_host_whose_key_is_known_is_deployed_to_and_another_one_never() {
     shop.project.write("known_hosts", &server.known("host"));
     let _ = deploy(&shop, &server).exits(0);
     assert_eq!(shop.answers("staging").as_deref(), Some("shop 1"));
+    let known = shop.project.path("known_hosts").display().to_string();
     // The key is nowhere but in the files of the user.
-    let left = crate::support::processes_with("ControlPersist=30");
+    let left = crate::support::processes_with(&known);
     assert_eq!(left, Vec::<i32>::new());
 }
 

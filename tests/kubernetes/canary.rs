@@ -21,7 +21,7 @@ fn a_canary_gets_a_share_of_the_requests_first_and_a_bad_one_is_taken_away() {
     let before = pods();
 
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
-    let out = shop.deploy(&broken).exits(6).stdout;
+    let out = shop.deploy_bad(&broken).exits(6).stdout;
     assert!(
         out.contains("deployment/shop-canary: shop in pod shop-canary-"),
         "{out}"

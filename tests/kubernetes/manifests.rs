@@ -85,7 +85,7 @@ fn a_deployment_that_is_there_gets_the_image_of_the_container_that_is_named() {
         format!("{one} {two}")
     );
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
-    let out = shop.deploy(&broken).exits(6).stdout;
+    let out = shop.deploy_bad(&broken).exits(6).stdout;
     assert!(out.contains("there is no database"), "{out}");
     assert_eq!(shop.answers(), "2");
 }
@@ -103,7 +103,7 @@ fn the_way_back_takes_the_manifests_of_the_release_that_it_goes_back_to() {
     );
     shop.project.write("k8s/shop.yaml", &text);
     shop.project.run_git(&["commit", "-qam", "broken"]);
-    let out = shop.deploy(&cluster.good("2")).exits(6).stdout;
+    let out = shop.deploy_bad(&cluster.good("2")).exits(6).stdout;
     assert!(out.contains("there is no database"), "{out}");
     assert_eq!(shop.answers(), "1");
     let path = "jsonpath={.spec.template.spec.containers[0].env}";

@@ -51,6 +51,7 @@ fn manifests_reach_a_cluster_behind_ssh_and_none_is_left_on_the_host() {
     let _ = deploy(&one).exits(0);
     assert_eq!(shop.answers(), "1");
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    shop.impatient();
     let out = deploy(&broken).exits(6).stdout;
     assert!(out.contains("there is no database"), "{out}");
     assert_eq!(shop.images(), [one.as_str()]);

@@ -89,7 +89,7 @@ done
     --hostname-override=node --node-ip=10.250.0.1 --network-plugin= --address=0.0.0.0 --read-only-port=0 \
     --anonymous-auth=true --authorization-mode=AlwaysAllow --eviction-hard= --image-gc-high-threshold=100 \
     --serialize-image-pulls=false --node-status-update-frequency=2s --sync-frequency=1s \
-    --make-iptables-util-chains=false --volume-plugin-dir="$HERE/plugins" >"$HERE/logs/kubelet" 2>&1 &
+    --event-qps=0 --make-iptables-util-chains=false --volume-plugin-dir="$HERE/plugins" >"$HERE/logs/kubelet" 2>&1 &
 "$K/kubernetes" kube-proxy --kubeconfig="$HERE/kubeconfig" --hostname-override=node --proxy-mode=iptables \
     --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0 \
     --healthz-bind-address=127.0.0.1 --metrics-bind-address=127.0.0.1 --iptables-min-sync-period=0s >"$HERE/logs/proxy" 2>&1 &

@@ -10,6 +10,21 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
         let (Some(driver), Some(strategy)) = (&target.driver, &target.strategy) else {
             continue;
         };
+        if strategy.kind.value != "canary" && (strategy.steps.is_some() || strategy.pause.is_some())
+        {
+            out.push(
+                Diagnostic::new(
+                    &codes::STRATEGY,
+                    format!("`{}` has no steps and no pause", strategy.kind.value),
+                    strategy
+                        .steps
+                        .as_ref()
+                        .map_or(strategy.kind.span, |s| s.span),
+                    "means nothing here",
+                )
+                .help("leave them out, or write `strategy canary`"),
+            );
+        }
         match strategy.kind.value.as_str() {
             "canary" => canary(target, driver, strategy, out),
             "blue-green" if matches!(driver, Driver::Kubernetes(_) | Driver::Ecs(_)) => {

@@ -91,8 +91,14 @@ fn used_params(pipeline: &Pipeline) -> BTreeSet<&str> {
         .iter()
         .flat_map(|s| s.templates().into_iter().map(|t| &t.value));
     let registries = pipeline.registries.values().map(|r| &r.prefix.value);
+    let targets = pipeline.targets.values().flat_map(|t| t.templates());
+    let targets = targets.map(|t| &t.value);
     let group = pipeline.concurrency.iter().map(|c| &c.group.value);
-    let all = env.chain(steps).chain(registries).chain(group);
+    let all = env
+        .chain(steps)
+        .chain(registries)
+        .chain(targets)
+        .chain(group);
     all.flat_map(crate::expr::Template::exprs)
         .filter_map(|e| match &e.target {
             Ref::Param(name) => Some(name.as_str()),

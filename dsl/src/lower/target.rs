@@ -153,6 +153,7 @@ fn compose(reader: &mut Reader<'_>, form: &Form<'_>, empty: Spanned<String>) -> 
     let mut compose = Compose {
         file: form.arg(0).cloned().unwrap_or(empty),
         dir: form.text("dir"),
+        project: form.text("project"),
         copies: Vec::new(),
         env_files: env_files(reader, form),
         env: env(reader, form),

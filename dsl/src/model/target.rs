@@ -92,6 +92,8 @@ pub struct Compose {
     pub file: Spanned<String>,
     /// The folder on the host.
     pub dir: Option<Spanned<String>>,
+    /// The project's name.
+    pub project: Option<Spanned<String>>,
     /// What is copied there besides.
     pub copies: Vec<Spanned<String>>,
     /// Files of variables that live there.

@@ -435,7 +435,10 @@ pub static COMPOSE_RUN: NodeSchema = node(
 /// `compose`
 pub static COMPOSE: NodeSchema = node("compose", "Docker Compose on the host; its children are done in order.")
     .args(&[field("file", Type::Path, "The Compose file.")])
-    .props(&[opt("dir", Type::AnyPath, "The folder on the host.")])
+    .props(&[
+        opt("dir", Type::AnyPath, "The folder on the host into which the file and what is copied goes; on this machine it can be left out."),
+        opt("project", Type::Name, "The project's name; otherwise the pipeline's and the target's. One that is there already keeps its volumes."),
+    ])
     .children(&[many(&COPY), many(&ENV_FILE), many(&ENV), many(&UP), many(&COMPOSE_RUN)])
     .example("compose \"docker-compose.prod.yml\" dir=\"/srv/app\" {\n    env APP_IMAGE=\"${image.app}\"\n    up postgres\n    run migrator\n    up app\n}");
 

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::restore::{self, Place};
-use super::store::{self, private_folder};
 use super::{Cache, Digest, Entry, Lost, action, snapshot};
 use crate::files::Patterns;
+use crate::own_files::{self, private_folder};
 
 /// A directory, and the keys under which it is looked for.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Cache {
     pub fn bring(&self, kept: &Kept, scratch: &Path) -> Result<From, Lost> {
         fs::create_dir_all(&kept.path)?;
         let _alone = self.alone(kept)?;
-        let marked = store::read_file(&self.store.root().join(self.marker(kept)), 64);
+        let marked = own_files::read_file(&self.store.root().join(self.marker(kept)), 64);
         let marked = String::from_utf8(marked.unwrap_or_default()).unwrap_or_default();
         let own = kept.digest().hex();
         if marked == own {
@@ -188,7 +188,7 @@ impl Cache {
         let path = self.marker(kept).with_extension("lock");
         let path = self.store.root().join(path);
         private_folder(path.parent().unwrap_or(Path::new(".")))?;
-        let file = store::lock_file(&path)?;
+        let file = own_files::lock_file(&path)?;
         file.lock()?;
         Ok(file)
     }
@@ -198,7 +198,7 @@ impl Cache {
 const LONGEST: u64 = 1 << 20;
 
 fn read(path: &Path) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&store::read_file(path, LONGEST).ok()?).ok()?;
+    let record: Record = serde_json::from_slice(&own_files::read_file(path, LONGEST).ok()?).ok()?;
     (record.format == 1).then_some(record)
 }
 

@@ -38,6 +38,7 @@ use index::Index;
 use steps::Steps;
 
 use crate::files::Patterns;
+use crate::own_files;
 
 /// Where a cache is, and what it may do.
 #[derive(Debug, Clone)]
@@ -187,7 +188,7 @@ impl Cache {
 
     fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
         let path = self.store.root().join(place(scope, key));
-        let bytes = match store::read_file(&path, action::LONGEST) {
+        let bytes = match own_files::read_file(&path, action::LONGEST) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
@@ -235,10 +236,10 @@ impl Cache {
         }
         for scope in self.settings.scope.believed() {
             // What was trimmed is not there to be told.
-            let _ = store::touch(&self.store.root().join(place(scope, &action.key)));
+            let _ = own_files::touch(&self.store.root().join(place(scope, &action.key)));
         }
         for (digest, _) in action.blobs().chain([(action.key, 0)]) {
-            let _ = store::touch(&self.store.blob(&digest));
+            let _ = own_files::touch(&self.store.blob(&digest));
         }
     }
 
@@ -348,7 +349,7 @@ impl Cache {
     /// Writes down what was learnt.
     pub fn close(&self) {
         let checkout = self.settings.checkout();
-        let saved = store::private_folder(&checkout)
+        let saved = own_files::private_folder(&checkout)
             .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
             .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
         if !self.kept.load(Ordering::Relaxed) {

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Digest, Store, store};
+use super::{Digest, Store};
+use crate::own_files;
 
 /// Changes with anything that is written this way: a file of another version is like none.
 const MARK: &[u8; 8] = b"pipe-c01";
@@ -16,7 +17,7 @@ const LONGEST: u64 = 1 << 30;
 
 /// Reads a file; `None` if it is missing, damaged or of another version.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let bytes = store::read_file(path, LONGEST).ok()?;
+    let bytes = own_files::read_file(path, LONGEST).ok()?;
     let rest = bytes.strip_prefix(MARK)?;
     let (sum, content) = rest.split_at_checked(32)?;
     if Digest::of(content).as_bytes() != sum {

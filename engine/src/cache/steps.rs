@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::sealed;
-use super::store::{self, private_folder};
 use super::{Action, Digest, Store};
+use crate::own_files::{self, private_folder};
 
 /// What is remembered of one step.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -146,7 +146,7 @@ impl Steps {
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
-        let lock = store::lock_file(&folder.join("lock"))?;
+        let lock = own_files::lock_file(&folder.join("lock"))?;
         lock.lock()?;
         let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);

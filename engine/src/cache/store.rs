@@ -6,15 +6,15 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
-use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::Digest;
+use crate::own_files::{open_file, private_folder, read_file, take_place, touch};
 
 /// The layout of the folder: another one would be another folder.
 pub const LAYOUT: &str = "v1";
@@ -283,96 +283,12 @@ impl Store {
     }
 }
 
-/// Renames a file to a name of the store, whatever has that name: a folder there is none of ours.
-///
-/// # Errors
-/// When it cannot be renamed.
-pub(crate) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
-            fs::remove_dir_all(to)?;
-            fs::rename(from, to)
-        }
-        renamed => renamed,
-    }
-}
-
-/// Says of a file of the store that it was used now.
-///
-/// # Errors
-/// When it is not there, or not ours.
-pub(crate) fn touch(path: &Path) -> io::Result<()> {
-    open_file(path)?.set_modified(SystemTime::now())
-}
-
-/// Opens a file of the store to read. What is something else, a link or a pipe that nobody writes to, is none.
-///
-/// # Errors
-/// When it is not there, or cannot be read.
-pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    let opened = File::options()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path);
-    match opened {
-        Ok(file) if file.metadata()?.is_file() => Ok(file),
-        Err(e) if Errno::from_io_error(&e) != Some(Errno::LOOP) => Err(e),
-        _ => Err(io::ErrorKind::NotFound.into()),
-    }
-}
-
 /// Whether this says that there is no such file, or one that is too long.
 fn is_no_file(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
     )
-}
-
-/// All bytes of a file of the store, if there are at most `limit`.
-///
-/// # Errors
-/// When it is not there, cannot be read, or is longer.
-pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_file(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
-}
-
-/// Opens a file to lock it. Whatever else has its name goes.
-///
-/// # Errors
-/// When it cannot be made.
-pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
-    let open = || {
-        File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(path)
-    };
-    open().or_else(|_| {
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_dir() => fs::remove_dir_all(path)?,
-            Ok(_) => fs::remove_file(path)?,
-            Err(e) => return Err(e),
-        }
-        open()
-    })
-}
-
-/// Makes folders that only their owner can enter.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
 }
 
 /// Reads until the buffer is full or the source has ended.

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::side_by_side::side_by_side;
-use super::store::{self, Lost, Store, private_folder};
+use super::store::{Lost, Store};
 use super::{Action, Digest};
 use crate::oci::Layout;
+use crate::own_files::{self, private_folder};
 
 /// What a cache may hold where nobody says otherwise, in bytes.
 pub const USUAL_SIZE: u64 = 10 << 30;
@@ -19,7 +20,7 @@ pub const USUAL_SIZE: u64 = 10 << 30;
 pub const USUAL_AGE: Duration = Duration::from_hours(30 * 24);
 
 /// The folder of the images.
-pub(crate) const IMAGES: &str = "images";
+const IMAGES: &str = "images";
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -85,7 +86,7 @@ pub fn size(store: &Store) -> io::Result<Size> {
 pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
     private_folder(store.root())?;
     // Two at once would remove twice as much as is needed.
-    let lock = store::lock_file(&store.root().join("lock"))?;
+    let lock = own_files::lock_file(&store.root().join("lock"))?;
     lock.lock()?;
     let now = SystemTime::now();
     let idle = |file: &Held| now.duration_since(file.used).unwrap_or_default();
@@ -120,6 +121,13 @@ pub fn trim(store: &Store, limits: &Limits) -> io::Result<Size> {
         }
     }
     Ok(gone)
+}
+
+/// Where `pipe` keeps the images that it made, in a user's cache folder. What is in it is trimmed like results are: an image
+/// that nobody asked for in a while is missing, and is built or fetched again.
+#[must_use]
+pub fn images_beneath(cache: &Path) -> Layout {
+    images(&Store::beneath(cache))
 }
 
 /// The images that were built, which are a layout of their own beside the results.
@@ -248,7 +256,7 @@ fn held(store: &Store, folder: &str) -> io::Result<Vec<Held>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::store::touch;
+    use crate::own_files::touch;
 
     fn aged(store: &Store, content: &[u8], age: Duration) -> Digest {
         let digest = store.put(content).unwrap();

@@ -4,10 +4,11 @@
 use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::ready::Readiness;
+use super::settings::Settings;
 use crate::ledger::{Bundle, ImageAt};
 
 /// How an engine's program is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineAt {
     /// `docker` or `podman`; empty: whichever is there.
     pub program: String,
@@ -55,6 +56,8 @@ pub struct OneContainer {
     pub blue_green: bool,
     /// When it counts as ready, for trying it out.
     pub ready: Option<Readiness>,
+    /// Settings that the host must have.
+    pub settings: Settings,
     /// The engine.
     pub engine: EngineAt,
 }
@@ -90,11 +93,7 @@ impl OneContainer {
 
     /// What the engine calls an image: by its digest in a registry, or by the name that `build` gives it.
     fn reference(name: &str, image: &ImageAt) -> String {
-        if image.repository.is_empty() {
-            let tag = image.digest.replace(':', "-");
-            return format!("localhost/{}:{tag}", name.to_lowercase());
-        }
-        image.reference()
+        image.on_engine(name)
     }
 
     async fn has(&self, reference: &str, hands: &mut Hands) -> Result<bool, Failure> {
@@ -243,15 +242,18 @@ impl OneContainer {
             .await?;
         if self.state(&self.name, hands).await?.is_some() {
             self.remove(&before, hands).await?;
+            // Nothing answers between these two, as only one can have the port; the names can wait.
             hands.run(self.call(&["stop", &self.name]).quiet()).await?;
+            hands.run(self.call(&["start", &next]).quiet()).await?;
             hands
                 .run(self.call(&["rename", &self.name, &before]).quiet())
                 .await?;
+        } else {
+            hands.run(self.call(&["start", &next]).quiet()).await?;
         }
         hands
             .run(self.call(&["rename", &next, &self.name]).quiet())
             .await?;
-        hands.run(self.call(&["start", &self.name]).quiet()).await?;
         Ok(())
     }
 
@@ -339,6 +341,10 @@ impl Driver for OneContainer {
             let (name, image) = self.image(bundle)?;
             self.fetch(name, image, hands).await
         })
+    }
+
+    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
+        Box::pin(self.settings.on_host(&self.env, &self.env_files, hands))
     }
 
     fn apply<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {

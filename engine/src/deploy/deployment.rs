@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::driver::{Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
+use super::lease::{Lost, beat, either};
 use super::machine::{Answer, Back, Do, Ending, Machine};
 use super::ready::Readiness;
 use super::verdict;
 use crate::ledger::{
-    BEAT, Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Way,
+    Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Way,
 };
 
 /// How long an undo may take.
@@ -85,6 +86,7 @@ pub async fn deploy(
         before: Observed::default(),
         history: None,
         held: None,
+        lost: Lost::default(),
     };
     let mut machine = Machine::new();
     loop {
@@ -114,6 +116,11 @@ pub async fn deploy(
             Do::Record(outcome) => work.record(outcome).await,
             Do::Unlock => work.unlock().await,
         };
+        let is_over = matches!(machine.doing(), Do::Intend | Do::Record(_) | Do::Unlock);
+        let answer = match work.lost.why() {
+            Some(why) if !is_over => Answer::Lost(why),
+            _ => answer,
+        };
         machine.answer(answer);
     }
 }
@@ -130,6 +137,7 @@ struct Work<'w> {
     before: Observed,
     history: Option<History>,
     held: Option<(Held, JoinHandle<Held>, CancellationToken)>,
+    lost: Lost,
 }
 
 impl Work<'_> {
@@ -142,7 +150,10 @@ impl Work<'_> {
                     self.hands.say(&line).await;
                 }
                 let stop = CancellationToken::new();
-                let beat = tokio::spawn(beat(Arc::clone(self.ledger), held.clone(), stop.clone()));
+                let (ledger, lost) = (Arc::clone(self.ledger), self.lost.clone());
+                let name = self.request.target.clone();
+                let beat = tokio::spawn(beat(ledger, name, held.clone(), stop.clone(), lost));
+                self.hands.cancel = either(&self.hands.cancel, &self.lost.token);
                 self.held = Some((held, beat, stop));
                 Answer::Done
             }
@@ -158,6 +169,9 @@ impl Work<'_> {
         let Ok(held) = beat.await else {
             return Answer::Done;
         };
+        if self.lost.why().is_some() {
+            return Answer::Done;
+        }
         if let Err(error) = on_ledger(self.ledger, move |l| l.unlock(&held)).await {
             let line = format!(
                 "the lease of {} is kept until it is over: {error}",
@@ -206,6 +220,7 @@ impl Work<'_> {
             && made.driver.can_observe()
             && verdict::runs(&self.before, &request.bundle, made.driver.as_ref()).is_ok()
             && is_ready(made.ready.as_ref(), self.hands).await
+            && made.driver.is_unchanged(self.hands).await?
         {
             let line = format!(
                 "{} runs there already, and is ready",
@@ -413,7 +428,7 @@ impl Work<'_> {
 
     async fn undo(&mut self) -> Answer {
         // Not the token that may just have been cancelled, and a time of its own.
-        self.hands.cancel = CancellationToken::new();
+        self.hands.cancel = self.lost.token.child_token();
         self.hands.deadline = Some(Instant::now() + UNDO);
         let (Some(made), Some(history)) = (&self.made, &self.history) else {
             return Answer::Failed(Failure::new("nobody has looked"));
@@ -580,6 +595,8 @@ async fn settled(
         }
         let is_back = match back {
             Some((release, made)) => {
+                // Names and services are those of that release.
+                let observed = made.driver.observe(hands).await?;
                 verdict::runs(&observed, &release.bundle, made.driver.as_ref()).is_ok()
                     && is_ready(made.ready.as_ref(), hands).await
             }
@@ -666,22 +683,6 @@ fn conclude(
         match ledger.append(&history, record) {
             Err(LedgerError::Moved(_)) => {}
             other => return other,
-        }
-    }
-}
-
-/// Renews a lease until somebody wants it back.
-async fn beat(ledger: Arc<Ledger>, mut held: Held, stop: CancellationToken) -> Held {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return held,
-            () = tokio::time::sleep(BEAT) => {}
-        }
-        let mut next = held.clone();
-        let renewed = on_ledger(&ledger, move |l| l.renew(&mut next).map(|()| next)).await;
-        match renewed {
-            Ok(renewed) => held = renewed,
-            Err(error) => tracing::warn!(%error, "a lease was not renewed"),
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Observed {
     /// The digests that run, by the image's name in the pipeline; under an empty name where the target does not know names,
     /// and then several.
     pub digests: BTreeMap<String, Vec<String>>,
+    /// What is not as it should be although the digests may be right, each a sentence's part: a service that does not run.
+    pub amiss: Vec<String>,
 }
 
 impl Observed {
@@ -138,6 +140,13 @@ pub trait Driver: Send + Sync {
     fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
         let _ = hands;
         Box::pin(async { Ok(()) })
+    }
+
+    /// Whether nothing would change if what it runs were applied once more. Asked where the digests are the right ones, and
+    /// it is ready.
+    fn is_unchanged<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, bool> {
+        let _ = hands;
+        Box::pin(async { Ok(true) })
     }
 
     /// Asks the platform whether it would take this. Changes nothing; asked before anything begins.

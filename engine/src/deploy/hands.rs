@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Failure;
-use super::ssh::Ssh;
+use super::ssh::{self, Asks, Ssh};
 use crate::process::{self, Chunk, Exit, Spec, Stop, Stream};
 use crate::run::environment::Environment;
 
@@ -64,6 +64,8 @@ pub struct Call {
     /// On this machine, whatever the target is.
     here: bool,
     limit: Option<Duration>,
+    /// What it is called where a person reads it, where that is not what it is.
+    called: Option<String>,
 }
 
 /// What a command said.
@@ -75,6 +77,8 @@ pub struct Told {
     pub out: String,
     /// The last line that it wrote to its error output.
     pub complaint: String,
+    /// Everything that it wrote to its error output, as far as that is kept.
+    pub errors: String,
 }
 
 impl Call {
@@ -152,9 +156,19 @@ impl Call {
         self
     }
 
+    /// Calls it something else where a person reads it.
+    #[must_use]
+    pub fn called(mut self, title: impl Into<String>) -> Self {
+        self.called = Some(title.into());
+        self
+    }
+
     /// One line that shows it.
     #[must_use]
     pub fn title(&self) -> String {
+        if let Some(called) = &self.called {
+            return called.clone();
+        }
         let words: Vec<_> = [&self.program]
             .into_iter()
             .chain(&self.args)
@@ -191,7 +205,7 @@ impl Hands {
     pub async fn ask(&mut self, call: Call) -> Result<Told, Failure> {
         let title = call.title();
         let remote = self.ssh.clone().filter(|_| !call.here);
-        let spec = self.spec(&call, remote.as_ref());
+        let spec = self.spec(&call, remote.as_ref())?;
         let left = self
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
@@ -233,6 +247,7 @@ impl Hands {
                     code: *code,
                     out: String::from_utf8_lossy(&out).into_owned(),
                     complaint: last_line(&complaint),
+                    errors: complaint,
                 });
             }
             (None, Exit::Signal(signal)) => format!("`{title}` was ended by signal {signal}"),
@@ -249,6 +264,15 @@ impl Hands {
             unreachable: remote.is_some() && ended.stopped == Some(Stop::TimedOut),
             ..Failure::new(what)
         })
+    }
+
+    /// The host on which it works, for a person.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match &self.ssh {
+            Some(ssh) => ssh.host().to_owned(),
+            None => "this machine".to_owned(),
+        }
     }
 
     /// Waits; not longer than somebody wants the run to go on, nor than the time that the step has.
@@ -278,8 +302,9 @@ impl Hands {
         let _ = self.log.send(chunk).await;
     }
 
-    fn spec(&self, call: &Call, remote: Option<&Ssh>) -> Spec {
+    fn spec(&self, call: &Call, remote: Option<&Ssh>) -> Result<Spec, Failure> {
         let mut env = self.env.clone();
+        let mut input = call.input.clone();
         let (program, args) = match remote {
             None => {
                 for (name, value) in &call.env {
@@ -287,9 +312,18 @@ impl Hands {
                 }
                 (call.program.clone(), call.args.clone())
             }
-            Some(ssh) => ssh.command(&call.program, &call.args, &call.env, call.dir.as_deref()),
+            Some(ssh) => {
+                if !call.env.is_empty() {
+                    input = Some(self.with_values(&call.env, input.as_deref())?);
+                }
+                let asks = Asks {
+                    reads_values: !call.env.is_empty(),
+                    reads_input: call.input.is_some(),
+                };
+                ssh.command(&call.program, &call.args, asks, call.dir.as_deref())
+            }
         };
-        let (program, args) = match &call.input {
+        let (program, args) = match &input {
             None => (program, args),
             // What is read is named in an argument, and never part of the text.
             Some(file) => {
@@ -305,13 +339,33 @@ impl Hands {
             (None, Some(dir)) => self.root.join(dir),
             _ => self.root.clone(),
         };
-        Spec {
+        Ok(Spec {
             program,
             args,
             cwd,
             env: env.vars(),
             marker: self.marker.clone(),
-        }
+        })
+    }
+
+    /// A file with what another host reads: values first, which are in no argument that others could see, then the input.
+    fn with_values(
+        &self,
+        env: &[(String, String)],
+        input: Option<&Path>,
+    ) -> Result<PathBuf, Failure> {
+        use std::io::Write;
+        let file = self.scratch.join("values");
+        let write = || -> std::io::Result<()> {
+            let mut out = std::fs::File::create(&file)?;
+            out.write_all(ssh::values(env).as_bytes())?;
+            if let Some(input) = input {
+                std::io::copy(&mut std::fs::File::open(input)?, &mut out)?;
+            }
+            Ok(())
+        };
+        write().map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
+        Ok(file)
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Answer {
     Failed(Failure),
     /// Somebody wants the run to end.
     Cancelled,
+    /// The target is no longer this run's to change: its lease is lost.
+    Lost(Failure),
 }
 
 /// What a deployment goes back to.
@@ -86,6 +88,9 @@ pub enum Ending {
     },
     /// Nobody knows what runs: the target is locked.
     Unknown(Failure),
+    /// Another run may be changing the target, which this one has touched: it is left as it is, and its intent stays without
+    /// an end until somebody has asked the target.
+    Lost(Failure),
     /// What was asked for runs, or what was there before, and the ledger could not be told.
     NotRecorded {
         /// How it ended.
@@ -158,6 +163,20 @@ impl Machine {
             (Do::Lock, Answer::Failed(why)) => Do::End(Ending::NotBegun(why)),
             (Do::Lock, Answer::Cancelled) => Do::End(Ending::Cancelled),
 
+            // Whoever has the lease now puts right what is not; neither an undo nor an outcome is this run's any more.
+            (Do::Lock | Do::LookBefore | Do::Intend, Answer::Lost(why)) => {
+                self.end(Ending::NotBegun(why))
+            }
+            (
+                Do::Apply
+                | Do::AwaitReady
+                | Do::Compare
+                | Do::Undo
+                | Do::AwaitBack
+                | Do::CompareBack,
+                Answer::Lost(why),
+            ) => self.end(Ending::Lost(why)),
+
             (Do::LookBefore, Answer::Done) => Do::Intend,
             (Do::LookBefore, Answer::Already) => self.end(Ending::Already),
             (Do::LookBefore | Do::Intend, Answer::Failed(why)) => self.end(Ending::NotBegun(why)),
@@ -185,7 +204,7 @@ impl Machine {
             }
 
             (Do::Record(_), Answer::Done | Answer::Already) => Do::Unlock,
-            (Do::Record(outcome), Answer::Failed(failure)) => {
+            (Do::Record(outcome), Answer::Failed(failure) | Answer::Lost(failure)) => {
                 self.ending = Some(Ending::NotRecorded { outcome, failure });
                 Do::Unlock
             }

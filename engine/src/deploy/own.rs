@@ -2,6 +2,7 @@
 
 use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
+use super::settings::Settings;
 use crate::ledger::Bundle;
 
 /// The commands, as shell texts.
@@ -17,6 +18,8 @@ pub struct Own {
     pub undo: Option<String>,
     /// The target's variables.
     pub env: Vec<(String, String)>,
+    /// Settings that the host must have.
+    pub settings: Settings,
 }
 
 /// How long `observe` may take.
@@ -51,20 +54,20 @@ pub fn variables(bundle: &Bundle, prefix: &str) -> Vec<(String, String)> {
         ),
     ];
     for (name, image) in &bundle.images {
-        let name: String = name
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_uppercase()
-                } else {
-                    '_'
-                }
-            })
-            .collect();
+        let name = variable_name(name);
         vars.push((format!("{prefix}_IMAGE_{name}"), image.reference()));
         vars.push((format!("{prefix}_DIGEST_{name}"), image.digest.clone()));
     }
     vars
+}
+
+/// A name of the pipeline as a part of a variable's name.
+pub fn variable_name(name: &str) -> String {
+    let one = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_ascii_uppercase(),
+        _ => '_',
+    };
+    name.chars().map(one).collect()
 }
 
 /// Reads what `observe` prints: a line for each image that runs, `DIGEST`, or `NAME DIGEST` or `NAME=DIGEST`.
@@ -111,6 +114,10 @@ impl Driver for Own {
     fn can_have<'a>(&'a self, _: &'a Bundle, _: &'a mut Hands) -> Answer<'a, bool> {
         // Only its own commands know.
         Box::pin(async { Ok(true) })
+    }
+
+    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
+        Box::pin(self.settings.on_host(&self.env, &[], hands))
     }
 
     fn apply<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {

@@ -22,6 +22,15 @@ pub struct Ssh {
     pub control: Option<PathBuf>,
 }
 
+/// What a command reads there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asks {
+    /// Values of variables, in lines that end with an empty one.
+    pub reads_values: bool,
+    /// Something of its own.
+    pub reads_input: bool,
+}
+
 impl Ssh {
     /// Reads `user@host` or `user@host:port`.
     ///
@@ -114,23 +123,24 @@ impl Ssh {
         &self,
         program: &OsStr,
         args: &[OsString],
-        env: &[(String, String)],
+        asks: Asks,
         dir: Option<&Path>,
     ) -> (OsString, Vec<OsString>) {
         let mut text = String::new();
         if let Some(dir) = dir {
             text += &format!("cd {} && ", quoted(&dir.to_string_lossy()));
         }
-        text += "exec ";
-        if !env.is_empty() {
-            text += "env ";
-            for (name, value) in env {
-                text += &format!("{} ", quoted(&format!("{name}={value}")));
-            }
+        if asks.reads_values {
+            text += "nl=$(printf '\\n.') && nl=${nl%.} && ";
+            text += "while IFS= read -r l && [ -n \"$l\" ]; do eval \"export $l\"; done && ";
         }
+        text += "exec ";
         text += &quoted(&program.to_string_lossy());
         for arg in args {
             text += &format!(" {}", quoted(&arg.to_string_lossy()));
+        }
+        if asks.reads_values && !asks.reads_input {
+            text += " </dev/null";
         }
         let mut all = self.options();
         all.extend([
@@ -228,6 +238,16 @@ impl Ssh {
     }
 }
 
+/// Variables as the shell of another host reads them: a line for each, then an empty one.
+#[must_use]
+pub fn values(env: &[(String, String)]) -> String {
+    let line = |(name, value): &(String, String)| {
+        let value = value.replace('\'', r"'\''").replace('\n', "'\"$nl\"'");
+        format!("{name}='{value}'\n")
+    };
+    env.iter().map(line).collect::<String>() + "\n"
+}
+
 /// A word for the shell of another host.
 #[must_use]
 pub fn quoted(word: &str) -> String {
@@ -267,14 +287,48 @@ mod tests {
     #[test]
     fn what_runs_there_is_made_of_words_that_mean_nothing_to_the_shell() {
         let ssh = Ssh::parse("h").unwrap();
-        let env = [("A".to_owned(), "x; rm -rf ~".to_owned())];
         let args = ["$(id)", "it's"].map(OsString::from);
-        let (program, words) =
-            ssh.command(OsStr::new("echo"), &args, &env, Some(Path::new("/a b")));
+        let (program, words) = ssh.command(
+            OsStr::new("echo"),
+            &args,
+            Asks::default(),
+            Some(Path::new("/a b")),
+        );
         assert_eq!(program, "ssh");
         assert_eq!(
             words.last().unwrap(),
-            r"cd '/a b' && exec env 'A=x; rm -rf ~' echo '$(id)' 'it'\''s'"
+            r"cd '/a b' && exec echo '$(id)' 'it'\''s'"
         );
+    }
+
+    #[test]
+    fn values_get_there_by_its_input_whole_and_before_what_the_command_reads() {
+        let env = [
+            ("A", "x; rm -rf ~"),
+            ("B", "it's\ntwo \"lines\"\n\n$(id) \\n `id` "),
+            ("C", ""),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let ssh = Ssh::parse("h").unwrap();
+        let print = r#"printf '%s|%s|%s|' "$A" "$B" "$C"; cat"#;
+        for (input, expected) in [(None, ""), (Some("\nA=1\n"), "\nA=1\n")] {
+            let asks = Asks {
+                reads_values: true,
+                reads_input: input.is_some(),
+            };
+            let (_, words) =
+                ssh.command(OsStr::new("sh"), &["-c".into(), print.into()], asks, None);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), values(&env) + input.unwrap_or_default()).unwrap();
+            let out = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(words.last().unwrap())
+                .stdin(std::fs::File::open(file.path()).unwrap())
+                .output()
+                .unwrap();
+            let said = String::from_utf8(out.stdout).unwrap();
+            let [a, b, c] = [0, 1, 2].map(|n| env[n].1.as_str());
+            assert_eq!(said, format!("{a}|{b}|{c}|{expected}"));
+        }
     }
 }

@@ -246,3 +246,46 @@ fn what_observe_prints_is_digests_and_nothing_else() {
         assert!(observed(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn whoever_has_lost_the_lease_touches_nothing_more_and_records_nothing() {
+    for back in [Back::To("b".into()), Back::ToNothing, Back::Stays] {
+        let mut seen = 0;
+        for doing in [
+            Do::LookBefore,
+            Do::Apply,
+            Do::AwaitReady,
+            Do::Compare,
+            Do::Undo,
+            Do::AwaitBack,
+            Do::CompareBack,
+        ] {
+            let mut machine = Machine::new();
+            machine.goes_back(back.clone());
+            let mut failed = false;
+            while *machine.doing() != doing && !matches!(machine.doing(), Do::End(_)) {
+                // An undo is reached by a failure.
+                let fails = *machine.doing() == Do::Compare && !failed;
+                failed |= fails;
+                let why = Failure::new("no");
+                machine.answer(if fails {
+                    Answer::Failed(why)
+                } else {
+                    Answer::Done
+                });
+            }
+            if *machine.doing() != doing {
+                continue;
+            }
+            seen += 1;
+            let lost = Failure::new("lost");
+            assert_eq!(*machine.answer(Answer::Lost(lost.clone())), Do::Unlock);
+            let expected = match doing {
+                Do::LookBefore => Ending::NotBegun(lost),
+                _ => Ending::Lost(lost),
+            };
+            assert_eq!(*machine.answer(Answer::Done), Do::End(expected));
+        }
+        assert!(seen >= 4, "{back:?}");
+    }
+}

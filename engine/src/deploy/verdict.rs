@@ -45,6 +45,19 @@ pub fn runs(observed: &Observed, bundle: &Bundle, driver: &dyn Driver) -> Result
             }
         }
     }
+    // What does not run at all is said above, by its image.
+    let is_said = |text: &String| {
+        wrong
+            .iter()
+            .any(|w| w.ends_with(" does not run") && text.ends_with(" does not run"))
+    };
+    let amiss: Vec<String> = observed
+        .amiss
+        .iter()
+        .filter(|a| !is_said(a))
+        .cloned()
+        .collect();
+    wrong.extend(amiss);
     if wrong.is_empty() {
         return Ok(());
     }

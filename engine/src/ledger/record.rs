@@ -146,6 +146,17 @@ impl ImageAt {
         format!("{}@{}", self.repository, self.digest)
     }
 
+    /// The reference on a container engine of the image of this name: by its digest in a registry, or by the name that its
+    /// `build` gave it.
+    #[must_use]
+    pub fn on_engine(&self, name: &str) -> String {
+        if self.repository.is_empty() {
+            let tag = self.digest.replace(':', "-");
+            return format!("localhost/{}:{tag}", name.to_lowercase());
+        }
+        self.reference()
+    }
+
     /// Reads `sha256:…` or `repository@sha256:…`.
     ///
     /// # Errors

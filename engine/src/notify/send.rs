@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dsl::model::Command;
+use dsl::units::is_this_machine;
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ async fn post(address: &SecretString, body: &Value) -> Result<(), String> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or("its secret is no http address")?;
-    let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let here = url.host_str().is_some_and(is_this_machine);
     let client = web::client(here, ONE_TRY)?;
     let text = body.to_string();
     let mut pause = PAUSE;

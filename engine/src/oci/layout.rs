@@ -22,8 +22,7 @@ use index::Index;
 
 use super::manifest::{self, NoManifest};
 use super::{Descriptor, Digest, Manifest};
-use crate::cache::trim::IMAGES;
-use crate::cache::{Store, store};
+use crate::own_files;
 
 /// What says that a folder is a layout.
 const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -73,13 +72,6 @@ impl Layout {
         }
     }
 
-    /// Where `pipe` keeps the images that it made, in a user's cache folder. What is in it is trimmed like results are:
-    /// an image that nobody asked for in a while is missing, and is built or fetched again.
-    #[must_use]
-    pub fn of_cache(cache: &Path) -> Self {
-        Self::at(&Store::beneath(cache).root().join(IMAGES))
-    }
-
     /// Its folder.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -111,7 +103,7 @@ impl Layout {
     /// When it is not there.
     pub fn open(&self, digest: &Digest) -> Result<Content, Lost> {
         let path = self.path(digest);
-        match store::open_file(&path) {
+        match own_files::open_file(&path) {
             Ok(file) => Ok(Content::new(file, path, *digest)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Lost::Missing(*digest)),
             Err(e) => Err(Lost::Io(path, e)),
@@ -143,7 +135,7 @@ impl Layout {
     pub fn manifest(&self, digest: &Digest, media_type: Option<&str>) -> Result<Manifest, Lost> {
         let bytes = self.read(digest, manifest::LONGEST)?;
         // A layout that cannot be written can be read all the same.
-        let _ = store::touch(&self.path(digest));
+        let _ = own_files::touch(&self.path(digest));
         Manifest::read(bytes, media_type).map_err(|e| Lost::NoManifest(*digest, e))
     }
 
@@ -355,7 +347,7 @@ impl Layout {
     fn lock(&self) -> Result<File, Lost> {
         let path = self.root.join(".lock");
         let failed = |e| Lost::Io(path.clone(), e);
-        let file = store::lock_file(&path).map_err(failed)?;
+        let file = own_files::lock_file(&path).map_err(failed)?;
         let until = std::time::Instant::now() + LOCKED;
         loop {
             match file.try_lock() {

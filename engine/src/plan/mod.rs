@@ -347,18 +347,16 @@ impl Plan {
         let strategy = target.strategy.as_ref().map(|s| s.kind.value.as_str());
         match (&target.driver, strategy) {
             // What is there to be safe is not passed over.
-            _ if !target.assert_env.is_empty() => Some("deployment to a target with `assert-env`"),
+            (Some(Driver::Kubernetes(_) | Driver::Ecs(_)), _) if !target.assert_env.is_empty() => {
+                Some("deployment to a target with `assert-env`")
+            }
             (Some(Driver::Run(_)), Some("blue-green")) => {
                 Some("blue-green deployment by own commands")
             }
-            (
-                Some(
-                    Driver::Run(_) | Driver::Container(_) | Driver::Kubernetes(_) | Driver::Ecs(_),
-                )
-                | None,
-                _,
-            ) => None,
-            (Some(Driver::Compose(_)), _) => Some("deployment with Compose"),
+            (Some(Driver::Compose(_)), Some("blue-green")) => {
+                Some("blue-green deployment with Compose")
+            }
+            _ => None,
         }
     }
 

@@ -480,7 +480,7 @@ fn word(ending: &Ending) -> &'static str {
         Ending::Stays(_) => "failed",
         Ending::RolledBack(_) => "rolled back",
         Ending::PartlyRolledBack { .. } => "partly rolled back",
-        Ending::Unknown(_) | Ending::NotRecorded { .. } => "unknown",
+        Ending::Unknown(_) | Ending::Lost(_) | Ending::NotRecorded { .. } => "unknown",
     }
 }
 
@@ -534,6 +534,17 @@ fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Out
                 failure.what
             ),
             help: Some(look()),
+            means: Some(Means::NeedsAttention),
+            ..of_deploy_failure(failure, "")
+        },
+        Ending::Lost(failure) => Failure {
+            what: format!(
+                "{}; this run changes {target} no more, and nobody knows what it runs",
+                failure.what
+            ),
+            help: Some(format!(
+                "`pipe targets {target}` says whether another run is at it; the next deployment asks {target} what runs, and puts it right"
+            )),
             means: Some(Means::NeedsAttention),
             ..of_deploy_failure(failure, "")
         },

@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(3);
 /// The pause before an order is given again that AWS could not take, doubled each time.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is given.
-const TRIES: u32 = 6;
+const TRIES: u32 = 5;
 /// How many tasks are described at once; more are not allowed.
 const AT_ONCE: usize = 100;
 /// How many revisions are looked at for an earlier release.

@@ -296,38 +296,43 @@ impl Kubernetes {
             .map(|_| ())
     }
 
-    /// What the pods of a workload run.
+    /// What the pods of workloads run. Which container has which image is seen in all of them together, as when they were
+    /// applied.
     async fn observed(
         &self,
-        workload: &Workload,
-        observed: &mut Observed,
+        workloads: Vec<Workload>,
         hands: &mut Hands,
-    ) -> Result<(), Failure> {
-        let Some(live) = self.live(workload, hands).await? else {
-            return Ok(());
-        };
-        let containers: Vec<Container> = objects::containers(&live);
-        let placed = objects::placed(&[&live], &self.images, self.container.as_deref());
-        let places = match &placed {
-            Ok(placed) => placed.get(&workload.title()),
-            // Several workloads have an image each.
-            Err(_) => None,
-        };
-        for pod in self.pods(workload, &live, hands).await? {
-            for (container, digest) in objects::digests(&pod) {
-                let name = match places {
-                    Some(places) => places.get(&container).cloned(),
-                    None => self.guess(&containers, &container),
-                };
-                if let Some(name) = name {
-                    observed.add(&name, &digest);
+    ) -> Result<Observed, Failure> {
+        let mut lives = Vec::new();
+        for workload in workloads {
+            if let Some(live) = self.live(&workload, hands).await? {
+                lives.push((workload, live));
+            }
+        }
+        let all: Vec<&Value> = lives.iter().map(|(_, live)| live).collect();
+        let placed = objects::placed(&all, &self.images, self.container.as_deref());
+        let mut observed = Observed::default();
+        for (workload, live) in &lives {
+            let containers = objects::containers(live);
+            for pod in self.pods(workload, live, hands).await? {
+                for (container, digest) in objects::digests(&pod) {
+                    let name = match &placed {
+                        Ok(placed) => placed
+                            .get(&workload.title())
+                            .and_then(|p| p.get(&container))
+                            .cloned(),
+                        Err(_) => self.guess(&containers, &container),
+                    };
+                    if let Some(name) = name {
+                        observed.add(&name, &digest);
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(observed)
     }
 
-    /// The image that a container runs, where the workload alone does not say: by the container's name or its repository,
+    /// The image that a container runs, where not every image has its place: by the container's name or its repository,
     /// or nobody knows and it has none.
     fn guess(&self, containers: &[Container], name: &str) -> Option<String> {
         let container = containers.iter().find(|c| c.name == name)?;
@@ -449,11 +454,7 @@ impl Driver for Kubernetes {
                 (Err(failure), Some(name)) if !failure.unreachable => vec![self.named(name)],
                 (Err(failure), _) => return Err(failure),
             };
-            let mut observed = Observed::default();
-            for workload in workloads {
-                self.observed(&workload, &mut observed, hands).await?;
-            }
-            Ok(observed)
+            self.observed(workloads, hands).await
         })
     }
 

@@ -1,9 +1,9 @@
 //! Which registries are spoken to without TLS: those on this machine, and those of which the settings of Docker or Podman
 //! say so. Reads those settings; writes nothing.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use dsl::units;
 use serde_json::Value;
 
 /// The hosts that the user's settings name.
@@ -43,13 +43,13 @@ impl Insecure {
     }
 }
 
-/// Whether a host is this machine.
+/// Whether a host, with its port, is this machine.
 pub(super) fn is_this_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => host.split(':').next().unwrap_or(host),
     };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    units::is_this_machine(name)
 }
 
 /// A file and those of the folder beside it that has its name and `.d`.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Layout, Lost};
-use crate::cache::store;
 use crate::oci::{Descriptor, Digest, Hasher, Manifest, manifest};
+use crate::own_files;
 
 /// A content that is read. At its end it is an error, `InvalidData`, if it was not what its name says; then it is
 /// removed.
@@ -103,7 +103,7 @@ impl Incoming {
             return Err(Lost::Damaged(*expected));
         }
         let (path, size) = (layout.path(&digest), self.size);
-        let there = layout.size(&digest) == Some(size) && store::touch(&path).is_ok();
+        let there = layout.size(&digest) == Some(size) && own_files::touch(&path).is_ok();
         if !there {
             self.rename(&path).map_err(|e| Lost::Io(path, e))?;
         }
@@ -111,7 +111,7 @@ impl Incoming {
     }
 
     pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
-        store::take_place(&self.path, to)?;
+        own_files::take_place(&self.path, to)?;
         self.path = PathBuf::new();
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::{Layout, Lost};
-use crate::cache::store;
 use crate::oci::{Descriptor, Digest, media};
+use crate::own_files;
 
 /// The annotation that holds a name.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -26,7 +26,7 @@ impl Index {
     pub(super) fn read(layout: &Layout) -> Result<Self, Lost> {
         let path = layout.root().join("index.json");
         let failed = |e| Lost::Io(path.clone(), e);
-        let document = match store::read_file(&path, LONGEST) {
+        let document = match own_files::read_file(&path, LONGEST) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| failed(e.into()))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": []})

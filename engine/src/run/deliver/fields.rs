@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dsl::expr::{Expr, Lookup, Part, Ref, Template};
-use dsl::model::{Ask, Deploy, Driver as Means, Leg, Pipeline, Ready, Strategy, Target};
+use dsl::model::{
+    Ask, Compose, ComposeStep, Deploy, Driver as Means, Leg, Pipeline, Ready, Strategy, Target,
+};
 use dsl::source::{Span, Spanned};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,8 +16,8 @@ use super::super::outcome::Failure;
 use super::{About, image_at};
 use crate::container::{Engine, Kind};
 use crate::deploy::{
-    self, Asked, Canary, Driver, Ecs, EngineAt, Kubernetes, Made, Make, OneContainer, Own,
-    Readiness, Ssh,
+    self, Asked, Canary, ComposeProject, Doing, Driver, Ecs, EngineAt, Kubernetes, Made, Make,
+    OneContainer, Own, Readiness, Settings, Ssh,
 };
 use crate::ledger::Bundle;
 use crate::plan::{self, Request, RunFacts, Variable};
@@ -39,6 +41,8 @@ pub(in crate::run) struct Fields {
 struct Known<'a> {
     bundle: &'a Bundle,
     run_id: u64,
+    /// Whether an image is called as an engine knows it, which may be the one that built it.
+    on_engine: bool,
 }
 
 impl RunFacts for Known<'_> {
@@ -54,6 +58,7 @@ impl RunFacts for Known<'_> {
         let image = self.bundle.images.get(name);
         Some(match image {
             Some(image) if digest => Ok(image.digest.clone()),
+            Some(image) if self.on_engine => Ok(image.on_engine(name)),
             Some(image) => Ok(image.reference()),
             None => Err("the deployment does not bring it".to_owned()),
         })
@@ -105,7 +110,7 @@ impl Fields {
             }
         }
         Ok(Made {
-            driver: self.driver(bundle, &fill, ready.as_ref())?,
+            driver: self.driver(bundle, &fill, ready.as_ref(), recorded.is_some())?,
             ready,
             values,
         })
@@ -116,6 +121,7 @@ impl Fields {
         bundle: &Bundle,
         fill: &dyn Fn(&Template) -> Result<String, deploy::Failure>,
         ready: Option<&Readiness>,
+        is_earlier: bool,
     ) -> Result<Box<dyn Driver>, deploy::Failure> {
         let name = &self.target.name.value;
         let mut env = Vec::new();
@@ -123,6 +129,7 @@ impl Fields {
             env.push((var.name.value.clone(), fill(&var.value.value)?));
         }
         let text = |t: &Option<Spanned<String>>| t.as_ref().map(|t| t.value.clone());
+        let settings = self.settings();
         match &self.target.driver {
             Some(Means::Run(own)) => Ok(Box::new(Own {
                 target: name.clone(),
@@ -130,6 +137,7 @@ impl Fields {
                 observe: text(&own.observe),
                 undo: text(&own.undo),
                 env,
+                settings,
             })),
             Some(Means::Container(one)) => {
                 for var in &one.env {
@@ -145,7 +153,20 @@ impl Fields {
                     prune: one.prune,
                     blue_green: strategy.is_some_and(|s| s.kind.value == "blue-green"),
                     ready: ready.cloned(),
+                    settings,
                     engine: self.engine_at(),
+                }))
+            }
+            Some(Means::Compose(compose)) => {
+                for var in &compose.env {
+                    env.push((var.name.value.clone(), fill(&var.value.value)?));
+                }
+                Ok(Box::new(ComposeProject {
+                    env,
+                    settings,
+                    bundle: bundle.clone(),
+                    is_earlier,
+                    ..self.compose(compose)
                 }))
             }
             Some(Means::Kubernetes(means)) => Ok(Box::new(Kubernetes {
@@ -176,11 +197,38 @@ impl Fields {
                 ready: ready.cloned(),
                 ordered: Arc::default(),
             })),
-            Some(other) => Err(deploy::Failure::new(format!(
-                "this version of pipe does not drive `{}`",
-                other.word()
-            ))),
             None => Err(deploy::Failure::new(format!("{name} has no driver"))),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let asserted = self.target.assert_env.iter();
+        let asserted = asserted.map(|(name, value)| (name.value.clone(), value.value.clone()));
+        Settings(asserted.collect())
+    }
+
+    /// A Compose project without what belongs to one bundle.
+    fn compose(&self, compose: &Compose) -> ComposeProject {
+        let all = |texts: &[Spanned<String>]| texts.iter().map(|t| t.value.clone()).collect();
+        let steps = compose.steps.iter().map(|step| match step {
+            ComposeStep::Up(services) => Doing::Up(all(services)),
+            ComposeStep::Run(services) => Doing::Run(all(services)),
+        });
+        let target = &self.target.name.value;
+        let project = match &compose.project {
+            Some(project) => project.value.clone(),
+            None => deploy::project_name(&self.pipeline.name, target),
+        };
+        ComposeProject {
+            target: target.clone(),
+            project,
+            file: compose.file.value.clone(),
+            dir: compose.dir.as_ref().map(|d| d.value.clone()),
+            copies: all(&compose.copies),
+            env_files: all(&compose.env_files),
+            steps: steps.collect(),
+            engine: self.engine_at(),
+            ..ComposeProject::default()
         }
     }
 
@@ -226,6 +274,7 @@ impl Fields {
         let facts = Known {
             bundle,
             run_id: self.run_id,
+            on_engine: matches!(self.target.driver, Some(Means::Compose(_))),
         };
         let filled = plan::fill(
             &first,
