@@ -69,9 +69,6 @@ fn describe(path: &str, node: &NodeSchema) -> String {
     if !node.example.is_empty() {
         out += &format!("\nExample\n\n{}", indented(node.example));
     }
-    if !node.runs {
-        out += "\nThis version checks, plans and draws it; a run does not use it yet.\n";
-    }
     out
 }
 

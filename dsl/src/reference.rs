@@ -47,9 +47,6 @@ fn section(path: &str, node: &NodeSchema) -> String {
         node.doc,
         node.usage()
     );
-    if !node.runs {
-        out += "\n> This version checks, plans and draws it; a run does not use it yet.\n";
-    }
     let args: Vec<&Field> = node.args.iter().chain(&node.rest).collect();
     let mut props: Vec<&Field> = node.props.iter().collect();
     props.extend(&node.open_props);

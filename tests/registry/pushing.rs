@@ -239,7 +239,7 @@ fn a_promotion_sets_tags_in_further_registries_or_moves_nothing() {
             )
         };
         let tags = "    tag now\n    tag \"v7\" in=third\n    tag \"as-7\" in=dev\n";
-        let push = "push app tool to=dev tag=\"1\"\n    promote go { needs push-app-tool }";
+        let push = "push app tool to=dev tag=\"1\"\n    promote go";
         let project = project(&places(tags), push).file(".dockerignore", "registry\ntold\nthird\n");
         build(&project);
         let out = project.pipe(&["run", "--yes"]).exits(0);

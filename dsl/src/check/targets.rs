@@ -27,12 +27,16 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
         }
         match strategy.kind.value.as_str() {
             "canary" => canary(target, driver, strategy, out),
-            "blue-green" if matches!(driver, Driver::Kubernetes(_) | Driver::Ecs(_)) => {
+            "blue-green" if !matches!(driver, Driver::Container(_)) => {
                 let help = match driver {
                     Driver::Kubernetes(_) => {
                         "leave it out for the Deployment's own rollout, or write `strategy canary steps=\"10%,50%\"`"
                     }
-                    _ => "leave it out: ECS replaces the tasks as the service says",
+                    Driver::Ecs(_) => "leave it out: ECS replaces the tasks as the service says",
+                    Driver::Run(_) => {
+                        "leave it out: how the new release replaces the old one is what `apply` does"
+                    }
+                    _ => "leave it out: Compose replaces the services one after the other",
                 };
                 out.push(cannot(target, driver, strategy).help(help));
             }

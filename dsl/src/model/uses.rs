@@ -29,8 +29,8 @@ pub enum Made {
     Version(String),
     /// Any release.
     Release,
-    /// What a target runs.
-    OnTarget(String),
+    /// What a target runs, or a registry has: the place's name.
+    At(String),
 }
 
 impl Step {
@@ -93,7 +93,7 @@ impl Step {
             StepKind::Promote(promote) => {
                 let rule = pipeline.promotions.get(&promote.rule.value);
                 out.extend(rule.map(|rule| Use {
-                    what: Made::OnTarget(rule.from.value.clone()),
+                    what: Made::At(rule.from.value.clone()),
                     span: promote.rule.span,
                 }));
             }
@@ -143,7 +143,8 @@ impl Step {
             }
             (StepKind::Release(r), Made::Version(name)) => r.version.value == *name,
             (StepKind::Release(_), Made::Release) => true,
-            (StepKind::Deploy(d), Made::OnTarget(name)) => d.target.value == *name,
+            (StepKind::Deploy(d), Made::At(name)) => d.target.value == *name,
+            (StepKind::Push(p), Made::At(name)) => p.registry.value == *name,
             _ => false,
         }
     }
@@ -158,9 +159,12 @@ impl Step {
         };
         let mut made = match &self.kind {
             StepKind::Build(b) => b.image.iter().map(|i| image(i, false)).collect(),
-            StepKind::Push(p) => p.images.iter().map(|i| image(i, true)).collect(),
+            StepKind::Push(p) => {
+                let images = p.images.iter().map(|i| image(i, true));
+                images.chain([Made::At(p.registry.value.clone())]).collect()
+            }
             StepKind::Release(r) => vec![Made::Version(r.version.value.clone()), Made::Release],
-            StepKind::Deploy(d) => vec![Made::OnTarget(d.target.value.clone())],
+            StepKind::Deploy(d) => vec![Made::At(d.target.value.clone())],
             _ => Vec::new(),
         };
         made.dedup();

@@ -27,8 +27,6 @@ pub struct NodeSchema {
     pub open_children: Option<Field>,
     /// A piece of a pipeline that shows it.
     pub example: &'static str,
-    /// Whether this version runs it; otherwise it is checked, planned and drawn only.
-    pub runs: bool,
 }
 
 /// An argument or a property.
@@ -307,7 +305,6 @@ pub(crate) const fn node(name: &'static str, doc: &'static str) -> NodeSchema {
         children: &[],
         open_children: None,
         example: "",
-        runs: true,
     }
 }
 
@@ -367,11 +364,6 @@ impl NodeSchema {
     }
     pub(crate) const fn example(mut self, example: &'static str) -> Self {
         self.example = example;
-        self
-    }
-    /// Checked, planned and drawn, but not run by this version.
-    pub(crate) const fn later(mut self) -> Self {
-        self.runs = false;
         self
     }
 }

@@ -344,20 +344,10 @@ impl Plan {
     /// Why this version cannot deploy to a target, if it cannot.
     fn undrivable(&self, target: &str) -> Option<&'static str> {
         let target = self.pipeline.targets.get(target)?;
-        let strategy = target.strategy.as_ref().map(|s| s.kind.value.as_str());
-        match (&target.driver, strategy) {
-            // What is there to be safe is not passed over.
-            (Some(Driver::Kubernetes(_) | Driver::Ecs(_)), _) if !target.assert_env.is_empty() => {
-                Some("deployment to a target with `assert-env`")
-            }
-            (Some(Driver::Run(_)), Some("blue-green")) => {
-                Some("blue-green deployment by own commands")
-            }
-            (Some(Driver::Compose(_)), Some("blue-green")) => {
-                Some("blue-green deployment with Compose")
-            }
-            _ => None,
-        }
+        let hosted = !matches!(target.driver, Some(Driver::Kubernetes(_) | Driver::Ecs(_)));
+        // What is there to be safe is not passed over.
+        let refused = !target.assert_env.is_empty() && !hosted;
+        refused.then_some("deployment to a target with `assert-env`")
     }
 
     /// Why this version cannot execute a promotion, if it cannot.

@@ -114,9 +114,9 @@ fn by_name(pipeline: &Pipeline, request: &Request) -> Selected {
                 }
             }
         }
-        // What a target runs need not come from this run.
+        // What a target runs, or a registry has, need not come from this run.
         let uses = step.uses(pipeline).into_iter();
-        for used in uses.filter(|u| !matches!(u.what, Made::OnTarget(_))) {
+        for used in uses.filter(|u| !matches!(u.what, Made::At(_))) {
             queue.extend(pipeline.makers(step.stage, &used.what, &|m| m != id));
         }
     }
