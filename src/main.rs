@@ -18,10 +18,6 @@ use engine::run::outcome::exit;
 use args::{Cli, Command};
 use ui::out::Out;
 
-/// A run makes and drops many small things; the usual allocator is a fifth of an up-to-date run.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
