@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::kubernetes::cluster::{Cluster, cluster};
-use crate::support::{Output, PIPE, Project, skip, wait_until};
+use crate::support::{Output, Project, skip, wait_until};
 
 /// Where the setup put the command line.
 fn programs() -> PathBuf {
@@ -152,15 +152,7 @@ impl Service {
     }
 
     fn pipe(&self, args: &[&str]) -> Output {
-        let plain = self.project.command(&[]);
-        let mut command = self.cluster.command(&[&[PIPE], args].concat());
-        command
-            .env_clear()
-            .current_dir(self.project.root())
-            .stdin(Stdio::null());
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap());
-        }
+        let mut command = self.cluster.pipe(&self.project, args);
         self.environment(&mut command);
         self.project.output(&mut command)
     }

@@ -101,17 +101,14 @@ pub fn make(git: &Git, request: &Request) -> Result<Made, NoRelease> {
     let repository = Repository::open(git, request)?;
     let mut tries = 0;
     loop {
-        repository.fetch_tags()?;
-        let tags = repository.tags()?;
-        if let Some(made) = repository.made_before(&tags)? {
-            return Ok(made);
-        }
-        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
-        let latest = repository.latest(&before);
-        let latest = latest.as_deref();
-        let commits = repository.commits(latest)?;
-        let (version, tag) = repository.next(&tags, latest, &commits)?;
-        let notes = changelog::notes(&commits);
+        let (version, tag, notes) = match repository.look()? {
+            Look::Made(made) => return Ok(made),
+            Look::Next {
+                version,
+                tag,
+                notes,
+            } => (version, tag, notes),
+        };
         let head = match &request.changelog {
             Some(path) => repository.commit_changelog(path, &tag, &notes)?,
             None => request.sha.clone(),
@@ -145,16 +142,19 @@ pub fn make(git: &Git, request: &Request) -> Result<Made, NoRelease> {
 /// # Errors
 /// Why not.
 pub fn possible(git: &Git, request: &Request) -> Result<(), NoRelease> {
-    let repository = Repository::open(git, request)?;
-    repository.fetch_tags()?;
-    let tags = repository.tags()?;
-    if repository.made_before(&tags)?.is_none() {
-        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
-        let latest = repository.latest(&before);
-        let commits = repository.commits(latest.as_deref())?;
-        let _ = repository.next(&tags, latest.as_deref(), &commits)?;
-    }
-    Ok(())
+    Repository::open(git, request)?.look().map(drop)
+}
+
+/// What a repository says of the release that is asked for.
+enum Look {
+    /// An earlier run has made it.
+    Made(Made),
+    /// It would be this one.
+    Next {
+        version: String,
+        tag: String,
+        notes: String,
+    },
 }
 
 /// Why a release could not be published.
@@ -189,6 +189,24 @@ impl<'a> Repository<'a> {
             git,
             remote,
             request,
+        })
+    }
+
+    fn look(&self) -> Result<Look, NoRelease> {
+        self.fetch_tags()?;
+        let tags = self.tags()?;
+        if let Some(made) = self.made_before(&tags)? {
+            return Ok(Look::Made(made));
+        }
+        let before: Vec<&str> = tags.before.iter().map(String::as_str).collect();
+        let latest = self.latest(&before);
+        let latest = latest.as_deref();
+        let commits = self.commits(latest)?;
+        let (version, tag) = self.next(&tags, latest, &commits)?;
+        Ok(Look::Next {
+            version,
+            tag,
+            notes: changelog::notes(&commits),
         })
     }
 

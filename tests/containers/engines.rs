@@ -5,12 +5,12 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Pid;
 
 use crate::started::Started;
-use crate::support::{Output, PIPE, Project, skip, wait_until};
+use crate::support::{Output, PIPE, Project, brought_up, skip, wait_until};
 
 /// The number of the plain user who runs pipe here, and to whom Podman belongs. Nobody has it.
 pub const USER: u32 = 47110;
@@ -74,26 +74,14 @@ fn start() -> Result<Engines, String> {
     std::fs::hard_link(PIPE, &binary)
         .or_else(|_| std::fs::copy(PIPE, &binary).map(|_| ()))
         .unwrap();
-    let mut child = Command::new("sh")
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/containers/up.sh"
-        ))
-        .arg(&folder)
-        .arg(USER.to_string())
-        .stdin(Stdio::piped())
-        .spawn()
-        .map_err(|e| e.to_string())?;
-    let began = Instant::now();
-    while !folder.join("up").exists() {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!("the container engines cannot be started: {status}"));
-        }
-        if began.elapsed() > PATIENCE {
-            return Err("the container engines do not start".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let mut script = Command::new("sh");
+    script.arg(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/containers/up.sh"
+    ));
+    script.arg(&folder).arg(USER.to_string());
+    let what = "the container engines";
+    let child = brought_up(what, script, &folder.join("up"), PATIENCE)?;
     Ok(Engines {
         folder,
         ending: Mutex::new(child),

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::started::Started;
-use crate::support::{Output, PIPE, Project, skip};
+use crate::support::{Output, PIPE, Project, brought_up, skip};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -36,24 +36,10 @@ fn start() -> Result<Cluster, String> {
         .tempdir();
     // The script removes it.
     let folder = folder.map_err(|e| e.to_string())?.keep();
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes/up.sh");
-    let mut child = Command::new("sh")
-        .arg(here)
-        .arg(&folder)
-        .arg(programs())
-        .stdin(Stdio::piped())
-        .spawn()
-        .map_err(|e| e.to_string())?;
-    let began = Instant::now();
-    while !folder.join("up").exists() {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!("Kubernetes cannot be started: {status}"));
-        }
-        if began.elapsed() > PATIENCE {
-            return Err("Kubernetes does not start".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let mut script = Command::new("sh");
+    script.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes/up.sh"));
+    script.arg(&folder).arg(programs());
+    let child = brought_up("Kubernetes", script, &folder.join("up"), PATIENCE)?;
     Ok(Cluster {
         folder,
         ending: Mutex::new(child),
@@ -87,6 +73,20 @@ impl Cluster {
         let around = self.around();
         let mut command = Command::new(&around[0]);
         command.args(&around[1..]).args(words);
+        command
+    }
+
+    /// The binary on a project, in its network.
+    pub fn pipe(&self, project: &Project, args: &[&str]) -> Command {
+        let plain = project.command(&[]);
+        let mut command = self.command(&[&[PIPE], args].concat());
+        command
+            .env_clear()
+            .current_dir(project.root())
+            .stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap());
+        }
         command
     }
 
@@ -218,15 +218,7 @@ impl Shop {
 
     /// The binary, in the cluster's network.
     pub fn command(&self, args: &[&str]) -> Command {
-        let plain = self.project.command(&[]);
-        let mut command = self.cluster.command(&[&[PIPE], args].concat());
-        command
-            .env_clear()
-            .current_dir(self.project.root())
-            .stdin(Stdio::null());
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap());
-        }
+        let mut command = self.cluster.pipe(&self.project, args);
         command.env("KUBECONFIG", self.cluster.kubeconfig());
         command
     }

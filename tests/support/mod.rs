@@ -15,6 +15,31 @@ use tempfile::TempDir;
 /// The binary under test.
 pub const PIPE: &str = env!("CARGO_BIN_EXE_pipe");
 
+/// Starts what tests need through a script, and waits until it has made the file `up`. It ends what it started when its
+/// input ends.
+pub fn brought_up(
+    what: &str,
+    mut script: Command,
+    up: &Path,
+    patience: std::time::Duration,
+) -> Result<std::process::Child, String> {
+    let mut child = script
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let began = std::time::Instant::now();
+    while !up.exists() {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(format!("{what} cannot be started: {status}"));
+        }
+        if began.elapsed() > patience {
+            return Err(format!("{what} did not start"));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Ok(child)
+}
+
 /// A folder with a project in it; it goes away with the value.
 pub struct Project {
     dir: TempDir,

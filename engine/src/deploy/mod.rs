@@ -11,6 +11,7 @@ mod kubernetes;
 mod lease;
 mod machine;
 mod own;
+mod patience;
 mod places;
 mod ready;
 mod settings;

@@ -10,7 +10,7 @@ use super::deliver::fields::Fields;
 use super::deliver::{About, Delivery};
 use super::outcome::{Failure, Means};
 use super::prepare::filled;
-use super::push::travel;
+use super::push::{not_moved, travel};
 use super::registries::{self, Reached};
 use super::release::{Forge, no_release, publish};
 use super::task::{Outputs, Try};
@@ -142,15 +142,11 @@ impl After {
                 let may = tagging.to.may_tag(&tagging.digest, tag, tagging.moves);
                 let may = a_try.wait(may).await?;
                 may.map_err(|e| {
-                    let means = match e.is_refusal() {
-                        true => Means::Refused,
-                        false => Means::Infrastructure,
-                    };
                     let what = format!(
                         "{} is not promoted, as it could not get its tag: {e}; nothing was changed",
                         tagging.image
                     );
-                    NotDone::NotBegun(Failure::new(what).help(e.help()).means(means))
+                    NotDone::NotBegun(not_moved(what, &e))
                 })?;
             }
         }

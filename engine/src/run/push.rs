@@ -174,10 +174,14 @@ fn failure(image: &str, error: &Failed, tagged: &[String]) -> Failure {
         (false, []) => "no tag has moved".to_owned(),
         (false, tags) => format!("{} has moved already", tags.join(", ")),
     };
+    not_moved(format!("{image} is not pushed: {error}; {state}"), error)
+}
+
+/// A failure of a place for images: forbidden by it, or that it does not do its part.
+pub(super) fn not_moved(what: String, error: &Failed) -> Failure {
     let means = match error.is_refusal() {
         true => Means::Refused,
         false => Means::Infrastructure,
     };
-    let what = format!("{image} is not pushed: {error}; {state}");
     Failure::new(what).help(error.help()).means(means)
 }

@@ -7,7 +7,7 @@ use dsl::model::{Pipeline, Promotion};
 
 use super::gate::{self, Between};
 use super::outcome::{Failure, Means};
-use super::push::travel;
+use super::push::{not_moved, travel};
 use super::registries::{self, Reached};
 use super::task::{Outputs, Try, image_output};
 use super::work::NotDone;
@@ -180,10 +180,6 @@ async fn of_commit(
 }
 
 fn failure(image: &str, way: &str, error: &Failed) -> Failure {
-    let means = match error.is_refusal() {
-        true => Means::Refused,
-        false => Means::Infrastructure,
-    };
     let what = format!("{image} is not promoted {way}: {error}; nothing has moved");
-    Failure::new(what).help(error.help()).means(means)
+    not_moved(what, error)
 }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::super::driver::Failure;
 use super::super::hands::Hands;
+use super::super::patience::Patience;
 use super::task::{self, Progress, text};
 use super::{EVERY, Ecs};
 
@@ -24,7 +24,7 @@ impl Ecs {
     /// # Errors
     /// Why they are not.
     pub(super) async fn rolled_out(&self, hands: &mut Hands) -> Result<(), Failure> {
-        let began = Instant::now();
+        let patience = Patience::new(self.ready.as_ref(), WITHIN, ASKING);
         let ordered = self.ordered.lock().await.revision.clone();
         let mut last = String::new();
         loop {
@@ -47,17 +47,10 @@ impl Ecs {
                 hands.say(&format!("{}: {going}", self.service)).await;
                 last.clone_from(&going);
             }
-            let within = self.ready.as_ref().map_or(WITHIN, |r| r.within);
-            let ends = hands.deadline.is_some_and(|d| d <= Instant::now() + ASKING);
-            if ends || began.elapsed() >= within {
-                let so_far = Duration::from_secs(began.elapsed().as_secs());
-                let so_far = dsl::units::show_duration(so_far);
-                let why = format!("not steady within {so_far}: {going}");
+            if let Some(late) = patience.is_over(hands) {
+                let why = format!("not steady within {}: {going}", late.so_far);
                 let failure = self.explained(&why, &service, &revision, hands).await;
-                return Err(failure.help(match ends {
-                    true => "find out why; if it only needs longer, raise the step's `timeout`",
-                    false => "find out why; if it only needs longer, raise `within` of the target's `ready`",
-                }));
+                return Err(failure.help(late.help));
             }
             hands.pause(EVERY).await?;
         }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::super::driver::{Failure, Release};
 use super::super::hands::Hands;
+use super::super::patience::Patience;
 use super::objects::{self, Workload, text};
 use super::rollout::{self, Progress, Trouble};
 use super::{EVERY, Kubernetes};
@@ -31,7 +31,7 @@ impl Kubernetes {
         release: &Release,
         hands: &mut Hands,
     ) -> Result<(), Failure> {
-        let began = Instant::now();
+        let patience = Patience::new(self.ready.as_ref(), WITHIN, ASKING);
         let mut last = String::new();
         loop {
             let (said, why) = match self.look_at(workload, release, hands).await {
@@ -52,21 +52,13 @@ impl Kubernetes {
                 hands.say(&format!("{}: {said}", workload.title())).await;
                 last = said;
             }
-            let within = self.ready.as_ref().map_or(WITHIN, |r| r.within);
-            // What is wrong is still to be asked in the step's time.
-            let ends = hands.deadline.is_some_and(|d| d <= Instant::now() + ASKING);
-            if ends || began.elapsed() >= within {
+            if let Some(late) = patience.is_over(hands) {
                 if why.unreachable {
                     return Err(why);
                 }
-                let so_far =
-                    dsl::units::show_duration(Duration::from_secs(began.elapsed().as_secs()));
-                let late = format!("not rolled out within {so_far}: {}", why.what);
-                let failure = self.explained(workload, release, &late, hands).await;
-                return Err(failure.help(match ends {
-                    true => "find out why; if it only needs longer, raise the step's `timeout`",
-                    false => "find out why; if it only needs longer, raise `within` of the target's `ready`",
-                }));
+                let what = format!("not rolled out within {}: {}", late.so_far, why.what);
+                let failure = self.explained(workload, release, &what, hands).await;
+                return Err(failure.help(late.help));
             }
             hands.pause(EVERY).await?;
         }
