@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use crate::containers::engines::Engine;
 use crate::started::Started;
-use crate::support::{Output, Project, has_program, skip};
+use crate::support::{Output, Project, has_program, skip, wait_until};
 
 /// The registry, and where the images are in it.
 const REGISTRY: &str = "127.0.0.1:5000/team";
@@ -215,12 +215,20 @@ impl Client {
         Self { child, folder }
     }
 
-    /// Everything that was answered, in order.
+    /// Everything that was answered, in order, until somebody who asked after this call has an answer.
     pub fn heard(mut self) -> Vec<String> {
+        let said = self.folder.path().join("said");
+        let text = || std::fs::read_to_string(&said).unwrap();
+        let before = text().lines().count();
+        // The next one may have been asked before, and the one after may not be whole yet.
+        wait_until("the client has asked once more", || {
+            text().lines().count() >= before + 3
+        });
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let text = std::fs::read_to_string(self.folder.path().join("said")).unwrap();
-        text.lines().map(|l| l.trim().to_owned()).collect()
+        let text = text();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|l| l.trim().to_owned()).collect()
     }
 
     /// The same, each change once.

@@ -242,7 +242,9 @@ impl Client {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut seen: Vec<String> = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // Whoever wants to know gets one more answer that was asked for afterwards.
+                let last = stopped.load(Ordering::Relaxed);
                 let said = match get(port, "/") {
                     Some((200, text)) => text.trim().to_owned(),
                     Some((status, _)) => status.to_string(),
@@ -251,9 +253,11 @@ impl Client {
                 if seen.last() != Some(&said) {
                     seen.push(said);
                 }
+                if last {
+                    return seen;
+                }
                 std::thread::sleep(Duration::from_millis(50));
             }
-            seen
         });
         Self { stop, thread }
     }
