@@ -2,6 +2,7 @@
 //! hangs for ever. Knows no protocol above HTTP.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -25,6 +26,16 @@ pub(crate) fn client(here: bool, connect: Duration) -> Result<Client, String> {
 /// As above.
 pub(crate) fn plain(here: bool, connect: Duration) -> Result<Client, String> {
     let builder = builder(here, connect).tls_certs_only([]);
+    builder.build().map_err(|e| deepest(&e))
+}
+
+/// The same for one that listens at a socket of this machine.
+///
+/// # Errors
+/// As above.
+pub(crate) fn at_socket(socket: &Path, connect: Duration) -> Result<Client, String> {
+    let builder = builder(true, connect).tls_certs_only([]);
+    let builder = builder.unix_socket(socket);
     builder.build().map_err(|e| deepest(&e))
 }
 

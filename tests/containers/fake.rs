@@ -22,7 +22,7 @@ pub enum Fault {
     OtherStore,
 }
 
-/// The calls that were made, each as `GET /version`.
+/// The calls that were made, each as `GET /_ping`.
 pub type Calls = Arc<Mutex<Vec<String>>>;
 
 /// Begins to listen; whatever call begins so goes wrong.
@@ -52,7 +52,7 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
                 "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".to_owned()
             }
             _ => format!(
-                "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} x\r\nApi-Version: 1.41\r\nServer: Docker/1.0 (linux)\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             ),
         };
@@ -139,7 +139,9 @@ fn answer(request: &str) -> (u16, &'static str) {
             .unwrap_or_default()
             .ends_with(text)
     };
-    if begins("GET /version") {
+    if begins("GET /_ping") {
+        (200, "OK")
+    } else if begins("GET /version") {
         (
             200,
             "{\"Version\":\"1.0\",\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\",\"Components\":[{\"Name\":\"Engine\",\"Version\":\"1.0\"}]}",

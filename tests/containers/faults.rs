@@ -41,8 +41,13 @@ fn the_fake_engine_does_its_work() {
 
 #[test]
 fn an_engine_that_fails_at_first_is_no_engine() {
-    for fault in [Fault::Hang, Fault::Close, Fault::Cut, Fault::Refuse] {
-        for call in ["GET /version", "GET /info"] {
+    for (fault, calls) in [
+        (Fault::Hang, ["GET /_ping", "GET /info"]),
+        (Fault::Close, ["GET /_ping", "GET /info"]),
+        (Fault::Cut, ["GET /_ping", "GET /info"]),
+        (Fault::Refuse, ["GET /", "GET /info"]),
+    ] {
+        for call in calls {
             let (out, _) = run("near:1", call, fault);
             let out = out.exits(3);
             assert!(
@@ -52,6 +57,18 @@ fn an_engine_that_fails_at_first_is_no_engine() {
             );
         }
     }
+}
+
+#[test]
+fn an_engine_that_cannot_be_pinged_is_asked_for_its_version() {
+    let (out, calls) = run("near:1", "GET /_ping", Fault::Refuse);
+    let out = out.exits(0);
+    assert!(
+        out.stderr.contains("containers by Docker 1.0 at "),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(calls[..2], ["GET /_ping", "GET /version"]);
 }
 
 #[test]

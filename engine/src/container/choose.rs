@@ -3,8 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
+use super::hello;
 use super::image::Images;
 use super::mark::Mark;
 use super::{Engine, Trouble, within};
@@ -214,7 +215,7 @@ pub async fn look_everywhere(
 }
 
 async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine, String> {
-    let docker = client(address)?;
+    let docker = client(address, API_DEFAULT_VERSION)?;
     let what = "it cannot be asked";
     let said = |t: Trouble| {
         t.what
@@ -222,23 +223,23 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
             .trim_start_matches(": ")
             .to_owned()
     };
-    let docker = within(patience, what, docker.negotiate_version())
-        .await
-        .map_err(said)?;
-    let version = within(patience, what, docker.version())
-        .await
-        .map_err(said)?;
-    let parts = version.components.unwrap_or_default();
-    let kind = match parts.iter().any(|c| c.name.starts_with("Podman")) {
-        true => Kind::Podman,
-        false => Kind::Docker,
+    let hello = match hello::ask(address, patience).await? {
+        Some(hello) => hello,
+        None => hello::Hello::of_version(
+            within(patience, what, docker.version())
+                .await
+                .map_err(said)?,
+        ),
     };
+    let kind = hello.kind;
+    let api = hello.spoken();
+    let docker = client(address, &api)?;
     let socket = address.strip_prefix("unix://");
     let owner = socket.and_then(|path| std::fs::metadata(path).ok());
     let mut found = Found {
         kind,
-        version: version.version.unwrap_or_default(),
-        api: docker.client_version().to_string(),
+        version: hello.version,
+        api: api.to_string(),
         // Podman takes long to tell about itself; the owner of its socket says it too.
         rootless: kind == Kind::Podman && owner.as_ref().is_some_and(|o| o.uid() != 0),
         is_own: owner.is_some_and(|o| o.uid() == rustix::process::getuid().as_raw()),
@@ -276,17 +277,15 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
 }
 
 /// A client that sends nothing yet.
-fn client(address: &str) -> Result<Docker, String> {
+fn client(address: &str, api: &ClientVersion) -> Result<Docker, String> {
     // Every call has its own limit; this one would also cover pulls.
     let seconds = 24 * 3600;
     let client = match address.split_once("://") {
         Some(("unix", path)) => {
             usable(path)?;
-            Docker::connect_with_unix(address, seconds, API_DEFAULT_VERSION)
+            Docker::connect_with_unix(address, seconds, api)
         }
-        Some(("tcp" | "http", _)) => {
-            Docker::connect_with_http(address, seconds, API_DEFAULT_VERSION)
-        }
+        Some(("tcp" | "http", _)) => Docker::connect_with_http(address, seconds, api),
         Some((scheme, _)) => {
             return Err(format!(
                 "pipe does not speak {scheme}:// with an engine; a job needs its folder on the same machine"

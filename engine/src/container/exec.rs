@@ -20,8 +20,10 @@ use crate::process::{Chunk, Ended, Exit, Spec, StartError, Stop, Stream};
 /// How often it is asked whether the command has ended, while it writes nothing: something that it started may hold its
 /// output.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long after its output a command has usually ended.
-const SOON: Duration = Duration::from_millis(5);
+/// How long after its output a command has usually ended, if it has not at once.
+const SOON: Duration = Duration::from_millis(2);
+/// How often that is asked before the container is looked at too, which takes longer.
+const FEW: u32 = 4;
 /// How long the output may be silent after the command's end, and how long it is read at most.
 const QUIET: Duration = Duration::from_millis(200);
 const DRAIN: Duration = Duration::from_secs(2);
@@ -241,9 +243,13 @@ impl Running<'_> {
                 break;
             }
             if self.checking.is_none() && self.exit.is_none() && !is_open {
-                // The exit code comes a little later, with Podman some tens of milliseconds; unless the command goes on
-                // without its outputs.
-                self.check((SOON * (1 << looks.min(7))).min(LOOK), true);
+                // The exit code comes at once or a little later, with Podman up to some tens of milliseconds; unless the
+                // command goes on without its outputs.
+                let after = match looks {
+                    0 => Duration::ZERO,
+                    _ => (SOON * (1 << looks.min(9))).min(LOOK),
+                };
+                self.check(after, looks >= FEW);
                 looks += 1;
             }
             let look = self.heard + LOOK;

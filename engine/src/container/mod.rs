@@ -8,6 +8,7 @@ pub(crate) mod auth;
 mod choose;
 pub mod dead;
 mod exec;
+mod hello;
 mod image;
 mod inside;
 mod late;
