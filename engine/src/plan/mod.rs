@@ -395,11 +395,10 @@ impl Plan {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
             match &definition.kind {
-                StepKind::Build(build) => {
-                    let sbom = build.attest.iter().find(|kind| kind.value == "sbom");
-                    sbom.map(|kind| ("`attest sbom`", kind.span))
-                }
-                StepKind::Push(_) | StepKind::Approve(_) | StepKind::Sign(_) => None,
+                StepKind::Build(_)
+                | StepKind::Push(_)
+                | StepKind::Approve(_)
+                | StepKind::Sign(_) => None,
                 StepKind::Promote(promote) => {
                     let (what, span) = self.unpromotable(&promote.rule.value)?;
                     Some((what, span.unwrap_or(definition.span)))
