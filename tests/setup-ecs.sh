@@ -3,11 +3,7 @@
 # a fake service of the tests. That AWS would understand the same calls is asked of the moto of setup-remote.sh.
 set -eu
 cd "$(dirname "$0")/.."
-wanted=tests/ecs/requirements.txt
-place=target/ecs
-if cmp -s "$wanted" "$place/installed"; then
-    exit 0
-fi
+. tests/venv.sh
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update
@@ -17,7 +13,4 @@ if ! python3 -c 'import ensurepip' 2>/dev/null; then
         exit 1
     fi
 fi
-rm -rf "$place"
-python3 -m venv "$place"
-"$place/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
-cp "$wanted" "$place/installed"
+venv target/ecs tests/ecs/requirements.txt
