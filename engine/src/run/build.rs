@@ -160,16 +160,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     if build.provenance {
         attest(build, &manifest, &builder, began, &labels, a_try).await?;
     }
-    if let Some(scanner) = &build.sbom {
-        let parts: Vec<&Manifest> = images.iter().map(|(_, part)| part).collect();
-        let scanned = sbom::Scanned {
-            image: &build.image,
-            whole: &manifest,
-            parts: &parts,
-            folder: folder.path(),
-        };
-        sbom::attest(scanner, &scanned, a_try).await?;
-    }
+    scan(build, &manifest, &images, folder.path(), a_try).await?;
     let digest = manifest.digest().to_string();
     let name = local_name(&build.image, &digest);
     kept(a_try, &manifest, &name).await?;
@@ -326,6 +317,27 @@ async fn attest(
         a_try.say(line).await;
     }
     Ok(())
+}
+
+/// Keeps beside the image what is in it, where that is wanted.
+async fn scan(
+    build: &Build,
+    whole: &Manifest,
+    images: &[(String, Manifest)],
+    folder: &Path,
+    a_try: &mut Try<'_>,
+) -> Result<(), NotDone> {
+    let Some(scanner) = &build.sbom else {
+        return Ok(());
+    };
+    let parts: Vec<&Manifest> = images.iter().map(|(_, part)| part).collect();
+    let scanned = sbom::Scanned {
+        image: &build.image,
+        whole,
+        parts: &parts,
+        folder,
+    };
+    sbom::attest(scanner, &scanned, a_try).await
 }
 
 /// The one image, or the index of several.
