@@ -189,7 +189,8 @@ impl Service {
 /// The containers of the shop, as the first revision has them.
 fn containers(image: &str) -> String {
     format!(
-        "[{{\"name\":\"web\",\"image\":\"{image}\",\"memory\":64,\"environment\":[{{\"name\":\"KEPT\",\"value\":\"yes\"}}]}}]"
+        "[{{\"name\":\"web\",\"image\":\"{image}\",\"memory\":64,\"environment\":[{{\"name\":\"KEPT\",\"value\":\"yes\"}}],\
+         \"secrets\":[{{\"name\":\"TOKEN\",\"valueFrom\":\"arn:aws:ssm:eu-central-1:1:parameter/token\"}}]}}]"
     )
 }
 
@@ -202,6 +203,9 @@ fn a_service_gets_a_new_revision_and_goes_back_to_the_one_before_when_nothing_en
     let Some(cluster) = can() else { return };
     let service = Service::new(cluster, 5601, "enable=false,rollback=false");
     let (one, two) = (cluster.good("1"), cluster.good("2"));
+    let text = service.project.read("pipeline.kdl");
+    let text = text.replace("    ready", "    assert-env KEPT=yes TOKEN=any\n    ready");
+    service.project.write("pipeline.kdl", &text);
     // AWS is busy, and then broken.
     service.post("/faults", "{\"throttle\": 7, \"broken\": 6}");
     let out = service.deploy(&one).exits(0).stdout;
@@ -304,6 +308,27 @@ fn a_service_or_a_container_that_is_not_there_ends_it_before_anything_is_changed
             .contains("there is no container `app`: the task has `web ("),
         "{}",
         out.stdout
+    );
+    let asserting = text.replace(
+        "    ready",
+        "    assert-env KEPT=yes MODE=redis TOKEN=any\n    ready",
+    );
+    service.project.write("pipeline.kdl", &asserting);
+    let out = service.deploy(&one).exits(5).stdout;
+    assert!(
+        out.contains(
+            "live lacks settings: MODE is not set in web of web:1, and is to be `redis`   "
+        ),
+        "{out}"
+    );
+    service.project.write(
+        "pipeline.kdl",
+        &asserting.replace("KEPT=yes MODE=redis TOKEN=any", "KEPT=no"),
+    );
+    let out = service.deploy(&one).exits(5).stdout;
+    assert!(
+        out.contains("live lacks settings: KEPT is not `no` in web of web:1   "),
+        "{out}"
     );
     assert_eq!(service.revision(), "web:1");
     assert!(!service.post("/faults", "{}").contains("UpdateService"));

@@ -412,15 +412,3 @@ fn a_leg_is_not_run_alone_and_that_is_said() {
         "{out}"
     );
 }
-
-#[test]
-fn what_a_target_asks_for_and_this_version_does_not_do_is_refused_and_not_passed_over() {
-    let what = "deployment to a target with `assert-env`";
-    let target = "pipeline app\nregistry r \"./r\"\ntarget live {\n    kubernetes deployment=app\n    assert-env A=b\n    ready \"http://127.0.0.1:1/\"\n}\n\
-         stage ship {\n    build app\n    push app to=r tag=one\n    deploy app to=live\n}\n";
-    let project = Project::with(target);
-    let out = project.pipe(&["run"]).exits(2);
-    let line = format!("  ship.deploy-live ({what}, pipeline.kdl:11)\n");
-    assert!(out.stderr.contains(&line), "{out:?}");
-    assert!(!project.path(".pipe/runs").exists());
-}

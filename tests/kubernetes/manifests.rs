@@ -58,6 +58,54 @@ fn manifests_that_the_cluster_does_not_take_change_nothing() {
 }
 
 #[test]
+fn what_containers_would_be_told_is_asserted_before_anything_changes_and_no_value_is_shown() {
+    let Some(cluster) = cluster() else { return };
+    let target = Target {
+        nodes: "assert-env MODE=redis LEVEL=\"2\" TOKEN=any",
+        ..Target::default()
+    };
+    let shop = Shop::with(cluster, "told", 30092, target);
+    let one = cluster.good("1");
+    let told = "          image: shop\n          envFrom: [{configMapRef: {name: levels}}]\n          env:\n            \
+                - {name: MODE, valueFrom: {configMapKeyRef: {name: modes, key: mode}}}\n            \
+                - {name: TOKEN, valueFrom: {secretKeyRef: {name: tokens, key: token}}}\n";
+    let text = DEPLOYMENT.replace("          image: shop\n", told);
+    // A cluster that would not take it is found out only afterwards.
+    let text = text.replace("replicas: 2", "replicas: -2");
+    shop.project.write("k8s/shop.yaml", &text);
+    let levels = |key: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: levels}}, data: {{{key}: \"2\"}}}}"
+        );
+        shop.project.write("k8s/levels.yaml", &text);
+    };
+    levels("OTHER");
+    shop.kubectl(&["create", "configmap", "modes", "--from-literal=mode=memory"]);
+    let out = shop.deploy(&one).exits(5).stdout;
+    let place = "shop of deployment/shop";
+    let what = format!(
+        "live lacks settings: MODE is not `redis` in {place}; LEVEL is not set in {place}, and is to be `2`; \
+         TOKEN is not set in {place}, and is to be `any`"
+    );
+    assert!(out.contains(&what), "{out}");
+    assert!(!out.contains("memory"), "{out}");
+
+    levels("LEVEL");
+    shop.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "tokens",
+        "--from-literal=token=hunter2",
+    ]);
+    shop.kubectl(&["delete", "configmap", "modes"]);
+    shop.kubectl(&["create", "configmap", "modes", "--from-literal=mode=redis"]);
+    is_refused(&shop, &one, "the cluster does not take it: ");
+    let all = shop.project.pipe(&["logs"]).stdout;
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
 fn a_deployment_that_is_there_gets_the_image_of_the_container_that_is_named() {
     let Some(cluster) = cluster() else { return };
     let kubectl = programs().join("kubectl").display().to_string();

@@ -543,7 +543,7 @@ pub static RUN_DRIVER: NodeSchema = node("run", "Your own commands as the target
 /// `assert-env`
 pub static ASSERT_ENV: NodeSchema = node(
     "assert-env",
-    "Settings that the host must have before anything is changed; not on `kubernetes` and `ecs`.",
+    "Settings that the host, or what runs there, must have before anything is changed.",
 )
 .open_props(field("NAME", Type::Text, "The value to expect."))
 .example("assert-env RATE_LIMIT_BACKEND=redis");

@@ -343,7 +343,7 @@ impl Driver for OneContainer {
         })
     }
 
-    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
+    fn look_before<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         Box::pin(self.settings.on_host(&self.env, &self.env_files, hands))
     }
 

@@ -208,7 +208,8 @@ impl Work<'_> {
                 .values_of(&request.bundle.id())
                 .filter(|_| request.way.goes_back()),
         )?;
-        made.driver.look_before(self.hands).await?;
+        let release = self.release(&request.bundle, &history, request.way.goes_back());
+        made.driver.look_before(&release, self.hands).await?;
         if made.driver.can_observe() {
             self.before = made.driver.observe(self.hands).await?;
         }
@@ -229,7 +230,6 @@ impl Work<'_> {
             self.hands.say(&line).await;
             return Ok((Answer::Already, None));
         }
-        let release = self.release(&request.bundle, &history, request.way.goes_back());
         made.driver.check(&release, self.hands).await?;
         let back = self.find_back(&history, &made).await?;
         self.say_back(&back).await;

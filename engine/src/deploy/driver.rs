@@ -136,9 +136,10 @@ pub trait Driver: Send + Sync {
     /// Whether the target could still be made to run this: its images can be had. Asked before anything begins.
     fn can_have<'a>(&'a self, bundle: &'a Bundle, hands: &'a mut Hands) -> Answer<'a, bool>;
 
-    /// Checks settings of the host that a deployment wants and does not make (`assert-env`).
-    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
-        let _ = hands;
+    /// Checks settings that a deployment wants and does not make (`assert-env`), on the host or in what the release would
+    /// get from the platform.
+    fn look_before<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
+        let _ = (release, hands);
         Box::pin(async { Ok(()) })
     }
 

@@ -116,7 +116,7 @@ impl Driver for Own {
         Box::pin(async { Ok(true) })
     }
 
-    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
+    fn look_before<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         Box::pin(self.settings.on_host(&self.env, &[], hands))
     }
 

@@ -10,6 +10,24 @@ use super::hands::{Call, Hands};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings(pub Vec<(String, String)>);
 
+/// What is known of a variable before its container runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Its value.
+    Value(String),
+    /// That it has one, which nobody here may see or know.
+    Hidden,
+}
+
+/// The variables of one container.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// Where it is, for a person: `web of deployment/shop`.
+    pub place: String,
+    /// What is known, by name.
+    pub told: BTreeMap<String, Told>,
+}
+
 /// Those that are not met.
 #[derive(Debug, Default)]
 pub struct Unmet(Vec<String>);
@@ -44,6 +62,36 @@ impl Unmet {
 }
 
 impl Settings {
+    /// Looks for them in what containers would get: none may have another value, and one must have it.
+    ///
+    /// # Errors
+    /// All that are not met.
+    pub fn in_containers(&self, target: &str, all: &[Variables]) -> Result<(), Failure> {
+        let mut unmet = Unmet::default();
+        for (name, expected) in &self.0 {
+            let told: Vec<(&str, &Told)> = all
+                .iter()
+                .filter_map(|one| Some((one.place.as_str(), one.told.get(name)?)))
+                .collect();
+            let is_other = |told: &Told| matches!(told, Told::Value(value) if value != expected);
+            let wrong = told.iter().filter(|(_, told)| is_other(told));
+            let wrong: Vec<&str> = wrong.map(|(place, _)| *place).collect();
+            match (told.is_empty(), wrong.as_slice()) {
+                (false, []) => {}
+                (false, wrong) => {
+                    let place = format!("in {}", wrong.join(", "));
+                    unmet.add(name, expected, &place, true);
+                }
+                (true, _) => {
+                    let places: Vec<&str> = all.iter().map(|one| one.place.as_str()).collect();
+                    let place = format!("in {}", places.join(", "));
+                    unmet.add(name, expected, &place, false);
+                }
+            }
+        }
+        unmet.end(target)
+    }
+
     /// Looks for them in what is set by the target, then in these files of the host, then in the host's environment.
     ///
     /// # Errors

@@ -341,15 +341,6 @@ impl Plan {
         targets.into_iter().any(local)
     }
 
-    /// Why this version cannot deploy to a target, if it cannot.
-    fn undrivable(&self, target: &str) -> Option<&'static str> {
-        let target = self.pipeline.targets.get(target)?;
-        let hosted = !matches!(target.driver, Some(Driver::Kubernetes(_) | Driver::Ecs(_)));
-        // What is there to be safe is not passed over.
-        let refused = !target.assert_env.is_empty() && !hosted;
-        refused.then_some("deployment to a target with `assert-env`")
-    }
-
     /// Why this version cannot execute a promotion, if it cannot.
     fn unpromotable(&self, rule: &str) -> Option<(&'static str, Option<Span>)> {
         let rule = self.pipeline.promotions.get(rule)?;
@@ -364,9 +355,6 @@ impl Plan {
                 let what = "promotion that makes a release at another forge than GitHub";
                 return Some((what, Some(release.span)));
             }
-        }
-        if to_target {
-            return Some((self.undrivable(&rule.to.value)?, None));
         }
         None
     }
@@ -409,10 +397,7 @@ impl Plan {
                     let what = "release at another forge than GitHub";
                     (!known).then_some((what, definition.span))
                 }
-                StepKind::Deploy(deploy) => {
-                    let what = self.undrivable(&deploy.target.value)?;
-                    Some((what, definition.span))
-                }
+                StepKind::Deploy(_) => None,
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))

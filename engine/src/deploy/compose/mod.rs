@@ -442,7 +442,7 @@ impl Driver for ComposeProject {
         })
     }
 
-    fn look_before<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, ()> {
+    fn look_before<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         Box::pin(self.look(hands))
     }
 

@@ -18,6 +18,7 @@ use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands, write};
 use super::places::{self, Container};
 use super::ready::Readiness;
+use super::settings::Settings;
 use crate::ledger::{Bundle, ImageAt};
 
 /// The time between two questions; the service may be asked a few times in a second by everybody together.
@@ -54,6 +55,8 @@ pub struct Ecs {
     pub ready: Option<Readiness>,
     /// What was ordered.
     pub ordered: Arc<Mutex<Ordered>>,
+    /// What its containers must be told.
+    pub settings: Settings,
 }
 
 /// What was ordered of a service, and what it was before.
@@ -207,6 +210,24 @@ impl Ecs {
             .definition(&text(&service["taskDefinition"]), hands)
             .await?;
         self.placed(&definition, images).map(|_| ())
+    }
+
+    /// Whether the containers that get the images are told what they must be, by the revision that is renewed or gone back to.
+    async fn assert(&self, release: &Release, hands: &mut Hands) -> Result<(), Failure> {
+        if self.settings.0.is_empty() {
+            return Ok(());
+        }
+        let service = self.now(hands).await?;
+        let current = text(&service["taskDefinition"]);
+        let mut definition = self.definition(&current, hands).await?;
+        if release.is_back
+            && let Some(earlier) = self.earlier(&definition, release, hands).await?
+        {
+            definition = self.definition(&earlier, hands).await?;
+        }
+        let placed = self.placed(&definition, &release.bundle.images)?;
+        let told = task::variables(&definition, &placed);
+        self.settings.in_containers(&self.target, &told)
     }
 
     async fn make_run(&self, release: &Release, hands: &mut Hands) -> Result<(), Failure> {
@@ -421,6 +442,10 @@ impl Driver for Ecs {
 
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed> {
         Box::pin(self.observed(hands))
+    }
+
+    fn look_before<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
+        Box::pin(self.assert(release, hands))
     }
 
     fn can_have<'a>(&'a self, _: &'a Bundle, _: &'a mut Hands) -> Answer<'a, bool> {

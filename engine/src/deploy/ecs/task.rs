@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::places::{self, Container};
+use super::super::settings::{Told, Variables};
 use crate::ledger::ImageAt;
 
 /// What a description of a task definition has besides what can be registered.
@@ -75,6 +76,36 @@ pub(super) fn renewed(
         new["tags"] = definition["tags"].clone();
     }
     new
+}
+
+/// What the containers that get an image are told: values as they are written, and of secrets that they are there. Files
+/// with variables lie elsewhere, and are not read.
+pub(super) fn variables(
+    definition: &Value,
+    placed: &[(Container, Option<String>)],
+) -> Vec<Variables> {
+    let definition = &definition["taskDefinition"];
+    let revision = text(&definition["taskDefinitionArn"]);
+    let list = definition["containerDefinitions"].as_array();
+    let all = list.into_iter().flatten().zip(placed);
+    let ours = all.filter(|(_, (_, image))| image.is_some());
+    let one = |(container, (known, _)): (&Value, &(Container, _))| {
+        let mut told = BTreeMap::new();
+        for variable in container["environment"].as_array().into_iter().flatten() {
+            let value = Told::Value(text(&variable["value"]));
+            told.insert(text(&variable["name"]), value);
+        }
+        for secret in container["secrets"].as_array().into_iter().flatten() {
+            told.insert(text(&secret["name"]), Told::Hidden);
+        }
+        let mut place = format!("{} of {}", known.name, short(&revision));
+        let files = container["environmentFiles"].as_array();
+        if files.is_some_and(|files| !files.is_empty()) {
+            place += " (whose environmentFiles are not read)";
+        }
+        Variables { place, told }
+    };
+    ours.map(one).collect()
 }
 
 /// The digest that a container of a task runs.

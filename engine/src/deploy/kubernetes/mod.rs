@@ -2,6 +2,7 @@
 //! images by digest before the cluster sees them, and are checked by it before anything is changed. What runs is what the
 //! pods say, never what was ordered.
 
+mod asserted;
 mod canary;
 mod objects;
 mod rollout;
@@ -10,9 +11,11 @@ mod wait;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use self::canary::Canary;
@@ -21,6 +24,7 @@ use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands, write};
 use super::places::Container;
 use super::ready::Readiness;
+use super::settings::Settings;
 use crate::ledger::{Bundle, ImageAt};
 
 /// The annotation of a workload that a deployment made: the bundle that it was made for.
@@ -57,6 +61,19 @@ pub struct Kubernetes {
     pub ready: Option<Readiness>,
     /// The steps of a canary, where there are some.
     pub canary: Option<Canary>,
+    /// What its containers must be told.
+    pub settings: Settings,
+    /// What was read of the manifests.
+    pub manifested: Arc<Manifested>,
+}
+
+/// The objects of the manifests, each read once: kubectl asks the cluster for it.
+#[derive(Debug, Default)]
+pub struct Manifested {
+    /// Those that are here.
+    here: OnceCell<Vec<Value>>,
+    /// Those of the release that it goes back to.
+    then: OnceCell<Vec<Value>>,
 }
 
 /// What a release is in the cluster.
@@ -456,6 +473,10 @@ impl Driver for Kubernetes {
             };
             self.observed(workloads, hands).await
         })
+    }
+
+    fn look_before<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
+        Box::pin(self.assert(release, hands))
     }
 
     fn can_have<'a>(&'a self, _: &'a Bundle, _: &'a mut Hands) -> Answer<'a, bool> {

@@ -20,27 +20,27 @@ impl Kubernetes {
         release: &Release,
         hands: &mut Hands,
     ) -> Result<Vec<Value>, Failure> {
-        let Some(manifests) = &self.manifests else {
-            return Ok(Vec::new());
+        let Some(manifests) = self.manifests.as_ref().filter(|_| release.is_back) else {
+            return self.here(hands).await;
         };
-        let mut root = hands.root.clone();
-        if release.is_back
-            && let Some(then) = self.then(manifests, &release.bundle.commit, hands).await?
-        {
-            root = then;
-        }
-        self.in_json(&root, manifests, hands).await
+        let read = async {
+            let then = self.then(manifests, &release.bundle.commit, hands).await?;
+            match then {
+                Some(root) => self.in_json(&root, manifests, hands).await,
+                None => self.here(hands).await,
+            }
+        };
+        self.manifested.then.get_or_try_init(|| read).await.cloned()
     }
 
     /// The objects of the manifests that are there.
     pub(super) async fn here(&self, hands: &mut Hands) -> Result<Vec<Value>, Failure> {
-        match &self.manifests {
-            Some(manifests) => {
-                let root = hands.root.clone();
-                self.in_json(&root, manifests, hands).await
-            }
-            None => Ok(Vec::new()),
-        }
+        let Some(manifests) = &self.manifests else {
+            return Ok(Vec::new());
+        };
+        let root = hands.root.clone();
+        let read = self.in_json(&root, manifests, hands);
+        self.manifested.here.get_or_try_init(|| read).await.cloned()
     }
 
     /// The folder with the manifests as they were at a commit, where git still has it.

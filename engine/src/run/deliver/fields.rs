@@ -185,6 +185,8 @@ impl Fields {
                 images: bundle.images.clone(),
                 ready: ready.cloned(),
                 canary: canary(self.target.strategy.as_ref())?,
+                settings,
+                manifested: Arc::default(),
             })),
             Some(Means::Ecs(means)) => Ok(Box::new(Ecs {
                 target: name.clone(),
@@ -196,6 +198,7 @@ impl Fields {
                 images: bundle.images.clone(),
                 ready: ready.cloned(),
                 ordered: Arc::default(),
+                settings,
             })),
             None => Err(deploy::Failure::new(format!("{name} has no driver"))),
         }
