@@ -5,6 +5,7 @@ mod cached;
 mod digests;
 mod failures;
 mod layers;
+mod sboms;
 mod stops;
 
 use crate::containers::engines::Engine;

@@ -363,10 +363,16 @@ pub fn is_this_machine(host: &str) -> bool {
     address.is_ok_and(|a| a.is_loopback()) || host.eq_ignore_ascii_case("localhost")
 }
 
+/// A duration in milliseconds.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A duration as people write it: `1h30m`, `90s`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
-    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut rest = millis(duration);
     let mut out = String::new();
     for (unit, factor) in DURATIONS.iter().rev() {
         if rest / factor > 0 {

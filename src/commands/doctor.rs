@@ -4,11 +4,12 @@ use std::path::Path;
 
 use dsl::model::{Driver, StepKind};
 use engine::container::{self, Found, Tried};
-use engine::run::builder_of;
 use engine::run::outcome::exit;
+use engine::run::{SCANNER, SCANNER_MISSING, builder_of};
 use serde_json::{Value, json};
 
 use super::containers::wanted;
+use super::scanner::{in_path, usual};
 use crate::args::{DoctorArgs, Global, HumanOrJson};
 use crate::failed::Failed;
 use crate::project::{Project, cache_folder, here};
@@ -124,12 +125,13 @@ struct Needs {
     bash: bool,
     record: bool,
     compose: bool,
-    /// Programs by which targets are driven, each with its remedy.
+    /// Programs by which targets are driven and images scanned, each with its remedy.
     clients: Vec<(&'static str, &'static str)>,
 }
 
-/// The programs that drive the targets of a pipeline from this machine.
+/// The programs by which a pipeline drives its targets and scans its images from this machine.
 fn clients(pipeline: &dsl::model::Pipeline) -> Vec<(&'static str, &'static str)> {
+    let scanned = pipeline.steps.iter().any(|s| usual(&s.kind).is_some());
     let targets = || pipeline.targets.values();
     let here = |driver: fn(&Driver) -> bool| {
         targets().any(|t| t.ssh.is_none() && t.driver.as_ref().is_some_and(driver))
@@ -151,6 +153,7 @@ fn clients(pipeline: &dsl::model::Pipeline) -> Vec<(&'static str, &'static str)>
             "aws",
             "install the AWS command line; a target is driven with it",
         ),
+        (scanned, SCANNER, SCANNER_MISSING),
     ];
     let needed = all.into_iter().filter(|(needed, ..)| *needed);
     needed.map(|(_, name, remedy)| (name, remedy)).collect()
@@ -289,11 +292,7 @@ fn compose() -> Look {
 }
 
 fn program(name: &'static str, needed: bool, remedy: &str) -> Look {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|p| p.is_file());
-    match found {
+    match in_path(name) {
         Some(path) => Look::ok(name, path.display().to_string()),
         None => Look::without(name, needed, "not in PATH", remedy),
     }

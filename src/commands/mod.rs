@@ -22,6 +22,7 @@ mod reach;
 mod resume;
 mod run;
 mod runs;
+mod scanner;
 mod summary;
 mod targets;
 mod unlock;

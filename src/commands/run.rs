@@ -23,7 +23,7 @@ use indexmap::IndexMap;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use super::{containers, plan as plan_command, resume};
+use super::{containers, plan as plan_command, resume, scanner};
 use crate::again::Again;
 use crate::args::{Global, RunArgs, RunFormat};
 use crate::failed::Failed;
@@ -86,6 +86,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         asked_for(&plan, args, out)?;
     }
     accepted(&project, &plan)?;
+    scanner::there(&project, &plan)?;
     if depth() >= DEEPEST {
         return Err(Failed::refused(format!(
             "this would be run number {} inside of another",

@@ -39,7 +39,7 @@ impl Subscriber for Json {
     fn event(&mut self, event: &Event) {
         let line = Line {
             v: VERSION,
-            at: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            at: dsl::units::millis(self.began.elapsed()),
             event,
         };
         // Every event is plain data: it can be written as JSON.

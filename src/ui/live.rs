@@ -1,7 +1,8 @@
 //! A run on a terminal: ended steps scroll away above, what runs moves below with its time and last line.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use dsl::units::millis;
 use engine::run::event::{Event, StepName, Subscriber};
 use indexmap::IndexMap;
 
@@ -153,8 +154,4 @@ impl Subscriber for Live {
         let block = if self.still { Vec::new() } else { self.block() };
         self.screen.draw(&block);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -73,7 +73,25 @@ pub(super) fn build_properties(reader: &mut Reader<'_>, form: &Form<'_>) -> Buil
             "args" => build.args.extend(variables(reader, node, schema)),
             "labels" => build.labels.extend(variables(reader, node, schema)),
             "secrets" => build.secrets.extend(reader.form(node, schema).texts()),
-            "attest" => build.attest = reader.form(node, schema).texts(),
+            "attest" => {
+                let attest = reader.form(node, schema);
+                build.attest = attest.texts();
+                build.scanner = attest.text("scanner");
+                if let (Some(scanner), false) = (&build.scanner, build.wants_sbom()) {
+                    reader.report(
+                        Diagnostic::new(
+                            &shape::UNKNOWN_PROPERTY,
+                            "only `attest sbom` has a `scanner=`",
+                            scanner.span,
+                            "means nothing here",
+                        )
+                        .help(format!(
+                            "write `attest sbom {} scanner=…`, or leave it out",
+                            words(&build.attest)
+                        )),
+                    );
+                }
+            }
             "inputs" => build.inputs.extend(reader.form(node, schema).texts()),
             "cache" => {
                 let cache = reader.form(node, schema);

@@ -40,6 +40,8 @@ pub struct Build {
     pub secrets: Vec<Spanned<String>>,
     /// `sbom`, `provenance`.
     pub attest: Vec<Spanned<String>>,
+    /// The command that prints an SBOM.
+    pub scanner: Option<Spanned<String>>,
     /// Registries in which layers are kept.
     pub cache_registries: Vec<Spanned<String>>,
     /// Of which stages layers are kept there: `min`, `max`.
@@ -51,6 +53,12 @@ pub struct Build {
 }
 
 impl Build {
+    /// Whether it is kept beside the image what is in it.
+    #[must_use]
+    pub fn wants_sbom(&self) -> bool {
+        self.attest.iter().any(|kind| kind.value == "sbom")
+    }
+
     /// Takes over what it does not say itself.
     pub(crate) fn inherit(&mut self, image: &Self) {
         fn one(own: &mut Option<Spanned<String>>, other: &Option<Spanned<String>>) {
@@ -74,6 +82,9 @@ impl Build {
         one(&mut self.repository, &image.repository);
         list(&mut self.platforms, &image.platforms);
         list(&mut self.secrets, &image.secrets);
+        if self.attest.is_empty() {
+            one(&mut self.scanner, &image.scanner);
+        }
         list(&mut self.attest, &image.attest);
         list(&mut self.cache_registries, &image.cache_registries);
         one(&mut self.cache_mode, &image.cache_mode);

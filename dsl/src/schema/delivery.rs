@@ -65,14 +65,21 @@ pub static BUILD_CACHE: NodeSchema = node("cache", "Where layers are kept for th
 /// `attest`
 pub static ATTEST: NodeSchema = node(
     "attest",
-    "Evidence that is made and kept with the image. `provenance` says from which commit and how it was built; `sbom` is not \
-     made yet.",
+    "Evidence that is made and kept with the image. `provenance` says from which commit and how it was built; `sbom` says \
+     what is in it, by a scanner of yours.",
 )
     .rest(field(
         "kind",
         Type::Word(&["sbom", "provenance"]),
         "What to attest.",
     ))
+    .props(&[opt(
+        "scanner",
+        Type::Script,
+        "The command that prints the SBOM of the image, as SPDX or CycloneDX in JSON. `$PIPE_IMAGE` is a folder with the image \
+         as an OCI layout.",
+    )
+    .default("syft scan \"oci-dir:$PIPE_IMAGE\" -o spdx-json")])
     .example("attest sbom provenance");
 
 /// `build-inputs`

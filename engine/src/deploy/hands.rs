@@ -97,7 +97,8 @@ impl Call {
     /// Text for a shell, ending at the first failure.
     #[must_use]
     pub fn shell(text: &str) -> Self {
-        Self::new("bash", ["-euo", "pipefail", "-c", text])
+        let (program, args) = process::bash(text);
+        Self::new(program, args)
     }
 
     /// Sets a variable.
@@ -175,7 +176,7 @@ impl Call {
             .map(|w| w.to_string_lossy())
             .collect();
         let text = match words.as_slice() {
-            [_, a, b, c, text] if a == "-euo" && b == "pipefail" && c == "-c" => text.to_string(),
+            [_, options @ .., text] if options == process::BASH => text.to_string(),
             words => words.join(" "),
         };
         let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());

@@ -150,10 +150,7 @@ async fn commanded(
         serde_json::to_string(message).unwrap_or_default(),
     );
     let (program, args) = match command {
-        Command::Shell(text) => {
-            let words = ["-euo", "pipefail", "-c", &text.value].map(Into::into);
-            ("bash".into(), words.into())
-        }
+        Command::Shell(text) => process::bash(&text.value),
         Command::Exec(words) => (
             words[0].value.clone().into(),
             words[1..].iter().map(|w| w.value.clone().into()).collect(),

@@ -250,6 +250,38 @@ impl Layout {
         })
     }
 
+    /// Lists a manifest that has no name no more.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn unlist(&self, manifest: &Digest) -> Result<(), Lost> {
+        self.change(|index| {
+            index.retain_listed(|listed| listed.digest != *manifest);
+            Ok(())
+        })
+    }
+
+    /// Puts one image into a layout of its own, for somebody who looks at one image. The contents are the same files,
+    /// where both folders are on one file system.
+    ///
+    /// # Errors
+    /// When a content is not there, or the folder cannot be written.
+    pub fn alone(&self, image: &Manifest, name: &str, folder: &Path) -> Result<Self, NotNamed> {
+        let other = Self::at(folder);
+        other.make()?;
+        for digest in image.blobs().map(|b| b.digest).chain([image.digest()]) {
+            let (from, to) = (self.path(&digest), other.path(&digest));
+            let put = match fs::hard_link(&from, &to) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                Err(_) => fs::copy(&from, &to).map(|_| ()),
+                Ok(()) => Ok(()),
+            };
+            put.map_err(|e| Lost::Io(from, e))?;
+        }
+        other.name(name, &image.descriptor(), true)?;
+        Ok(other)
+    }
+
     /// The manifests here that are about another one.
     ///
     /// # Errors

@@ -117,6 +117,13 @@ impl Manifest {
         own
     }
 
+    /// What it says of itself under this name.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> Option<String> {
+        let document: serde_json::Value = serde_json::from_slice(&self.bytes).ok()?;
+        Some(document["annotations"][name].as_str()?.to_owned())
+    }
+
     /// What kind of artifact it is: what it says, or else the type of its configuration, as the distribution-spec has it.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {

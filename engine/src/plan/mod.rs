@@ -372,11 +372,8 @@ impl Plan {
         let what = |step: &PlannedStep| {
             let definition = self.definition(step);
             match &definition.kind {
-                StepKind::Build(build) => {
-                    let sbom = build.attest.iter().find(|kind| kind.value == "sbom");
-                    sbom.map(|kind| ("`attest sbom`", kind.span))
-                }
-                StepKind::Push(_)
+                StepKind::Build(_)
+                | StepKind::Push(_)
                 | StepKind::Approve(_)
                 | StepKind::Sign(_)
                 | StepKind::Deploy(_) => None,

@@ -36,6 +36,16 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How long the output is read after the leader's exit at most.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// The options with which bash ends at the first failure of a text.
+pub const BASH: [&str; 3] = ["-euo", "pipefail", "-c"];
+
+/// The program and the arguments that run a text of bash, ending at its first failure.
+#[must_use]
+pub fn bash(text: &str) -> (OsString, Vec<OsString>) {
+    let words = BASH.into_iter().chain([text]);
+    ("bash".into(), words.map(OsString::from).collect())
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Spec {

@@ -10,6 +10,7 @@ mod layers;
 mod left;
 mod login;
 mod recipe;
+mod sbom;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub use builder::builder_of;
 pub(super) use layers::Layers;
 pub(super) use login::{Login, hand_over};
 pub(super) use recipe::{ignored, recipe};
+pub(super) use sbom::SCAN;
+pub use sbom::{MISSING as SCANNER_MISSING, SCANNER};
 
 /// How an image is built, with every value put in.
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ pub(super) struct Build {
     pub(super) keeps_all: bool,
     /// Whether it is kept beside the image how it was built.
     pub(super) provenance: bool,
+    /// The command that prints what is in the image, where that is kept beside it.
+    pub(super) sbom: Option<String>,
     /// Words of its `cache` that say what no build does yet.
     pub(super) unused: Vec<String>,
     /// Logins of the registries that it names.
@@ -155,6 +160,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     if build.provenance {
         attest(build, &manifest, &builder, began, &labels, a_try).await?;
     }
+    scan(build, &manifest, &images, folder.path(), a_try).await?;
     let digest = manifest.digest().to_string();
     let name = local_name(&build.image, &digest);
     kept(a_try, &manifest, &name).await?;
@@ -311,6 +317,27 @@ async fn attest(
         a_try.say(line).await;
     }
     Ok(())
+}
+
+/// Keeps beside the image what is in it, where that is wanted.
+async fn scan(
+    build: &Build,
+    whole: &Manifest,
+    images: &[(String, Manifest)],
+    folder: &Path,
+    a_try: &mut Try<'_>,
+) -> Result<(), NotDone> {
+    let Some(scanner) = &build.sbom else {
+        return Ok(());
+    };
+    let parts: Vec<&Manifest> = images.iter().map(|(_, part)| part).collect();
+    let scanned = sbom::Scanned {
+        image: &build.image,
+        whole,
+        parts: &parts,
+        folder,
+    };
+    sbom::attest(scanner, &scanned, a_try).await
 }
 
 /// The one image, or the index of several.

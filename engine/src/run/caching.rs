@@ -297,7 +297,7 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
     let began = Instant::now();
     let mut done = worked(&work, site, cache).await;
     done.key = Some(keyed.digest);
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let millis = dsl::units::millis(began.elapsed());
     if done.result.is_ok() {
         done.made = kept(&work, site, cache, &recipe, &printed, keyed, &done, millis).await;
     } else {

@@ -37,7 +37,7 @@ mod tools;
 mod transfer;
 mod work;
 
-pub use build::builder_of;
+pub use build::{SCANNER, SCANNER_MISSING, builder_of};
 pub use caching::Keyed;
 pub use deliver::{earlier, origin};
 pub use dispatch::{GUARDIAN_KILLED, Options, run};

@@ -355,6 +355,9 @@ fn build_of(
         secrets: secrets.collect(),
         layers,
         provenance: build.attest.iter().any(|kind| kind.value == "provenance"),
+        sbom: build
+            .wants_sbom()
+            .then(|| text(&build.scanner, build::SCAN)),
         keeps_all: build.cache_mode.as_ref().is_some_and(|m| m.value == "max"),
         unused: texts(&build.cache_unused),
         logins,

@@ -28,7 +28,7 @@ use crate::cache::{Action, Digest};
 use crate::container::{Engine, Late};
 use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
-use crate::process::{Exit, Spec, Stop};
+use crate::process::{self, Exit, Spec, Stop};
 
 /// How long clean-up and undo may take where nothing is said.
 const CLEAN_UP: Duration = Duration::from_secs(600);
@@ -601,7 +601,7 @@ fn argv(command: &Command, shell: Option<&Shell>) -> (OsString, Vec<OsString>) {
     let mut args: Vec<OsString> = match shell {
         Some(shell) if !shell.args.is_empty() => shell.args.iter().map(OsString::from).collect(),
         _ => match program.rsplit('/').next() {
-            Some("bash" | "zsh" | "ksh") => vec!["-euo".into(), "pipefail".into(), "-c".into()],
+            Some("bash" | "zsh" | "ksh") => process::BASH.map(Into::into).into(),
             Some("sh" | "dash" | "ash") => vec!["-eu".into(), "-c".into()],
             _ => vec!["-c".into()],
         },

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::driver::{Failure, Release};
 use super::super::hands::{Call, Hands, write};
 use super::{Kubernetes, objects};
+use crate::process;
 
 /// What kustomize looks for in a folder.
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -64,15 +65,15 @@ impl Kubernetes {
             false => manifests,
         };
         let text = "git archive --format=tar \"$1\" -- \"$2\" | tar -x -C \"$3\"";
-        let mut args: Vec<std::ffi::OsString> = ["-euo", "pipefail", "-c", text, "bash", commit]
-            .map(Into::into)
-            .to_vec();
+        let (program, mut args) = process::bash(text);
         args.extend([
+            "bash".into(),
+            commit.into(),
             wanted.as_os_str().to_owned(),
             folder.clone().into_os_string(),
         ]);
         let told = hands
-            .ask(Call::new("bash", args).here().quiet().muted())
+            .ask(Call::new(program, args).here().quiet().muted())
             .await?;
         if told.code == 0 {
             return Ok(Some(folder));

@@ -1,9 +1,9 @@
 //! What is attested of an image: how it was built, as a statement of in-toto with the provenance of SLSA 1.0, kept beside it
-//! as an artifact whose subject it is (image-spec 1.1). Unsigned; `sign` signs it.
+//! as an artifact whose subject it is (image-spec 1.1). Unsigned; `sign` signs it. The same for what others say of an image.
 
 use serde_json::{Value, json};
 
-use super::Build;
+use super::{Build, sbom};
 use crate::oci::layout::Lost;
 use crate::oci::{Descriptor, Digest, Layout, Manifest, media};
 
@@ -42,25 +42,51 @@ pub(super) fn provenance(
         return Ok(None);
     }
     let statement = statement(image, build, run).to_string().into_bytes();
+    let kind = [(KIND, PROVENANCE)];
+    let about = beside(layout, image, (STATEMENT, &statement), &kind, &kind)?;
+    Ok(Some(about))
+}
+
+/// Keeps a document beside an image: its type and its bytes; annotations of the document, and of what leads to it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn beside(
+    layout: &Layout,
+    image: &Manifest,
+    (kind, document): (&str, &[u8]),
+    annotations: &[(&str, &str)],
+    about: &[(&str, &str)],
+) -> Result<Digest, Lost> {
     let put = |kind: &str, bytes: &[u8]| -> Result<Descriptor, Lost> {
         layout.put(bytes)?;
         Ok(Descriptor::of(kind, bytes))
     };
-    let mut content = put(STATEMENT, &statement)?;
-    let kind = (KIND.to_owned(), PROVENANCE.to_owned());
-    content.annotations.extend([kind.clone()]);
-    let manifest = json!({
+    let pairs = |list: &[(&str, &str)]| -> serde_json::Map<String, Value> {
+        let all = list.iter();
+        all.map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect()
+    };
+    let mut content = put(kind, document)?;
+    for (name, value) in annotations {
+        content
+            .annotations
+            .insert((*name).to_owned(), (*value).into());
+    }
+    let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": media::MANIFEST,
-        "artifactType": STATEMENT,
+        "artifactType": kind,
         "config": put(media::EMPTY, b"{}")?,
         "layers": [content],
         "subject": image.descriptor(),
-        "annotations": {KIND: kind.1},
     });
-    let about = put(media::MANIFEST, manifest.to_string().as_bytes())?;
-    layout.list(&about)?;
-    Ok(Some(about.digest))
+    if !about.is_empty() {
+        manifest["annotations"] = pairs(about).into();
+    }
+    let listed = put(media::MANIFEST, manifest.to_string().as_bytes())?;
+    layout.list(&listed)?;
+    Ok(listed.digest)
 }
 
 fn statement(image: &Manifest, build: &Build, run: &Run<'_>) -> Value {
@@ -106,7 +132,7 @@ fn statement(image: &Manifest, build: &Build, run: &Run<'_>) -> Value {
     })
 }
 
-/// The statements about an image that is here: their kinds, and what they say.
+/// What is stated of an image that is here: the kinds, and what the statements say.
 ///
 /// # Errors
 /// When one of them cannot be read.
@@ -120,12 +146,16 @@ pub(in crate::run) fn statements(
     }
     for about in layout.referrers(image)? {
         let manifest = layout.manifest(&about.digest, Some(&about.media_type))?;
-        let is_statement = |blob: &&Descriptor| blob.media_type == STATEMENT;
-        for blob in manifest.blobs().filter(is_statement) {
-            let bytes = layout.read(&blob.digest, blob.size)?;
-            let statement: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            if let Some(kind) = statement["predicateType"].as_str() {
-                found.push((kind.to_owned(), statement["predicate"].to_string()));
+        for blob in manifest.blobs() {
+            let read = || layout.read(&blob.digest, blob.size);
+            if blob.media_type == STATEMENT {
+                let statement: Value = serde_json::from_slice(&read()?).unwrap_or_default();
+                if let Some(kind) = statement["predicateType"].as_str() {
+                    found.push((kind.to_owned(), statement["predicate"].to_string()));
+                }
+            } else if let Some(kind) = sbom::predicate(&blob.media_type) {
+                let document = String::from_utf8_lossy(&read()?).into_owned();
+                found.push((kind.to_owned(), document));
             }
         }
     }

@@ -31,6 +31,9 @@ pub(in crate::run) fn recipe(
     if build.provenance {
         setting.insert("attest".to_owned(), "provenance".to_owned());
     }
+    if let Some(scanner) = &build.sbom {
+        setting.insert("sbom".to_owned(), scanner.clone());
+    }
     let named = |kind: &'static str| {
         move |(name, value): &(String, String)| (format!("{kind} {name}"), value.clone())
     };
