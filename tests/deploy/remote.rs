@@ -236,7 +236,7 @@ target live {{
         env TOKEN="open-sesame"
         env-file "{dir}.env"
     }}
-    ready "http://127.0.0.1:8412/" body="hello" within="10s" every="200ms"
+    ready "http://127.0.0.1:8412/" body="hello" command="docker inspect $PIPE_CONTAINER" within="10s" every="200ms"
 }}
 stage ship {{
     deploy app to=live {{ digest app="${{param.app}}" }}

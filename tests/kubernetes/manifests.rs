@@ -157,3 +157,24 @@ fn the_way_back_takes_the_manifests_of_the_release_that_it_goes_back_to() {
     let path = "jsonpath={.spec.template.spec.containers[0].env}";
     assert_eq!(shop.kubectl(&["get", "deployment", "shop", "-o", path]), "");
 }
+
+/// Something of a kind, and the kind.
+pub const WIDGETS: &str = "\
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: one}
+spec: {size: 1}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";

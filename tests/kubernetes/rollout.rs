@@ -1,6 +1,7 @@
 //! Rollouts, good and bad, and the ways back.
 
-use super::cluster::{DEPLOYMENT, Shop, cluster};
+use super::cluster::{DEPLOYMENT, Shop, Target, cluster, programs};
+use super::manifests::WIDGETS;
 use crate::support::wait_until;
 
 #[test]
@@ -69,7 +70,29 @@ fn a_release_that_never_gets_ready_makes_way_and_is_told_with_what_its_pods_said
 #[test]
 fn an_image_that_is_not_in_the_registry_fails_at_once_and_the_first_release_leaves_nothing() {
     let Some(cluster) = cluster() else { return };
-    let shop = Shop::new(cluster, "gone", 30083);
+    // With a kubectl that writes down what it is asked, and keeps back what this old API server cannot store: built by a
+    // newer Go it dies of a custom object.
+    let folder = tempfile::tempdir().unwrap();
+    let (script, asked) = (folder.path().join("kubectl"), folder.path().join("asked"));
+    let text = format!(
+        "real='{}' asked='{}'\necho \"$*\" >>\"$asked\"\ncase \"$*\" in\n*' apply --filename=-')\n\
+         python3 -c 'import json, sys\nall = json.load(sys.stdin)\n\
+         print(\"applied\", *[i[\"kind\"] for i in all[\"items\"]], file=open(sys.argv[1], \"a\"))\n\
+         all[\"items\"] = [i for i in all[\"items\"] if i[\"kind\"] != \"Widget\"]\n\
+         json.dump(all, sys.stdout)' \"$asked\" | \"$real\" \"$@\" ;;\n\
+         *) exec \"$real\" \"$@\" ;;\nesac\n",
+        programs().join("kubectl").display(),
+        asked.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let properties = format!("manifests=\"k8s\" kubectl=\"sh {}\"", script.display());
+    let target = Target {
+        properties: Some(&properties),
+        ..Target::default()
+    };
+    let shop = Shop::with(cluster, "gone", 30083, target);
+    // What is of a kind comes before the kind.
+    shop.project.write("k8s/widgets.yaml", WIDGETS);
     let gone = format!("127.0.0.1:5000/shop@sha256:{}", "0".repeat(64));
     let out = shop.deploy(&gone).exits(6).stdout;
     assert!(
@@ -78,8 +101,35 @@ fn an_image_that_is_not_in_the_registry_fails_at_once_and_the_first_release_leav
     );
     assert!(out.contains("; nothing runs, as before"), "{out}");
     assert!(
-        out.contains("left there, as nothing runs by them: service/shop"),
+        out.contains(
+            "left there, as nothing runs by them: service/shop, widget/one, customresourcedefinition/widgets.example.com"
+        ),
         "{out}"
+    );
+    assert!(
+        out.contains(
+            "widget/one is checked when it is applied: its kind is defined by these manifests"
+        ),
+        "{out}"
+    );
+    // Reading them asks the cluster; it is done once.
+    let asked = std::fs::read_to_string(&asked).unwrap();
+    let reads = asked
+        .lines()
+        .filter(|l| l.contains(" create --dry-run=client "));
+    assert_eq!(reads.count(), 1, "{asked}");
+    let steps = asked.lines().filter_map(|l| match l.split_once(" wait ") {
+        Some((_, what)) => Some(what),
+        None => l.strip_prefix("applied "),
+    });
+    let steps: Vec<&str> = steps.collect();
+    assert_eq!(
+        steps,
+        [
+            "CustomResourceDefinition",
+            "--for=condition=established --timeout=60s customresourcedefinition/widgets.example.com",
+            "Service Deployment Widget",
+        ]
     );
     // Pods that never began are on their way out.
     wait_until("nothing is left", || {

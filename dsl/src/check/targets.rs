@@ -1,4 +1,4 @@
-//! Targets that ask their driver for what it cannot do.
+//! Targets that ask their driver for what it cannot do, or do not say what it needs.
 
 use crate::codes::delivery as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -7,6 +7,24 @@ use crate::units;
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     for target in pipeline.targets.values() {
+        if let (Some(Driver::Compose(compose)), Some(host)) = (&target.driver, &target.ssh)
+            && compose.dir.is_none()
+        {
+            let what = format!(
+                "the Compose file of `{}` has no folder on its host",
+                target.name.value
+            );
+            let label = "goes to the host, and nobody says where";
+            let example = format!("dir=\"/srv/{}\"", pipeline.name);
+            out.push(
+                Diagnostic::new(&codes::HOST_FOLDER, what, compose.file.span, label)
+                    .label(host.address.span, "the host")
+                    .help(format!(
+                        "say it: `compose \"{}\" {example}`",
+                        compose.file.value
+                    )),
+            );
+        }
         let (Some(driver), Some(strategy)) = (&target.driver, &target.strategy) else {
             continue;
         };

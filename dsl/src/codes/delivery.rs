@@ -61,6 +61,11 @@ super::codes! {
     bad "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    kubernetes manifests=\"k8s/\" deployment=app\n    strategy blue-green\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
     good "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    kubernetes manifests=\"k8s/\" deployment=app\n    strategy canary steps=\"10%,50%\" pause=\"5m\"\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
 
+    HOST_FOLDER "E613" "a Compose project on another host, without a folder there"
+    "Over `ssh` the Compose file and what it names are copied to the host. `dir=` says where to; on this machine it can be left out, as the files are here."
+    bad "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    ssh \"deploy@example.com\"\n    compose \"compose.yml\" {\n        env APP_IMAGE=\"${image.app}\"\n        up app\n    }\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+    good "pipeline app\nregistry ghcr \"ghcr.io/acme\"\ntarget live {\n    ssh \"deploy@example.com\"\n    compose \"compose.yml\" dir=\"/srv/app\" {\n        env APP_IMAGE=\"${image.app}\"\n        up app\n    }\n    ready \"http://127.0.0.1:8000/\"\n}\nstage ship {\n    build app\n    push app to=ghcr tag=\"sha-${git.sha}\"\n    deploy app to=live\n}\n"
+
     NOTIFY "E620" "a notification that reaches nobody"
     "A `slack` or `webhook` wants the secret that holds its address, because whoever has the address can write there; a `command` wants a `run`."
     bad "pipeline app\nnotify slack {\n    on failed\n}\nstage test {\n    job unit { run \"make\" }\n}\n"

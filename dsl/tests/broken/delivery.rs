@@ -150,7 +150,7 @@ const DELIVERIES_WOULD_HURT: &[Case] = &[
         "E609",
         SNAPSHOT,
         "container dev-app publish=\"4000:8000\" prune=#true",
-        "container dev-app publish=\"4000:8000\" prune=#true\n    compose \"compose.yml\"",
+        "container dev-app publish=\"4000:8000\" prune=#true\n    compose \"compose.yml\" dir=\"/srv/shop\"",
     ),
     (
         "no_driver",

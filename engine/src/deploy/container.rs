@@ -192,7 +192,7 @@ impl OneContainer {
             .run(self.create(&name, release, publish.as_deref())?)
             .await?;
         hands.run(self.call(&["start", &name]).quiet()).await?;
-        hands.env.set(CONTAINER, &name);
+        hands.tell(CONTAINER, &name);
         let mut done = Ok(());
         if let (Some(ready), None) = (&self.ready, ports) {
             done = ready.wait(hands).await;
@@ -214,7 +214,7 @@ impl OneContainer {
             self.show_log(&name, hands).await;
         }
         self.remove(&name, hands).await?;
-        hands.env.set(CONTAINER, &self.name);
+        hands.tell(CONTAINER, &self.name);
         done
     }
 
@@ -224,7 +224,7 @@ impl OneContainer {
 
     async fn make_run(&self, release: &Release, hands: &mut Hands) -> Result<(), Failure> {
         let (image, at) = self.image(&release.bundle)?;
-        hands.env.set(CONTAINER, &self.name);
+        hands.tell(CONTAINER, &self.name);
         if !self.fetch(image, at, hands).await? {
             let reference = Self::reference(image, at);
             return Err(Failure::new(format!(
@@ -258,7 +258,7 @@ impl OneContainer {
     }
 
     async fn go_back(&self, to: Option<&Release>, hands: &mut Hands) -> Result<(), Failure> {
-        hands.env.set(CONTAINER, &self.name);
+        hands.tell(CONTAINER, &self.name);
         let before = self.beside("before");
         for name in [self.beside("next"), self.beside("beside")] {
             self.remove(&name, hands).await?;
@@ -315,7 +315,7 @@ impl Driver for OneContainer {
 
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed> {
         Box::pin(async move {
-            hands.env.set(CONTAINER, &self.name);
+            hands.tell(CONTAINER, &self.name);
             let mut observed = Observed::default();
             let Some(state) = self.state(&self.name, hands).await? else {
                 return Ok(observed);

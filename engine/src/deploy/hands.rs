@@ -31,6 +31,8 @@ pub struct Hands {
     pub scratch: PathBuf,
     /// The variables of every command.
     pub env: Environment,
+    /// What a driver says of its target, for commands that ask whether it is ready.
+    pub said: Vec<(String, String)>,
     /// The host on which it works, where it is not this machine.
     pub ssh: Option<Ssh>,
     /// Tells descendants of other processes from ours.
@@ -294,6 +296,13 @@ impl Hands {
         Ok(())
     }
 
+    /// Sets a variable for the commands that ask whether the target is ready, and for those of this machine.
+    pub fn tell(&mut self, name: &str, value: &str) {
+        self.env.set(name, value);
+        self.said.retain(|(said, _)| said != name);
+        self.said.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Says a line in the log.
     pub async fn say(&self, line: &str) {
         let chunk = Chunk {
@@ -370,7 +379,8 @@ impl Hands {
     }
 }
 
-fn failed(title: &str, told: &Told) -> Failure {
+/// What a command said, as a failure.
+pub(super) fn failed(title: &str, told: &Told) -> Failure {
     let why = match told.complaint.as_str() {
         "" => String::new(),
         complaint => format!(": {complaint}"),

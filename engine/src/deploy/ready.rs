@@ -121,7 +121,7 @@ impl Readiness {
         for ask in &self.asks {
             match ask {
                 Asked::Command(text) => {
-                    let call = Call::shell(text).quiet().within(PATIENCE);
+                    let call = Call::shell(text).envs(&hands.said).quiet().within(PATIENCE);
                     let told = hands.ask(call).await?;
                     if told.code != 0 {
                         return Err(Failure::new(format!(

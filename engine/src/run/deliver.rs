@@ -442,6 +442,7 @@ fn hands(
         root: site.root.clone(),
         scratch,
         env: work.env.clone(),
+        said: Vec::new(),
         ssh,
         marker: work::marker(site),
         grace: site.grace,

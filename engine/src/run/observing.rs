@@ -87,6 +87,7 @@ impl Observing<'_> {
             kill: CancellationToken::new(),
             deadline: Some(Instant::now() + PATIENCE),
             log,
+            said: Vec::new(),
             migrated: Arc::new(|_, _| Box::pin(async { Ok(()) })),
         };
         let observing = async {

@@ -31,6 +31,8 @@ use crate::ledger::{Bundle, ImageAt};
 const FIRST: &str = "dev.pipe/first-release";
 /// What `kubectl rollout history` shows of a revision.
 const CAUSE: &str = "kubernetes.io/change-cause";
+/// How long the cluster may take to know a new kind.
+const KNOWN: &str = "--timeout=60s";
 /// The time between two questions.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long pods may take to go away.
@@ -260,12 +262,22 @@ impl Kubernetes {
             .map_err(refused)
     }
 
-    /// The objects without those whose namespace is only made with them: the cluster can say nothing about them yet.
+    /// The objects without those whose kind or namespace is only made with them: the cluster can say nothing about them yet.
     async fn answerable(
         &self,
         objects: Vec<Value>,
         hands: &mut Hands,
     ) -> Result<Vec<Value>, Failure> {
+        let kinds = objects::defined(&objects);
+        let is_defined = |o: &Value| kinds.contains(&objects::kind(o));
+        let (new, objects): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_defined);
+        for object in &new {
+            let line = format!(
+                "{} is checked when it is applied: its kind is defined by these manifests",
+                title(object)
+            );
+            hands.say(&line).await;
+        }
         let made = objects.iter().filter(|o| o["kind"] == "Namespace");
         let made: Vec<String> = made.map(|o| text(&o["metadata"]["name"])).collect();
         if made.is_empty() {
@@ -308,7 +320,20 @@ impl Kubernetes {
         if let Some(canary) = self.canary.as_ref().filter(|_| !release.is_back) {
             self.try_out(canary, release, &rendered, hands).await?;
         }
-        self.send(&rendered.objects, &["apply", "--filename=-"], hands)
+        // Objects of a kind can only be sent when the cluster knows it.
+        let (kinds, rest): (Vec<Value>, Vec<Value>) =
+            rendered.objects.into_iter().partition(objects::defines);
+        if !kinds.is_empty() {
+            self.send(&kinds, &["apply", "--filename=-"], hands).await?;
+            let names: Vec<String> = kinds.iter().map(title).collect();
+            let mut args = vec!["wait", "--for=condition=established", KNOWN];
+            args.extend(names.iter().map(String::as_str));
+            self.run(self.call(&args).quiet(), hands).await?;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.send(&rest, &["apply", "--filename=-"], hands)
             .await
             .map(|_| ())
     }

@@ -74,6 +74,25 @@ pub(super) fn title(object: &Value) -> String {
     format!("{kind}/{}", text(&object["metadata"]["name"]))
 }
 
+/// Whether an object defines a kind.
+pub(super) fn defines(object: &Value) -> bool {
+    object["kind"] == "CustomResourceDefinition"
+}
+
+/// The kinds that objects define: their groups and names.
+pub(super) fn defined(objects: &[Value]) -> Vec<(String, String)> {
+    let all = objects.iter().filter(|o| defines(o));
+    all.map(|o| (text(&o["spec"]["group"]), text(&o["spec"]["names"]["kind"])))
+        .collect()
+}
+
+/// The group and the name of an object's kind.
+pub(super) fn kind(object: &Value) -> (String, String) {
+    let version = text(&object["apiVersion"]);
+    let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+    (group.to_owned(), text(&object["kind"]))
+}
+
 /// The containers of a workload's pods.
 pub(super) fn containers(workload: &Value) -> Vec<Container> {
     let of = title(workload);

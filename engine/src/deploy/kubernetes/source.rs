@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::super::driver::{Failure, Release};
-use super::super::hands::{Call, Hands, write};
-use super::{Kubernetes, objects};
+use super::super::hands::{Call, Hands, failed, write};
+use super::{Kubernetes, objects, understood};
 use crate::process;
 
 /// What kustomize looks for in a folder.
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// What kubectl says when it is given a kind that the cluster does not know.
+const UNKNOWN: [&str; 2] = ["no matches for kind", "ensure CRDs are installed first"];
+/// How objects are wanted.
+const OUTPUT: &str = "--output=json";
+/// Takes away an annotation that nothing has: kubectl reads without a cluster only where it is to change something.
+const NOTHING: &str = "dev.pipe/nothing-";
 
 impl Kubernetes {
     /// The objects of a release, as its manifests have them; none where there are no manifests.
@@ -103,15 +110,25 @@ impl Kubernetes {
             false => together(&at, manifests)?,
         };
         write(&file, &text)?;
-        let args = [
-            "create",
-            "--dry-run=client",
-            "--output=json",
-            "--filename=-",
-        ];
-        let call = self.call(&args).input(&file).quiet();
-        let printed = self.run(call, hands).await;
+        let args = ["create", "--dry-run=client", OUTPUT, "--filename=-"];
+        let call = self.call(&args).input(&file).quiet().muted();
+        let told = hands.ask(call.clone()).await?;
+        let local = match UNKNOWN.iter().any(|part| told.errors.contains(part)) {
+            // The cluster knows no such kind: perhaps because it is these manifests that bring it.
+            true => self.without_cluster(&file, hands).await,
+            false => None,
+        };
         let _ = std::fs::remove_file(&file);
+        if let Some(objects) = local {
+            return Ok(objects);
+        }
+        let printed = match told.code {
+            0 => Ok(told.out),
+            _ => {
+                hands.say(told.errors.trim_end()).await;
+                Err(understood(failed(&call.title(), &told)))
+            }
+        };
         let printed = printed.map_err(|f| match f.unreachable {
             true => f,
             false => Failure {
@@ -120,6 +137,15 @@ impl Kubernetes {
             },
         })?;
         objects::read(&printed)
+    }
+
+    /// Objects of which some are of kinds that others define, read without what the cluster knows of kinds.
+    async fn without_cluster(&self, file: &Path, hands: &mut Hands) -> Option<Vec<Value>> {
+        let args = ["annotate", "--local", OUTPUT, "--filename=-", NOTHING];
+        let call = self.call(&args).input(file).quiet().muted();
+        let printed = hands.run(call).await.ok()?;
+        let objects = objects::read(&printed).ok()?;
+        (!objects::defined(&objects).is_empty()).then_some(objects)
     }
 
     async fn kustomize(&self, folder: &Path, hands: &mut Hands) -> Result<String, Failure> {
