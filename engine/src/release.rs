@@ -66,6 +66,14 @@ pub enum NoRelease {
         /// The remedy.
         help: String,
     },
+    /// The remote did not take it; nothing was changed.
+    #[error("{what}")]
+    NotTaken {
+        /// What is wrong.
+        what: String,
+        /// The remedy.
+        help: &'static str,
+    },
     /// Git could not do its part.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -127,10 +135,10 @@ pub fn make(git: &Git, request: &Request) -> Result<Made, NoRelease> {
             // Somebody else was quicker; the next one is free, or theirs is this one.
             Err(Taken::Tag) if tries < TRIES => tries += 1,
             Err(Taken::Tag) => {
-                return Err(impossible(
-                    format!("the tag {tag} was taken by somebody else"),
-                    "nothing was changed; run again",
-                ));
+                return Err(NoRelease::NotTaken {
+                    what: format!("the tag {tag} was taken by somebody else"),
+                    help: "run again",
+                });
             }
             Err(Taken::No(why)) => return Err(why),
         }
@@ -525,15 +533,13 @@ impl<'a> Repository<'a> {
             return Taken::Tag;
         }
         match error {
-            GitError::Failed { message, .. } => Taken::No(impossible(
-                format!("the release could not be published: {message}"),
-                match self.request.changelog {
-                    Some(_) => {
-                        "nothing was changed; if the branch has moved meanwhile, run on its new commit"
-                    }
-                    None => "nothing was changed; may this login push tags?",
+            GitError::Failed { message, .. } => Taken::No(NoRelease::NotTaken {
+                what: format!("the release could not be published: {message}"),
+                help: match self.request.changelog {
+                    Some(_) => "if the branch has moved meanwhile, run on its new commit",
+                    None => "may this login push tags?",
                 },
-            )),
+            }),
             other => Taken::No(other.into()),
         }
     }

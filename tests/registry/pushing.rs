@@ -284,10 +284,13 @@ fn a_promotion_sets_tags_in_further_registries_or_moves_nothing() {
 #[test]
 fn a_promotion_between_registries_waits_for_all_that_it_requires() {
     on(ENGINE, || {
-        let places = "registry dev \"./registry/dev\"\nregistry live \"./registry/live\"\npromotion go from=dev to=live {\n    images app\n    tag \"v7\"\n    require window from=\"00:00\" until=\"00:00\"\n    require from-commit branch=release\n    require approval by=ops\n}";
+        let places = "version app from=\"package.json\"\nregistry dev \"./registry/dev\"\nregistry live \"./registry/live\"\npromotion go from=dev to=live {\n    images app\n    tag \"v7\"\n    release\n    require window from=\"00:00\" until=\"00:00\"\n    require from-commit branch=release\n    require approval by=ops\n}";
         let push =
             "push app tool to=dev tag=\"1\"\n}\nstage go {\n    when event=manual\n    promote go";
         let project = project(places, push);
+        project.write("package.json", "{\"version\":\"1.2.3\"}");
+        project.run_git(&["add", "package.json"]);
+        project.run_git(&["commit", "-qm", "feat: one"]);
         build(&project);
         let _ = project.pipe(&["run", "deliver", "--yes"]).exits(0);
         let out = project.pipe(&["promote", "go", "--yes"]).exits(5);
@@ -312,7 +315,16 @@ fn a_promotion_between_registries_waits_for_all_that_it_requires() {
             "{}",
             approved.whole()
         );
+        // What moves could not be released: nothing moves.
+        project.run_git(&["tag", "v1.2.3", "HEAD~1"]);
+        let out = project.pipe(&["promote", "go", "--yes"]).exits(1);
+        let other = "v1.2.3 is the tag of another commit";
+        assert!(out.stdout.contains(other), "{}", out.whole());
+        assert!(!project.root().join("registry/live").exists());
+        project.run_git(&["tag", "-d", "v1.2.3"]);
         let _ = project.pipe(&["promote", "go", "--yes"]).exits(0);
+        let tagged = project.run_git(&["rev-parse", "v1.2.3^{commit}"]);
+        assert_eq!(tagged, project.run_git(&["rev-parse", "HEAD"]));
         let live = Layout::at(&project.root().join("registry/live/app"));
         let dev = Layout::at(&project.root().join("registry/dev/app"));
         assert_eq!(

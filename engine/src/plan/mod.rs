@@ -341,22 +341,11 @@ impl Plan {
         targets.into_iter().any(local)
     }
 
-    /// Why this version cannot execute a promotion, if it cannot.
-    fn unpromotable(&self, rule: &str) -> Option<(&'static str, Option<Span>)> {
-        let rule = self.pipeline.promotions.get(rule)?;
-        let to_target = self.pipeline.targets.contains_key(&rule.to.value);
-        if let Some((release, _)) = &rule.release {
-            let forge = release.forge.as_ref().map(|f| f.value.as_str());
-            if !to_target {
-                let what = "promotion between registries that makes a release";
-                return Some((what, Some(release.span)));
-            }
-            if matches!(forge, Some("gitlab" | "gitea")) {
-                let what = "promotion that makes a release at another forge than GitHub";
-                return Some((what, Some(release.span)));
-            }
-        }
-        None
+    /// The release of a promotion that this version cannot make, if it has one.
+    fn unreleasable(&self, rule: &str) -> Option<Span> {
+        let (release, _) = self.pipeline.promotions.get(rule)?.release.as_ref()?;
+        let forge = release.forge.as_ref().map(|f| f.value.as_str());
+        matches!(forge, Some("gitlab" | "gitea")).then_some(release.span)
     }
 
     /// Whether a promotion goes from registry to registry.
@@ -386,10 +375,12 @@ impl Plan {
                 StepKind::Build(_)
                 | StepKind::Push(_)
                 | StepKind::Approve(_)
-                | StepKind::Sign(_) => None,
+                | StepKind::Sign(_)
+                | StepKind::Deploy(_) => None,
                 StepKind::Promote(promote) => {
-                    let (what, span) = self.unpromotable(&promote.rule.value)?;
-                    Some((what, span.unwrap_or(definition.span)))
+                    let span = self.unreleasable(&promote.rule.value)?;
+                    let what = "promotion that makes a release at another forge than GitHub";
+                    Some((what, span))
                 }
                 StepKind::Release(release) => {
                     let forge = release.options.forge.as_ref().map(|f| f.value.as_str());
@@ -397,7 +388,6 @@ impl Plan {
                     let what = "release at another forge than GitHub";
                     (!known).then_some((what, definition.span))
                 }
-                StepKind::Deploy(_) => None,
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))

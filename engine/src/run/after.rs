@@ -1,5 +1,5 @@
-//! What a promotion to a target makes when the target runs the bundle: tags of the digests that moved, and the release.
-//! Whether both can be made is found out before anything changes. Knows no rules that must hold.
+//! What a promotion makes when its destination has the bundle: a release of it, and for targets tags of the digests that
+//! moved. Whether both can be made is found out before anything changes. Knows no rules that must hold.
 
 use std::sync::Arc;
 
@@ -31,8 +31,15 @@ pub(super) struct After {
     registries: Vec<Registry>,
     /// The images' names in registries.
     repositories: Vec<(String, String)>,
-    release: Option<(Forge, release::Request)>,
+    release: Option<Releasing>,
     fields: Arc<Fields>,
+}
+
+/// The release of what is promoted.
+#[derive(Debug, Clone)]
+pub(super) struct Releasing {
+    forge: Forge,
+    request: release::Request,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +52,7 @@ struct Registry {
 /// The same for one bundle.
 pub(super) struct Ready {
     tags: Vec<Tagging>,
-    release: Option<(Forge, release::Request)>,
+    release: Option<Releasing>,
 }
 
 /// One image that gets tags in one place.
@@ -99,30 +106,11 @@ impl After {
             let registry = registry.as_ref().map(|r| r.value.clone());
             (tag.value.clone(), registry)
         });
-        let release = rule.release.as_ref().and_then(|(options, version)| {
-            let version = match version {
-                Some(named) => pipeline.versions.get(&named.value),
-                None => pipeline.versions.values().next(),
-            };
-            Some((options, version?))
-        });
-        let release = release.map(|(options, version)| {
-            let request = release::Request {
-                scheme: version.scheme.clone(),
-                in_file: None,
-                sha: String::new(),
-                branch: None,
-                day: about.plan.request.date.clone(),
-                changelog: None,
-                annotated: options.annotated,
-            };
-            (Forge::of(options), request)
-        });
         Ok(Self {
             tags: tags.collect(),
             registries,
             repositories: rule.images.iter().map(repository).collect(),
-            release,
+            release: Releasing::of(about, rule),
             fields: delivery.fields(),
         })
     }
@@ -151,12 +139,7 @@ impl After {
             }
         }
         let release = match &self.release {
-            Some((forge, request)) => {
-                forge.is_there(a_try).map_err(NotDone::NotBegun)?;
-                releasable(request, bundle, a_try)
-                    .await?
-                    .map(|request| (forge.clone(), request))
-            }
+            Some(release) => release.prepare(bundle, a_try).await?,
             None => None,
         };
         Ok(Ready { tags, release })
@@ -227,45 +210,93 @@ impl After {
     }
 }
 
-/// The release of a bundle, if there is one to be made.
-async fn releasable(
-    request: &release::Request,
-    bundle: &Bundle,
-    a_try: &mut Try<'_>,
-) -> Result<Option<release::Request>, NotDone> {
-    let mut request = release::Request {
-        sha: bundle.commit.clone(),
-        ..request.clone()
-    };
-    match (&bundle.version, &request.scheme) {
-        (Some(version), _) => request.scheme = VersionScheme::Fixed(version.clone()),
-        // Not the file that is checked out.
-        (None, VersionScheme::File(path)) => {
-            let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
-            request.in_file = release::in_commit(&git, &bundle.commit, path);
-        }
-        (None, _) => {}
+impl Releasing {
+    /// What a rule says, if it wants a release.
+    pub(super) fn of(about: About<'_>, rule: &Promotion) -> Option<Self> {
+        let (options, version) = rule.release.as_ref()?;
+        let versions = &about.plan.pipeline.versions;
+        let version = match version {
+            Some(named) => versions.get(&named.value),
+            None => versions.values().next(),
+        };
+        Some(Self {
+            forge: Forge::of(options),
+            request: release::Request {
+                scheme: version?.scheme.clone(),
+                in_file: None,
+                sha: String::new(),
+                branch: None,
+                day: about.plan.request.date.clone(),
+                changelog: None,
+                annotated: options.annotated,
+            },
+        })
     }
-    if bundle.commit.is_empty() {
-        let failure = Failure::new("what is promoted has no commit that could be released");
-        let help = "deploy from a git repository, or take `release` out of the promotion";
-        return Err(NotDone::NotBegun(failure.help(help).means(Means::Refused)));
-    }
-    let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
-    let asked = request.clone();
-    let looking = tokio::task::spawn_blocking(move || release::possible(&git, &asked));
-    let possible = looking.await.map_err(|e| {
-        NotDone::NotBegun(Failure::new(format!(
-            "pipe has a bug, please report it: {e}"
-        )))
-    })?;
-    match possible {
-        Ok(()) => Ok(Some(request)),
-        Err(release::NoRelease::NotNeeded(why)) => {
-            a_try.say(format!("no release: {why}")).await;
-            Ok(None)
+
+    /// The release of a bundle, if there is one to be made.
+    ///
+    /// # Errors
+    /// Why it cannot be made. Nothing has changed.
+    pub(super) async fn prepare(
+        &self,
+        bundle: &Bundle,
+        a_try: &mut Try<'_>,
+    ) -> Result<Option<Self>, NotDone> {
+        self.forge.is_there(a_try).map_err(NotDone::NotBegun)?;
+        let mut request = release::Request {
+            sha: bundle.commit.clone(),
+            ..self.request.clone()
+        };
+        match (&bundle.version, &request.scheme) {
+            (Some(version), _) => request.scheme = VersionScheme::Fixed(version.clone()),
+            // Not the file that is checked out.
+            (None, VersionScheme::File(path)) => {
+                let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
+                request.in_file = release::in_commit(&git, &bundle.commit, path);
+            }
+            (None, _) => {}
         }
-        Err(why) => Err(no_release(why)),
+        if bundle.commit.is_empty() {
+            let failure = Failure::new("what is promoted has no commit that could be released");
+            let help = "deploy from a git repository, or take `release` out of the promotion";
+            return Err(NotDone::NotBegun(failure.help(help).means(Means::Refused)));
+        }
+        let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
+        let asked = request.clone();
+        let looking = tokio::task::spawn_blocking(move || release::possible(&git, &asked));
+        let possible = looking.await.map_err(|e| {
+            NotDone::NotBegun(Failure::new(format!(
+                "pipe has a bug, please report it: {e}"
+            )))
+        })?;
+        match possible {
+            Ok(()) => Ok(Some(Self {
+                request,
+                forge: self.forge.clone(),
+            })),
+            Err(release::NoRelease::NotNeeded(why)) => {
+                a_try.say(format!("no release: {why}")).await;
+                Ok(None)
+            }
+            Err(why) => Err(no_release(why, true)),
+        }
+    }
+
+    /// Makes it; `stays` says what is so all the same where that fails.
+    ///
+    /// # Errors
+    /// What could not be made.
+    pub(super) async fn publish(
+        &self,
+        stays: &str,
+        a_try: &mut Try<'_>,
+    ) -> Result<Outputs, NotDone> {
+        let made = publish(&self.request, &self.forge, false, a_try).await;
+        let made = made.map_err(|e| all_the_same(e, stays))?;
+        Ok(Outputs::from([
+            ("version".to_owned(), made.version),
+            ("tag".to_owned(), made.tag),
+        ]))
     }
 }
 
@@ -280,6 +311,7 @@ impl Ready {
         a_try: &mut Try<'_>,
     ) -> Result<Outputs, NotDone> {
         let mut outputs = Outputs::new();
+        let stays = format!("{target} runs what was promoted");
         for tagging in &self.tags {
             let journey = Journey {
                 from: &tagging.from,
@@ -292,33 +324,31 @@ impl Ready {
             };
             travel(&tagging.image, &journey, a_try)
                 .await
-                .map_err(|e| runs_all_the_same(e, target))?;
+                .map_err(|e| all_the_same(e, &stays))?;
         }
-        if let Some((forge, request)) = &self.release {
-            let made = publish(request, forge, a_try).await;
-            let made = made.map_err(|e| runs_all_the_same(e, target))?;
-            outputs.insert("version".to_owned(), made.version);
-            outputs.insert("tag".to_owned(), made.tag);
+        if let Some(release) = &self.release {
+            outputs.extend(release.publish(&stays, a_try).await?);
         }
         Ok(outputs)
     }
 }
 
-/// A tag or a release that is missing undoes no deployment: what runs is what was tested. For the run the step is one that
+/// A tag or a release that is missing undoes nothing: what is there is what was tested. For the run the step is one that
 /// has nothing to undo.
-fn runs_all_the_same(error: NotDone, target: &str) -> NotDone {
+fn all_the_same(error: NotDone, stays: &str) -> NotDone {
     let failure = match error {
         NotDone::NotBegun(failure) | NotDone::Failed(failure) => failure,
         NotDone::NotNeeded(why) => Failure::new(why),
         other => return other,
     };
     let again = "promote again: what is done already is not done twice";
-    let help = failure.help.as_deref();
-    // Of the release alone it is true.
-    let help = help.map(|h| h.strip_prefix("nothing was changed; ").unwrap_or(h));
+    let help = match &failure.help {
+        Some(help) => format!("{help}; then {again}"),
+        None => again.to_owned(),
+    };
     NotDone::NotBegun(Failure {
-        what: format!("{}; {target} runs what was promoted", failure.what),
-        help: Some(help.map_or(again.to_owned(), |help| format!("{help}; then {again}"))),
+        what: format!("{}; {stays}", failure.what),
+        help: Some(help),
         ..failure
     })
 }

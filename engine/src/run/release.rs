@@ -64,7 +64,7 @@ impl Forge {
 pub(super) async fn run(release: &Release, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
     // Before anything is changed.
     release.forge.is_there(a_try).map_err(NotDone::NotBegun)?;
-    let made = publish(&release.request, &release.forge, a_try).await?;
+    let made = publish(&release.request, &release.forge, true, a_try).await?;
     Ok(Outputs::from([
         (version_output(&release.name), made.version.clone()),
         ("version".to_owned(), made.version),
@@ -72,13 +72,14 @@ pub(super) async fn run(release: &Release, a_try: &mut Try<'_>) -> Result<Output
     ]))
 }
 
-/// Makes the tag, the changelog's commit, and the forge's release.
+/// Makes the tag, the changelog's commit, and the forge's release; `is_all` says that the step does nothing else.
 ///
 /// # Errors
 /// Why not.
 pub(super) async fn publish(
     request: &Request,
     forge: &Forge,
+    is_all: bool,
     a_try: &mut Try<'_>,
 ) -> Result<Made, NotDone> {
     let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
@@ -90,7 +91,7 @@ pub(super) async fn publish(
             "pipe has a bug, please report it: {e}"
         )))
     })?;
-    let made = made.map_err(no_release)?;
+    let made = made.map_err(|why| no_release(why, is_all))?;
     let line = match (made.before, &made.remote) {
         (true, _) => format!("{} was released before", made.tag),
         (false, Some(remote)) => format!("{} is tagged on {remote}", made.tag),
@@ -103,15 +104,22 @@ pub(super) async fn publish(
     Ok(made)
 }
 
-pub(super) fn no_release(why: NoRelease) -> NotDone {
+/// Why there is no release, for a step of which that is all, or of which other things are done already.
+pub(super) fn no_release(why: NoRelease, is_all: bool) -> NotDone {
+    let state = "nothing was changed";
     match why {
         NoRelease::NotNeeded(why) => NotDone::NotNeeded(why),
         NoRelease::Impossible { what, help } => NotDone::NotBegun(Failure::new(what).help(help)),
+        NoRelease::NotTaken { what, help } => NotDone::NotBegun(match is_all {
+            true => Failure::new(what).help(format!("{state}; {help}")),
+            false => Failure::new(what).help(help),
+        }),
         NoRelease::Git(error) => {
             let failure = Failure::new(error.to_string());
-            NotDone::NotBegun(match error.remedy() {
-                Some(remedy) => failure.help(remedy),
-                None => failure.help("nothing was changed"),
+            NotDone::NotBegun(match (error.remedy(), is_all) {
+                (Some(remedy), _) => failure.help(remedy),
+                (None, true) => failure.help(state),
+                (None, false) => failure,
             })
         }
     }

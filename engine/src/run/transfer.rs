@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dsl::model::{Pipeline, Promotion};
 
+use super::after::Releasing;
 use super::gate::{self, Between};
 use super::outcome::{Failure, Means};
 use super::push::{not_moved, travel};
@@ -36,6 +37,8 @@ pub(super) struct Transfer {
     pub(super) known: Known,
     /// The commit of the run.
     pub(super) commit: Option<String>,
+    /// The release that is made when all have moved.
+    pub(super) release: Option<Releasing>,
 }
 
 /// A registry to which images move.
@@ -87,6 +90,16 @@ pub(super) async fn run(transfer: &Transfer, a_try: &mut Try<'_>) -> Result<Outp
             moves.push((*image, from, destination, to, *digest));
         }
     }
+    let release = match &transfer.release {
+        Some(release) => {
+            let bundle = Bundle {
+                commit: transfer.commit.clone().unwrap_or_default(),
+                ..Bundle::default()
+            };
+            release.prepare(&bundle, a_try).await?
+        }
+        None => None,
+    };
     let mut outputs = Outputs::new();
     for (image, from, destination, to, digest) in &moves {
         let journey = Journey {
@@ -103,6 +116,10 @@ pub(super) async fn run(transfer: &Transfer, a_try: &mut Try<'_>) -> Result<Outp
         // The first one is where it is from now on.
         outputs.entry(name).or_insert_with(|| to.by_digest(digest));
         outputs.insert(image_output(image, true), digest.to_string());
+    }
+    if let (Some(release), Some(to)) = (release, transfer.to.first()) {
+        let stays = format!("{} has what was promoted", to.name);
+        outputs.extend(release.publish(&stays, a_try).await?);
     }
     Ok(outputs)
 }

@@ -489,7 +489,7 @@ mod tests {
             };
             let mut all = Vec::new();
             builder.layers(&order, &mut |name, value| {
-                all.push(format!("{name} {value}"))
+                all.push(format!("{name} {value}"));
             });
             let own = folder.path().display().to_string();
             (

@@ -9,6 +9,7 @@ use super::{filled, logins};
 use crate::oci::Known;
 use crate::oci::place::{Place, check_tag};
 use crate::plan;
+use crate::run::after::Releasing;
 use crate::run::deliver::About;
 use crate::run::gate::Between;
 use crate::run::outcome::{Failure, Means};
@@ -212,6 +213,7 @@ pub(super) fn transfer_of(
         images: images.collect(),
         known: Known::beside(&options.images),
         commit: commit(about),
+        release: Releasing::of(about, rule),
     })
 }
 
