@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 . tests/venv.sh
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get update
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 python3-venv
+        . tests/apt.sh
+        install_packages python3 python3-venv
     else
         echo "no python3 with venv found: the tests of ECS will be skipped" >&2
         exit 1

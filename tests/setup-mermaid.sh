@@ -9,8 +9,8 @@ for browser in chromium chromium-browser google-chrome; do
     fi
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update
-    apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+    . ../apt.sh
+    install_packages chromium fonts-dejavu-core
 else
     echo "no Chromium found, and it cannot be installed here: the test that draws a picture will be skipped" >&2
 fi

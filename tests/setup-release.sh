@@ -3,8 +3,8 @@
 set -eu
 command -v gh >/dev/null && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gh
+    . "$(dirname "$0")/apt.sh"
+    install_packages gh
 else
     echo "no gh found, and it cannot be installed here: the tests of GitHub's releases will be skipped" >&2
 fi

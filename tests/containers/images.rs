@@ -148,6 +148,19 @@ fn a_result_is_kept_for_the_image_that_made_it() {
             (outcome(), outcome()),
             ("passed".to_owned(), "cached".to_owned())
         );
+        let why = engine
+            .pipe(&project, &["explain", "unit", "--against", "1"])
+            .exits(0);
+        let id = |name: &str| engine.client(&["inspect", "--format", "{{.Id}}", name]);
+        let [before, now] = ["localhost/box:1", "localhost/web:1"].map(id);
+        let changed: Vec<&str> = why.stdout.lines().filter(|l| l.contains(" ~ ")).collect();
+        let [line] = changed[..] else {
+            panic!("{}", why.whole());
+        };
+        let shown = |id: &str| format!("localhost/moving:1 {}", &id[..16]);
+        assert!(line.starts_with("   ~ setting  image  "), "{line}");
+        assert!(line.contains(&shown(&before)), "{before}: {line}");
+        assert!(line.contains(&shown(&now)), "{now}: {line}");
         engine.has_nothing_of(&project);
     });
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{BOX, digest, images, lines, project, run, with};
-use crate::containers::engines::{Engine, on, on_both};
+use crate::containers::engines::{Engine, on_both};
 use crate::support::Project;
 
 /// What an engine says of the image of a run, in this form.
@@ -172,14 +172,28 @@ fn a_private_base_image_is_fetched_with_the_login_that_is_there() {
 }
 
 #[test]
-fn what_of_a_cache_no_build_uses_yet_is_said() {
-    on(Engine::Podman, || {
-        let cache = "        cache inline=#true compression=zstd";
+fn what_a_builder_cannot_do_of_a_cache_is_said_and_fails_nothing() {
+    on_both(|engine| {
+        let cache = "        cache inline=#true local=\"kept\" compression=zstd mode=max";
         let project = project(cache, "FROM scratch\nCOPY Dockerfile /\n");
-        let out = run(Engine::Podman, &project, &[]).exits(0);
-        assert_eq!(
-            lines(&out, "build-app")[0],
-            "not used yet of its `cache`: compression, inline"
-        );
+        let out = run(engine, &project, &[]).exits(0);
+        let said: Vec<&str> = lines(&out, "build-app")
+            .into_iter()
+            .take_while(|line| line.contains('`'))
+            .filter_map(|line| line.split_once(':').map(|(what, _)| what))
+            .collect();
+        let wanted: &[&str] = match engine {
+            Engine::Docker => &[
+                "layers of the last stage only are kept",
+                "no layers are kept in a directory",
+                "layers are packed with gzip",
+            ],
+            Engine::Podman => &[
+                "no layers are kept in the image itself",
+                "no layers are kept in a directory",
+                "layers are packed as Buildah does it",
+            ],
+        };
+        assert_eq!(said, wanted);
     });
 }

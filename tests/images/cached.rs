@@ -85,7 +85,7 @@ fn a_job_in_a_built_image_is_kept_by_its_digest() {
     on_both(|engine| {
         let steps = "    build app\n    job see { container image=app; inputs \"input\"; run \"cat /a\" }\n";
         let project = with(steps, &format!("FROM {BOX}\nRUN echo one >/a\n")).file("input", "");
-        let _ = run(engine, &project, &[]).exits(0);
+        let first = run(engine, &project, &[]).exits(0);
         let again = run(engine, &project, &[]).exits(0);
         assert!(again.stdout.contains("2 cached"), "{}", again.stdout);
         project.write("Dockerfile", &format!("FROM {BOX}\nRUN echo two >/a\n"));
@@ -95,5 +95,14 @@ fn a_job_in_a_built_image_is_kept_by_its_digest() {
             "{}",
             changed.stdout
         );
+        let why = project.pipe(&["explain", "see", "--against", "1"]).exits(0);
+        let reasons: Vec<&str> = why.stdout.lines().filter(|l| l.contains(" ~ ")).collect();
+        let [line] = reasons[..] else {
+            panic!("{}", why.stdout);
+        };
+        let [before, now] = [&first, &changed].map(|out| digest(out)[..30].to_owned());
+        let start = format!("   ~ setting  image  {before}");
+        assert!(line.starts_with(&start), "{start}: {line}");
+        assert!(line.contains(&format!("→ {now}")), "{now}: {line}");
     });
 }

@@ -58,9 +58,13 @@ fn layers(project: &Project, digest: &str) -> Vec<Digest> {
 
 /// What cannot be made twice is the same, because it comes from the registry.
 #[track_caller]
-fn comes_from_the_registry(name: &str, prepare: impl Fn(&Project) -> bool) {
+fn comes_from_the_registry(
+    name: &str,
+    (cache, more, said): (&str, &str, &str),
+    prepare: impl Fn(&Project) -> bool,
+) {
     let text = format!(
-        "pipeline app\nsecret TOKEN\nregistry team \"127.0.0.1:5000/team\" {{ login user=ci password=TOKEN }}\nstage build {{\n    build {name} {{ cache registry=team mode=max }}\n}}\n"
+        "pipeline app\nsecret TOKEN\nregistry team \"127.0.0.1:5000/team\" {{ login user=ci password=TOKEN }}\nstage build {{\n    build {name} {{ cache {cache} mode=max }}\n{more}}}\n"
     );
     let mark = format!("mark-of-{name}");
     let dockerfile = format!("FROM {BOX}\nRUN : {mark}; head -c 8 /dev/urandom >/random\n");
@@ -71,10 +75,8 @@ fn comes_from_the_registry(name: &str, prepare: impl Fn(&Project) -> bool) {
         return;
     }
     let first = run(&project, &[]).exits(0);
-    let said = format!("layers are kept in 127.0.0.1:5000/team/{name}:layers");
-    let step = format!("build-{name}");
-    let told = lines(&first, &step);
-    assert!(told.contains(&said.as_str()), "{}", first.whole());
+    let told = lines(&first, &format!("build-{name}"));
+    assert!(first.stdout.contains(said), "{}", first.whole());
     assert!(
         told[0].starts_with("layers of the last stage only are kept"),
         "{}",
@@ -97,14 +99,25 @@ fn comes_from_the_registry(name: &str, prepare: impl Fn(&Project) -> bool) {
 #[test]
 fn layers_are_kept_in_a_registry_without_the_plugin() {
     on(Engine::Docker, || {
-        comes_from_the_registry("kept-plain", |_| true);
+        let said = "layers are kept in 127.0.0.1:5000/team/kept-plain:layers";
+        comes_from_the_registry("kept-plain", ("registry=team", "", said), |_| true);
     });
 }
 
 #[test]
 fn layers_are_kept_in_a_registry_with_the_plugin() {
     on(Engine::Docker, || {
-        comes_from_the_registry("kept-buildx", with_plugin);
+        let said = "layers are kept in 127.0.0.1:5000/team/kept-buildx:layers";
+        comes_from_the_registry("kept-buildx", ("registry=team", "", said), with_plugin);
+    });
+}
+
+#[test]
+fn layers_in_the_image_itself_are_found_where_it_was_pushed() {
+    on(Engine::Docker, || {
+        let push = "    push kept-inline to=team tag=\"main\"\n";
+        let said = "127.0.0.1:5000/team/kept-inline:main";
+        comes_from_the_registry("kept-inline", ("inline=#true", push, said), |_| true);
     });
 }
 

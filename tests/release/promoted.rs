@@ -152,13 +152,14 @@ fn a_tag_that_fails_after_the_deployment_undoes_nothing_and_can_be_made_later() 
     let hook = shop.project.root().join("../remote/hooks/update");
     std::fs::write(
         &hook,
-        "#!/bin/sh\ncase $1 in refs/tags/*) echo no tags today >&2; exit 1 ;; esac\n",
+        "#!/bin/sh\ncase $1 in refs/tags/*) echo no tags today >&2; echo ask the team >&2; exit 1 ;; esac\n",
     )
     .unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&hook, mode).unwrap();
     let out = shop.promote().exits(1);
     for part in [
+        "(hook declined); the other side says: no tags today; ask the team",
         "; production runs what was promoted",
         "what is done already is not done twice",
     ] {

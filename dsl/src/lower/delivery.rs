@@ -97,14 +97,9 @@ pub(super) fn build_properties(reader: &mut Reader<'_>, form: &Form<'_>) -> Buil
                 let cache = reader.form(node, schema);
                 build.cache_registries.extend(cache.text("registry"));
                 build.cache_mode = cache.text("mode").or(build.cache_mode);
-                let unused = ["local", "compression"];
-                let unused = unused.iter().filter(|word| cache.text(word).is_some());
-                let inline = cache.flag("inline").then_some(&"inline");
-                let words = unused.chain(inline);
-                build.cache_unused.extend(words.map(|word| Spanned {
-                    value: (*word).to_owned(),
-                    span: cache.name_span(),
-                }));
+                build.cache_inline |= cache.flag("inline");
+                build.cache_local = cache.text("local").or(build.cache_local);
+                build.cache_compression = cache.text("compression").or(build.cache_compression);
             }
             _ => {}
         }

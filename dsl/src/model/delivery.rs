@@ -46,8 +46,12 @@ pub struct Build {
     pub cache_registries: Vec<Spanned<String>>,
     /// Of which stages layers are kept there: `min`, `max`.
     pub cache_mode: Option<Spanned<String>>,
-    /// Words of a `cache` that are checked, and that no build uses yet.
-    pub cache_unused: Vec<Spanned<String>>,
+    /// Whether what is known of layers is kept in the image itself.
+    pub cache_inline: bool,
+    /// The directory in which layers are kept.
+    pub cache_local: Option<Spanned<String>>,
+    /// How layers that are kept are packed: `gzip`, `zstd`, `estargz`.
+    pub cache_compression: Option<Spanned<String>>,
     /// Patterns of the files that decide the result.
     pub inputs: Vec<Spanned<String>>,
 }
@@ -88,7 +92,9 @@ impl Build {
         list(&mut self.attest, &image.attest);
         list(&mut self.cache_registries, &image.cache_registries);
         one(&mut self.cache_mode, &image.cache_mode);
-        list(&mut self.cache_unused, &image.cache_unused);
+        self.cache_inline |= image.cache_inline;
+        one(&mut self.cache_local, &image.cache_local);
+        one(&mut self.cache_compression, &image.cache_compression);
         list(&mut self.inputs, &image.inputs);
         named(&mut self.args, &image.args);
         named(&mut self.labels, &image.labels);

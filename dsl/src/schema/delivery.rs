@@ -39,14 +39,21 @@ pub static LABELS: NodeSchema = node(
 .example("labels team=\"payments\"");
 
 /// `cache` of a build
-pub static BUILD_CACHE: NodeSchema = node("cache", "Where layers are kept for the next build.")
+pub static BUILD_CACHE: NodeSchema = node(
+    "cache",
+    "Where layers are kept for the next build. What the engine's builder cannot do of it, the step's log says.",
+)
     .props(&[
         opt(
             "registry",
             Type::Ref(Kind::Registry),
             "Beside the image in a registry.",
         ),
-        opt("inline", Type::Bool, "In the image itself."),
+        opt(
+            "inline",
+            Type::Bool,
+            "In the image itself, under every tag with which it is pushed.",
+        ),
         opt("local", Type::AnyPath, "In a directory."),
         opt(
             "mode",

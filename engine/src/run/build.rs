@@ -57,12 +57,18 @@ pub(super) struct Build {
     pub(super) layers: Vec<Layers>,
     /// Whether layers of all stages are kept there.
     pub(super) keeps_all: bool,
+    /// Whether what is known of layers is kept in the image itself.
+    pub(super) inline: bool,
+    /// As what the image may have been pushed, where layers are in it.
+    pub(super) pushed_as: Vec<String>,
+    /// A folder in which layers are kept.
+    pub(super) local: Option<PathBuf>,
+    /// How layers that are kept are packed.
+    pub(super) compression: Option<String>,
     /// Whether it is kept beside the image how it was built.
     pub(super) provenance: bool,
     /// The command that prints what is in the image, where that is kept beside it.
     pub(super) sbom: Option<String>,
-    /// Words of its `cache` that say what no build does yet.
-    pub(super) unused: Vec<String>,
     /// Logins of the registries that it names.
     pub(super) logins: Vec<Login>,
     /// Patterns of the files that decide the result, where the file says so.
@@ -116,7 +122,7 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
         );
         a_try.warn(text).await;
     }
-    let builder = builder::find(&engine, !build.layers.is_empty(), a_try).await?;
+    let builder = builder::find(&engine, build.keeps_layers(), a_try).await?;
     if builder.leaves_containers() {
         let mut env = a_try.work.env.clone();
         builder::theirs(&mut env);
@@ -125,14 +131,8 @@ pub(super) async fn run(build: &Build, a_try: &mut Try<'_>) -> Result<Outputs, N
     let mut labels = labels::of_commit(&root, build, a_try).await?;
     labels.extend(build.labels.clone());
     let in_image = !build.layers.is_empty() && builder.keeps_in_image();
-    if in_image {
-        layers::told(build, a_try).await;
-    }
-    if !build.unused.is_empty() {
-        let words = build.unused.join(", ");
-        a_try
-            .say(format!("not used yet of its `cache`: {words}"))
-            .await;
+    for line in builder.cannot(build) {
+        a_try.say(line).await;
     }
     let folder = tempfile::Builder::new()
         .prefix("build-")
@@ -372,6 +372,11 @@ async fn in_background<T: Send + 'static>(
 }
 
 impl Build {
+    /// Whether layers are kept for the next build somewhere else than in the engine and in the image.
+    fn keeps_layers(&self) -> bool {
+        !self.layers.is_empty() || self.local.is_some()
+    }
+
     fn dockerfile_path(&self, root: &Path) -> PathBuf {
         root.join(&self.dockerfile)
     }

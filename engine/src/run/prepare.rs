@@ -345,7 +345,7 @@ fn build_of(
         Some((name.value.clone(), value.clone()))
     });
     Ok(Build {
-        image: name,
+        image: name.clone(),
         context: text(&build.context, "."),
         dockerfile: text(&build.dockerfile, "Dockerfile"),
         target: build.target.as_ref().map(|t| t.value.clone()),
@@ -359,7 +359,16 @@ fn build_of(
             .wants_sbom()
             .then(|| text(&build.scanner, build::SCAN)),
         keeps_all: build.cache_mode.as_ref().is_some_and(|m| m.value == "max"),
-        unused: texts(&build.cache_unused),
+        inline: build.cache_inline,
+        pushed_as: match build.cache_inline {
+            true => moving::pushed_as(plan, &name, &fill),
+            false => Vec::new(),
+        },
+        local: build
+            .cache_local
+            .as_ref()
+            .map(|folder| options.root.join(&folder.value)),
+        compression: build.cache_compression.as_ref().map(|c| c.value.clone()),
         logins,
         inputs: texts(&build.inputs),
         commit: plan.request.context.git.sha.clone(),

@@ -17,6 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const MOST_OUTPUT: u64 = 64 << 20;
 /// How much of what git complains about is kept.
 const MOST_COMPLAINT: u64 = 64 << 10;
+/// How many lines of the other side are shown.
+const MOST_SAID: usize = 8;
 
 /// What git gets of our environment. No `GIT_*`: a hook or a CI that set `GIT_DIR` or
 /// `GIT_CONFIG_COUNT` would make git answer about another repository, or run programs.
@@ -102,7 +104,7 @@ pub enum GitError {
         command: String,
         /// The exit code, where it was no signal.
         code: Option<i32>,
-        /// The last line that git wrote to its error output.
+        /// What git wrote to its error output that says why, and what the other side said.
         message: String,
     },
 }
@@ -356,7 +358,8 @@ fn explain(root: &Path, command: String, code: Option<i32>, complaint: &str) -> 
     }
 }
 
-/// The line that says what is wrong: the last `fatal:` or `error:`, else the last line.
+/// The line that says what is wrong: the last `fatal:` or `error:`, else the last line. Why a push was refused stands in
+/// lines before that, and hooks of the other side have words of their own.
 fn last_words(complaint: &str) -> String {
     let lines = || {
         complaint
@@ -369,15 +372,30 @@ fn last_words(complaint: &str) -> String {
         line.strip_prefix("fatal: ")
             .or_else(|| line.strip_prefix("error: "))
     });
-    let words: String = fatal
-        .or_else(|| lines().next())
-        .unwrap_or("it said nothing")
-        .to_owned();
-    words
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(300)
-        .collect()
+    let words = fatal.or_else(|| lines().next());
+    let mut words = plain(words.unwrap_or("it said nothing"));
+    let refused = lines().find(|line| line.starts_with("! ["));
+    if let Some((_, why)) = refused.and_then(|line| line.rsplit_once('(')) {
+        words = format!("{words} ({}", plain(why));
+    }
+    let said = complaint
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"));
+    let said: Vec<String> = said
+        .map(|line| plain(line.trim()))
+        .filter(|line| !line.is_empty())
+        .take(MOST_SAID)
+        .collect();
+    match said.is_empty() {
+        true => words,
+        false => format!("{words}; the other side says: {}", said.join("; ")),
+    }
+}
+
+/// Words of others, as far as they do no harm on a terminal.
+fn plain(words: &str) -> String {
+    let shown = words.chars().filter(|c| !c.is_control());
+    shown.take(300).collect()
 }
 
 /// The program in the absolute directories of `path`. A relative one (`.`) would let the

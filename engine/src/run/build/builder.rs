@@ -305,30 +305,116 @@ impl Builder {
 
     /// Where layers are looked for and kept.
     fn layers(&self, order: &Order<'_>, add: &mut dyn FnMut(&str, String)) {
-        let mode = if order.build.keeps_all { "max" } else { "min" };
-        if self.keeps_in_image() && !order.build.layers.is_empty() {
+        let build = order.build;
+        if self.keeps_in_image() && !build.layers.is_empty()
+            || build.inline && !matches!(self, Self::Podman)
+        {
             add("build-arg", "BUILDKIT_INLINE_CACHE=1".to_owned());
         }
-        for Layers { repository, .. } in &order.build.layers {
-            match self {
-                Self::Podman => {
-                    add("cache-from", repository.clone());
-                    add("cache-to", repository.clone());
-                    continue;
-                }
-                Self::Buildx { .. } => add(
-                    "cache-from",
-                    format!("type=registry,ref={repository}:{LAYERS}"),
-                ),
-                Self::BuildKit(_) => add("cache-from", format!("{repository}:{LAYERS}")),
-            }
-            if !self.keeps_in_image() && order.is_last {
-                let to = format!(
-                    "type=registry,ref={repository}:{LAYERS},mode={mode},ignore-error=true"
-                );
-                add("cache-to", to);
+        let tagged = build
+            .layers
+            .iter()
+            .map(|Layers { repository, .. }| match self {
+                Self::Podman => repository.clone(),
+                _ => format!("{repository}:{LAYERS}"),
+            });
+        // Buildah looks for single layers in a repository, and none is under the tag of an image.
+        let inline = build.pushed_as.iter().cloned();
+        let inline = inline.filter(|_| !matches!(self, Self::Podman));
+        for reference in tagged.chain(inline) {
+            add(
+                "cache-from",
+                match self {
+                    Self::Buildx { .. } => format!("type=registry,ref={reference}"),
+                    _ => reference,
+                },
+            );
+        }
+        if *self == Self::Podman {
+            for Layers { repository, .. } in &build.layers {
+                add("cache-to", repository.clone());
             }
         }
+        if self.keeps_elsewhere() {
+            Self::elsewhere(order, add);
+        }
+    }
+
+    /// What a builder in a container can do: it writes layers itself.
+    fn elsewhere(order: &Order<'_>, add: &mut dyn FnMut(&str, String)) {
+        let build = order.build;
+        let folder = build.local.as_ref().map(|f| f.display().to_string());
+        if let Some(folder) = folder
+            .as_deref()
+            .filter(|f| Path::new(f).join("index.json").is_file())
+        {
+            add("cache-from", format!("type=local,{}", field("src", folder)));
+        }
+        // One that is kept for every platform would replace the one before.
+        if !order.is_last {
+            return;
+        }
+        let mode = if build.keeps_all { "max" } else { "min" };
+        let packed = match &build.compression {
+            Some(how) => format!(",compression={how},force-compression=true"),
+            None => String::new(),
+        };
+        let end = format!("mode={mode}{packed},ignore-error=true");
+        for Layers { repository, .. } in &build.layers {
+            add(
+                "cache-to",
+                format!("type=registry,ref={repository}:{LAYERS},{end}"),
+            );
+        }
+        if let Some(folder) = &folder {
+            add(
+                "cache-to",
+                format!("type=local,{},{end}", field("dest", folder)),
+            );
+        }
+    }
+
+    /// What of a build's `cache` this builder cannot do, a line for each.
+    pub(super) fn cannot(&self, build: &Build) -> Vec<&'static str> {
+        let is_podman = *self == Self::Podman;
+        let is_engine = self.keeps_in_image();
+        let packs = build.compression.is_some() && build.keeps_layers();
+        [
+            (
+                is_engine && build.keeps_all && (build.inline || !build.layers.is_empty()),
+                "layers of the last stage only are kept: all of them (`mode=max`) want a builder in a container, \
+                 `docker buildx create --use`",
+            ),
+            (
+                is_engine && build.local.is_some(),
+                "no layers are kept in a directory: `local` wants a builder in a container, `docker buildx create --use`",
+            ),
+            (
+                is_engine && packs,
+                "layers are packed with gzip: another `compression` wants a builder in a container, \
+                 `docker buildx create --use`",
+            ),
+            (
+                is_podman && build.inline,
+                "no layers are kept in the image itself: Buildah has no `inline`; `registry` keeps them beside it",
+            ),
+            (
+                is_podman && build.local.is_some(),
+                "no layers are kept in a directory: Buildah has no `local`; `registry` keeps them beside the image",
+            ),
+            (
+                is_podman && packs,
+                "layers are packed as Buildah does it: its `compression` is in containers.conf",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, line)| is_so.then_some(line))
+        .collect()
+    }
+
+    /// Whether it writes layers where it is told to.
+    fn keeps_elsewhere(&self) -> bool {
+        matches!(self, Self::Buildx { writes_layers, .. } if *writes_layers)
     }
 
     /// Whether what is known of layers is kept in the image itself, which then is pushed for the next build.
@@ -341,9 +427,110 @@ impl Builder {
     }
 }
 
+/// A field of a list that is read as CSV.
+fn field(name: &str, value: &str) -> String {
+    let field = format!("{name}={value}");
+    match field.contains([',', '"']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{major, writes_layers};
+    use std::path::{Path, PathBuf};
+
+    use super::super::Build;
+    use super::{Builder, Layers, Order, field, major, writes_layers};
+
+    /// A build that keeps layers wherever that can be said.
+    fn keeping(local: PathBuf) -> Build {
+        Build {
+            image: "app".to_owned(),
+            context: ".".to_owned(),
+            dockerfile: "Dockerfile".to_owned(),
+            target: None,
+            platforms: Vec::new(),
+            args: Vec::new(),
+            labels: Vec::new(),
+            secrets: Vec::new(),
+            layers: vec![Layers {
+                repository: "r/app".to_owned(),
+                place: None,
+            }],
+            keeps_all: true,
+            inline: true,
+            pushed_as: vec!["r/app:main".to_owned()],
+            local: Some(local),
+            compression: Some("zstd".to_owned()),
+            provenance: false,
+            sbom: None,
+            logins: Vec::new(),
+            inputs: Vec::new(),
+            commit: None,
+        }
+    }
+
+    #[test]
+    fn every_builder_is_told_of_layers_what_it_can_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let build = keeping(folder.path().to_path_buf());
+        std::fs::write(folder.path().join("index.json"), "{}").unwrap();
+        let told = |builder: &Builder| {
+            let order = Order {
+                build: &build,
+                platform: None,
+                labels: &[],
+                id_file: "id".into(),
+                is_last: true,
+                is_fresh: false,
+                folder: Path::new("/"),
+                mark: "m".to_owned(),
+            };
+            let mut all = Vec::new();
+            builder.layers(&order, &mut |name, value| {
+                all.push(format!("{name} {value}"));
+            });
+            let own = folder.path().display().to_string();
+            (
+                all.join("\n").replace(&own, "DIR"),
+                builder.cannot(&build).len(),
+            )
+        };
+        let buildx = |writes_layers| Builder::Buildx {
+            address: String::new(),
+            writes_layers,
+        };
+        let (args, cannot) = told(&buildx(true));
+        insta::assert_snapshot!(args, @"
+        build-arg BUILDKIT_INLINE_CACHE=1
+        cache-from type=registry,ref=r/app:layers
+        cache-from type=registry,ref=r/app:main
+        cache-from type=local,src=DIR
+        cache-to type=registry,ref=r/app:layers,mode=max,compression=zstd,force-compression=true,ignore-error=true
+        cache-to type=local,dest=DIR,mode=max,compression=zstd,force-compression=true,ignore-error=true
+        ");
+        assert_eq!(cannot, 0);
+        let (args, cannot) = told(&buildx(false));
+        insta::assert_snapshot!(args, @"
+        build-arg BUILDKIT_INLINE_CACHE=1
+        cache-from type=registry,ref=r/app:layers
+        cache-from type=registry,ref=r/app:main
+        ");
+        assert_eq!(cannot, 3);
+        let (args, cannot) = told(&Builder::Podman);
+        insta::assert_snapshot!(args, @"
+        cache-from r/app
+        cache-to r/app
+        ");
+        assert_eq!(cannot, 3);
+    }
+
+    #[test]
+    fn a_folder_with_a_comma_is_one_field() {
+        assert_eq!(field("src", "/a b"), "src=/a b");
+        assert_eq!(field("src", "/a,\"b"), "\"src=/a,\"\"b\"");
+    }
 
     #[test]
     fn the_builder_of_the_engine_writes_no_layers() {

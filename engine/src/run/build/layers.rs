@@ -19,18 +19,6 @@ pub(in crate::run) struct Layers {
     pub(in crate::run) place: Option<Place>,
 }
 
-/// Says what the builder cannot keep.
-pub(super) async fn told(build: &Build, a_try: &mut Try<'_>) {
-    if build.keeps_all {
-        a_try
-            .say(
-                "layers of the last stage only are kept: all of them (`mode=max`) want a builder in a container, \
-                 `docker buildx create --use`",
-            )
-            .await;
-    }
-}
-
 /// Puts the image where the next build looks for its layers.
 ///
 /// # Errors

@@ -31,6 +31,10 @@ pub(in crate::run) fn recipe(
     if build.provenance {
         setting.insert("attest".to_owned(), "provenance".to_owned());
     }
+    if build.inline {
+        // It stands in the image.
+        setting.insert("cache".to_owned(), "inline".to_owned());
+    }
     if let Some(scanner) = &build.sbom {
         setting.insert("sbom".to_owned(), scanner.clone());
     }

@@ -61,6 +61,32 @@ pub(super) fn push_of(about: About<'_>, push: &dsl::model::Push) -> Result<Push,
     })
 }
 
+/// Under which references this pipeline pushes an image, as far as its values are known before that.
+pub(super) fn pushed_as(
+    plan: &plan::Plan,
+    image: &str,
+    fill: &dyn Fn(&Template) -> Result<String, Failure>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in &plan.pipeline.steps {
+        let StepKind::Push(push) = &step.kind else {
+            continue;
+        };
+        if push.images.iter().all(|i| i.value != image) {
+            continue;
+        }
+        let registry = plan.pipeline.registries.get(&push.registry.value);
+        let prefix = registry.and_then(|r| fill(&r.prefix.value).ok());
+        let Some(prefix) = prefix.filter(|p| !p.starts_with(['.', '/'])) else {
+            continue;
+        };
+        let repository = registries::repository(&plan.pipeline, image);
+        let tags = push.tags.iter().filter_map(|tag| fill(&tag.value).ok());
+        found.extend(tags.map(|tag| format!("{prefix}/{repository}:{tag}")));
+    }
+    found
+}
+
 /// What is signed: the images in every registry to which a step before it pushed them.
 ///
 /// # Errors
