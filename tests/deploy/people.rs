@@ -231,6 +231,44 @@ fn of_two_who_deploy_at_one_moment_one_goes_and_the_other_is_told_who() {
 }
 
 #[test]
+fn a_lease_that_is_taken_from_outside_ends_a_deployment_that_leaves_everything_to_the_next_one() {
+    if let Some(why) = lacks() {
+        return skip(why);
+    }
+    let shop = Shop::new();
+    let git = |args: &[&str]| shop.project.run_git(args).trim().to_owned();
+    git(&["init", "-q", "--bare", "-b", "main", "../remote"]);
+    git(&["remote", "add", "origin", "../remote"]);
+    shop.version("1", Is::Good);
+    let _ = shop.deploy().exits(0);
+    shop.pipeline(&|text| text.replace("within=\"30s\"", "within=\"3s\""));
+    shop.version("2", Is::NeverReady);
+    let run = Started::new(&shop.project, &["run", "deploy-staging", "--yes"]);
+    shop.until_answers("staging", "shop 2");
+    // While it waits for readiness somebody rewrites the ref.
+    let remote = |args: &[&str]| git(&[&["--git-dir", "../remote"], args].concat());
+    let lock = "refs/pipe/locks/staging";
+    let tree = format!("{lock}^{{tree}}");
+    let other = remote(&["commit-tree", &tree, "-m", "taken"]);
+    remote(&["update-ref", lock, &other]);
+    let out = run.end().exits(7);
+    let what = "the lease of staging was taken by another run";
+    assert!(out.stdout.contains(what), "{}", out.stdout);
+    // Nothing is undone and nothing recorded, and the lease of the other is left alone.
+    assert_eq!(shop.answers("staging").as_deref(), Some("shop 2"));
+    let ledger = ["deploying v1", "v1 is healthy", "deploying v2"];
+    assert_eq!(shop.ledger("staging"), ledger);
+    assert_eq!(shop.told("staging").0, "unknown");
+    assert_eq!(remote(&["rev-parse", lock]), other);
+
+    shop.version("3", Is::Good);
+    let out = shop.deploy().exits(0);
+    let settled = "the interrupted deployment is settled: rolled back";
+    assert!(out.stdout.contains(settled), "{}", out.stdout);
+    assert_eq!(shop.answers("staging").as_deref(), Some("shop 3"));
+}
+
+#[test]
 fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
     let shop = crate::support::Project::with("pipeline p\ntarget staging {\n    run { apply \"x\"; observe \"x\"; undo \"x\" }\n    ready tcp=\"localhost:1\"\n}\nstage s { deploy app to=staging { digest app=\"x\" } }\n").git();
     for args in [

@@ -3,7 +3,8 @@
 are real containers of images from the registry, and whether one is healthy is asked of it over HTTP. What it does with a
 release that is not is what the service's own deploymentCircuitBreaker says: nothing and for ever, to fail, or to go back.
     fake.py PORT DOCKER_SOCKET
-`POST /faults {"throttle": 2, "broken": 1}` lets the next calls fail."""
+`POST /faults {"throttle": 2, "broken": 1}` lets the next calls fail; with `"late": 1` whoever asks for a service hears of
+it only when it is steady."""
 import http.server
 import json
 import subprocess
@@ -15,7 +16,7 @@ import urllib.request
 PORT, SOCKET = int(sys.argv[1]), sys.argv[2]
 LOCK = threading.RLock()
 ARN = "arn:aws:ecs:eu-central-1:123456789012:"
-definitions, services, tasks, faults = {}, {}, {}, {"throttle": 0, "broken": 0}
+definitions, services, tasks, faults = {}, {}, {}, {"throttle": 0, "broken": 0, "late": 0}
 calls, counter = [], [0]
 # How long a task may take to get healthy, how many may fail, and the pause before another one is tried.
 PATIENCE, THRESHOLD, PAUSE = 4, 3, 0.5
@@ -149,6 +150,11 @@ OPERATIONS = {"RegisterTaskDefinition": register, "CreateService": create, "Upda
                                                    "tags": find_definition(q["taskDefinition"]).get("tags", [])}}
 
 
+def steady():
+    with LOCK:
+        return all(s["deployments"][0]["rolloutState"] == "COMPLETED" for s in services.values())
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
@@ -163,6 +169,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        while faults["late"] and "DescribeServices" in self.headers.get("X-Amz-Target", "") and not steady():
+            time.sleep(0.05)
         with LOCK:
             if self.path == "/faults":
                 faults.update(body)

@@ -1,8 +1,9 @@
-//! An engine that is killed while a rollout goes on: the next run asks the cluster.
+//! An engine that is killed while a rollout goes on: the next run asks the cluster. And a cluster that cannot be asked any
+//! more.
 
 use rustix::process::Signal;
 
-use super::cluster::{Shop, cluster};
+use super::cluster::{Shop, Target, cluster, programs};
 use crate::support::wait_until;
 
 #[test]
@@ -27,4 +28,50 @@ fn killed_in_the_middle_of_a_rollout_the_next_run_tells_the_truth_and_puts_it_ri
         "{out}"
     );
     assert_eq!(shop.images(), [two.as_str()]);
+}
+
+#[test]
+fn a_cluster_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobody_knows() {
+    let Some(cluster) = cluster() else { return };
+    // A fake, for the fault: what kubectl says when nobody answers.
+    let folder = tempfile::tempdir().unwrap();
+    let (script, away) = (folder.path().join("kubectl"), folder.path().join("away"));
+    let text = format!(
+        "if test -e '{}'; then echo 'The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?' >&2; exit 1; fi\nexec '{}' \"$@\"\n",
+        away.display(),
+        programs().join("kubectl").display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let properties = format!("manifests=\"k8s\" kubectl=\"sh {}\"", script.display());
+    let target = Target {
+        properties: Some(&properties),
+        ..Target::default()
+    };
+    let shop = Shop::with(cluster, "away", 30093, target);
+    let one = cluster.good("1");
+    let _ = shop.deploy(&one).exits(0);
+    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
+    let text = shop.project.read("pipeline.kdl");
+    let soon = text.replace("within=\"90s\"", "within=\"5s\"");
+    shop.project.write("pipeline.kdl", &soon);
+    let run = shop.begin(&never);
+    let images = "jsonpath={.spec.template.spec.containers[0].image}";
+    wait_until("it is applied", || {
+        shop.kubectl(&["get", "deployment", "shop", "-o", images]) == never
+    });
+    std::fs::write(&away, "").unwrap();
+    let out = run.end().exits(7).stdout;
+    assert!(
+        out.contains("nobody knows what live runs, and it is locked"),
+        "{out}"
+    );
+    shop.project.write("pipeline.kdl", &text);
+    std::fs::remove_file(&away).unwrap();
+    let out = shop.deploy(&one).exits(5).stdout;
+    assert!(out.contains("live is locked, unknown: "), "{out}");
+    let _ = shop
+        .pipe(&["rollback", "live", "--yes", "--param", "digest=x"])
+        .exits(0);
+    assert_eq!(shop.answers(), "1");
+    assert_eq!(shop.images(), [one.as_str()]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,12 @@ const UNDO: Duration = Duration::from_secs(600);
 /// How often an outcome is written again that could not be, and the pause before.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it may take to find out whether the lease is still held.
+const SURE: Duration = Duration::from_secs(10);
+
+/// Asks for the lease to be renewed now.
+type Beats = mpsc::Sender<oneshot::Sender<()>>;
 
 /// A target as it is for one bundle: its fields have this bundle's values.
 pub struct Made {
@@ -136,7 +143,7 @@ struct Work<'w> {
     back: Option<(Release, Made)>,
     before: Observed,
     history: Option<History>,
-    held: Option<(Held, JoinHandle<Held>, CancellationToken)>,
+    held: Option<(JoinHandle<Held>, CancellationToken, Beats)>,
     lost: Lost,
 }
 
@@ -152,9 +159,10 @@ impl Work<'_> {
                 let stop = CancellationToken::new();
                 let (ledger, lost) = (Arc::clone(self.ledger), self.lost.clone());
                 let name = self.request.target.clone();
-                let beat = tokio::spawn(beat(ledger, name, held.clone(), stop.clone(), lost));
+                let (ask, asked) = mpsc::channel(1);
+                let beat = tokio::spawn(beat(ledger, name, held, stop.clone(), lost, asked));
                 self.hands.cancel = either(&self.hands.cancel, &self.lost.token);
-                self.held = Some((held, beat, stop));
+                self.held = Some((beat, stop, ask));
                 Answer::Done
             }
             Err(error) => Answer::Failed(of_ledger(&error)),
@@ -162,7 +170,7 @@ impl Work<'_> {
     }
 
     async fn unlock(&mut self) -> Answer {
-        let Some((_, beat, stop)) = self.held.take() else {
+        let Some((beat, stop, _)) = self.held.take() else {
             return Answer::Done;
         };
         stop.cancel();
@@ -426,7 +434,22 @@ impl Work<'_> {
         Answer::Done
     }
 
+    /// Finds out now whether the target is still this run's to change, and not only with the next beat.
+    async fn make_sure(&self) {
+        let Some((.., ask)) = &self.held else { return };
+        let (reply, told) = oneshot::channel();
+        if ask.send(reply).await.is_ok() {
+            // A ledger that cannot be reached is no reason to leave a target broken.
+            let _ = tokio::time::timeout(SURE, told).await;
+        }
+    }
+
     async fn undo(&mut self) -> Answer {
+        // To bring back what was there while another deploys would hurt.
+        self.make_sure().await;
+        if let Some(why) = self.lost.why() {
+            return Answer::Lost(why);
+        }
         // Not the token that may just have been cancelled, and a time of its own.
         self.hands.cancel = self.lost.token.child_token();
         self.hands.deadline = Some(Instant::now() + UNDO);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ pub(super) fn either(one: &CancellationToken, other: &CancellationToken) -> Canc
     both
 }
 
-/// Renews a lease until somebody wants it back. It is lost when another has it, or when it could not be renewed until it was
+/// Renews a lease until somebody wants it back, every minute and when it is asked to. It is lost when another has it, or when it could not be renewed until it was
 /// over: then another may have it.
 pub(super) async fn beat(
     ledger: Arc<Ledger>,
@@ -49,13 +50,16 @@ pub(super) async fn beat(
     mut held: Held,
     stop: CancellationToken,
     lost: Lost,
+    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
 ) -> Held {
     let mut last = Instant::now();
     loop {
-        tokio::select! {
+        // Whoever asks is told by its being dropped, whatever comes of it.
+        let _whoever = tokio::select! {
             () = stop.cancelled() => return held,
-            () = tokio::time::sleep(BEAT) => {}
-        }
+            () = tokio::time::sleep(BEAT) => None,
+            Some(whoever) = asked.recv() => Some(whoever),
+        };
         let mut next = held.clone();
         let renewed = on_ledger(&ledger, move |l| l.renew(&mut next).map(|()| next)).await;
         let error = match renewed {
@@ -99,6 +103,7 @@ mod tests {
             held,
             stop.clone(),
             lost.clone(),
+            mpsc::channel(1).1,
         ));
         tokio::select! {
             () = cancel.cancelled() => {}
