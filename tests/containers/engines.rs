@@ -95,6 +95,22 @@ pub fn on_both(test: impl Fn(Engine)) {
     on(Engine::Podman, || test(Engine::Podman));
 }
 
+/// Does it with both at the same time, where most of the time is waiting.
+#[track_caller]
+pub fn on_both_at_once(test: impl Fn(Engine) + Sync) {
+    if let Err(why) = engines() {
+        return skip(why);
+    }
+    std::thread::scope(|scope| {
+        let docker = scope.spawn(|| test(Engine::Docker));
+        eprintln!("with Docker, and with Podman");
+        test(Engine::Podman);
+        if let Err(why) = docker.join() {
+            std::panic::resume_unwind(why);
+        }
+    });
+}
+
 /// Does it where the engine can be had.
 #[track_caller]
 pub fn on(engine: Engine, test: impl FnOnce()) {

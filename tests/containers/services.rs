@@ -1,6 +1,6 @@
 //! Containers beside a job: reachable by name, waited for, blamed.
 
-use super::engines::on_both;
+use super::engines::{on_both, on_both_at_once};
 use crate::started::stage;
 use crate::support::Project;
 
@@ -61,7 +61,7 @@ fn a_service_that_never_becomes_ready_is_shown_with_its_log() {
 
 #[test]
 fn a_service_that_ends_is_shown_with_its_log() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let broken = "service web \"localhost/web:1\" { env BROKEN=\"1\"; ready tcp=\"web:8080\" within=\"60s\" every=\"100ms\" }";
         let project = with(broken, "run \"touch ran\"");
         let out = engine.pipe(&project, &["run"]).exits(1);

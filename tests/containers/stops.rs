@@ -2,7 +2,7 @@
 
 use rustix::process::{Signal, kill_process};
 
-use super::engines::{Engine, on_both};
+use super::engines::{Engine, on_both, on_both_at_once};
 use crate::started::stage;
 use crate::support::{Project, wait_until};
 
@@ -64,7 +64,7 @@ fn a_second_signal_kills_at_once() {
 
 #[test]
 fn a_job_whose_time_is_over_ends_and_cleans_up_in_a_new_container() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let project = job(
             "timeout \"4s\"\nrun \"trap '' TERM; touch up; while true; do sleep 1; done\"\nalways { run \"touch cleaned\" }",
         );

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::containers::engines::{Engine, on_both};
+use crate::containers::engines::{Engine, on_both_at_once};
 use crate::support::{Output, Project};
 
 /// A target on the engine, with `more` in it. Which image is deployed is a parameter.
@@ -42,7 +42,7 @@ fn names(engine: Engine, name: &str) -> Vec<String> {
 
 #[test]
 fn a_container_is_replaced_and_a_bad_one_makes_way_for_the_one_before() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let name = format!("live-{engine:?}").to_lowercase();
         let project = project(&name, "");
         let (one, two) = (
@@ -78,11 +78,17 @@ fn a_container_is_replaced_and_a_bad_one_makes_way_for_the_one_before() {
 
 #[test]
 fn blue_green_never_interrupts_for_a_release_that_is_bad() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let name = format!("blue-{engine:?}").to_lowercase();
         let project = project(&name, "    strategy blue-green\n");
         let (one, bad) = (image(engine, "GREETING=hello-1"), image(engine, "BROKEN=1"));
         let _ = deploy(engine, &project, &one).exits(0);
+        // The bad one never answers, and the good one does already.
+        let text = project.read("pipeline.kdl");
+        project.write(
+            "pipeline.kdl",
+            &text.replace("within=\"10s\"", "within=\"5s\""),
+        );
         let stop = Arc::new(AtomicBool::new(false));
         let asking = {
             let (stop, name) = (Arc::clone(&stop), name.clone());

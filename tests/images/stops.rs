@@ -3,7 +3,7 @@
 use rustix::process::{Signal, kill_process};
 
 use super::{BOX, project};
-use crate::containers::engines::{Engine, on_both};
+use crate::containers::engines::{Engine, on_both_at_once};
 use crate::started::Started;
 use crate::support::{Project, wait_until};
 
@@ -49,7 +49,8 @@ fn runs(mark: &str) -> bool {
 }
 
 fn begun<'p>(engine: Engine, project: &'p Project, mark: &str, args: &[&str]) -> Started<'p> {
-    let args = [&["run"], args].concat();
+    // Podman's builder waits for a process that does not end when it is asked to.
+    let args = [&["run", "--grace", "1s"], args].concat();
     let run = Started::of(project, &mut engine.building(project, &args));
     wait_until("the build runs", || runs(mark));
     run
@@ -57,7 +58,7 @@ fn begun<'p>(engine: Engine, project: &'p Project, mark: &str, args: &[&str]) ->
 
 #[test]
 fn a_cancelled_build_leaves_no_process() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         kill_process(engine.guardian(&run), Signal::TERM).unwrap();
@@ -69,7 +70,7 @@ fn a_cancelled_build_leaves_no_process() {
 
 #[test]
 fn a_build_that_takes_too_long_is_ended() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let (project, mark) = waiting(engine, "        timeout \"4s\"");
         let run = begun(engine, &project, &mark, &[]);
         let out = run.end().exits(1);
@@ -80,7 +81,7 @@ fn a_build_that_takes_too_long_is_ended() {
 
 #[test]
 fn a_build_of_a_killed_run_is_ended() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         let guardian = engine.guardian(&run);
@@ -97,7 +98,7 @@ fn a_build_of_a_killed_run_is_ended() {
 
 #[test]
 fn a_second_signal_ends_a_build_at_once() {
-    on_both(|engine| {
+    on_both_at_once(|engine| {
         let (project, mark) = waiting(engine, "");
         let run = begun(engine, &project, &mark, &[]);
         let guardian = engine.guardian(&run);
