@@ -4,7 +4,7 @@
 mod compose;
 mod container;
 mod crash;
-mod host;
+pub mod host;
 mod metrics;
 mod people;
 mod remote;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Output, Project, has_program, skip};
+use crate::support::{Output, Project, has_program, skip, wait_until};
 
 /// The examples that the tests below run.
-const TESTED: &[&str] = &["image", "laptop", "monorepo", "quickstart"];
+const TESTED: &[&str] = &["compose", "image", "laptop", "monorepo", "quickstart"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -170,6 +170,63 @@ fn an_image_is_built_once_tested_in_itself_and_pushed_as_it_is() {
             broken.stdout
         );
         assert_eq!(project.read("images/greeter/index.json"), index);
+    });
+}
+
+#[test]
+fn with_compose_what_staging_ran_is_what_production_gets_and_both_go_back() {
+    use crate::containers::engines::Engine;
+    use crate::deploy::host::{self, Ends, answers, docker, on_host};
+    on_host(|| {
+        let _ends = (Ends("compose-staging"), Ends("compose-production"));
+        let project = copy_of("compose");
+        // Where Compose is put for one user.
+        let plugins = project.home().join(".docker/cli-plugins");
+        std::fs::create_dir_all(&plugins).unwrap();
+        std::os::unix::fs::symlink(host::PLUGIN, plugins.join("docker-compose")).unwrap();
+        let run = |args: &[&str]| {
+            let args = [args, &["-p", "base=localhost/box:1"]].concat();
+            let mut command = host::command(&project, &args);
+            // The distribution's Docker, which builds.
+            let path = format!("/usr/bin:{}", std::env::var("PATH").unwrap());
+            let engine = [("DOCKER_HOST", Engine::Docker.host()), ("PATH", path)];
+            project.output(command.envs(engine))
+        };
+        let deploy = ["run", "deploy-staging", "--yes"];
+        let commit = |from: &str, to: &str| {
+            project.write("shop", &project.read("shop").replace(from, to));
+            project.run_git(&["commit", "-qam", to]);
+        };
+        let first = run(&deploy).exits(0);
+        assert_eq!(
+            endings(&first).last().map(String::as_str),
+            Some("passed deploy-staging")
+        );
+        let one = answers(8311);
+        assert!(
+            one.starts_with("hello, with schema 1, from localhost/app:sha256-"),
+            "{one}"
+        );
+
+        commit("exec httpd", "exit 1 # httpd");
+        let _ = run(&deploy).exits(6);
+        assert_eq!(answers(8311), one);
+
+        commit("exit 1 # httpd", "exec httpd");
+        commit("hello", "welcome");
+        let _ = run(&deploy).exits(0);
+        let two = answers(8311);
+        assert!(two.starts_with("welcome, with schema 1, from "), "{two}");
+        // It must have been healthy for a second.
+        wait_until("it is promoted", || {
+            run(&["promote", "to-production", "--yes"]).code == Some(0)
+        });
+        assert_eq!(answers(8312), two);
+        let _ = run(&["rollback", "staging", "--yes"]).exits(0);
+        assert_eq!([answers(8311), answers(8312)], [one, two]);
+        for place in ["staging", "production"] {
+            let _ = docker(&["volume", "rm", "-f", &format!("compose-{place}_data")]);
+        }
     });
 }
 

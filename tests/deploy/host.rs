@@ -16,7 +16,7 @@ const REGISTRY: &str = "127.0.0.1:5000/team";
 const ASK: &str = "ask() { t=$({ printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; timeout 10 cat <&3; } 3<>/dev/tcp/127.0.0.1/$0 2>/dev/null | tail -n 1); echo \"${t:-nothing}\"; }\n";
 
 /// Where `tests/setup-compose.sh` puts Compose.
-const PLUGIN: &str = concat!(
+pub const PLUGIN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/target/compose/cli-plugins/docker-compose"
 );
