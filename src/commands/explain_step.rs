@@ -228,6 +228,13 @@ fn human(plan: &Plan, forecast: &Forecast, against: Option<&str>, out: &Out) {
         out.line(&format!("   ~ and {} more", changed.len() - SHOWN));
     }
     summary(&now.key, &changed, out);
+    if !forecast.assumed.is_empty() {
+        let line = format!(
+            "   ? as in the last run, until a run looks: {}",
+            forecast.assumed.join(", ")
+        );
+        out.line(&paint(DIM, &cut(&line, out.width)));
+    }
 }
 
 /// What is as it was, by kind.
@@ -283,6 +290,8 @@ struct StepJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     changes: Vec<Change>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    assumed: &'a [String],
 }
 
 fn json(plan: &Plan, all: &[Forecast]) -> String {
@@ -301,6 +310,7 @@ fn json(plan: &Plan, all: &[Forecast]) -> String {
                 why,
                 key: forecast.now.as_ref().map(|n| n.digest.hex()),
                 changes,
+                assumed: &forecast.assumed,
             })
         })
         .collect();

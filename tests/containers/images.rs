@@ -143,6 +143,8 @@ fn a_result_is_kept_for_the_image_that_made_it() {
         );
         let plan = engine.pipe(&project, &["explain", "unit"]).exits(0);
         assert!(plan.stdout.contains("cached"), "{}", plan.stdout);
+        let asks_nobody = "   ? as in the last run, until a run looks: localhost/moving:1\n";
+        assert!(plan.stdout.contains(asks_nobody), "{}", plan.stdout);
         tag("localhost/web:1");
         assert_eq!(
             (outcome(), outcome()),

@@ -18,6 +18,7 @@ use super::task::{self, image_output};
 use crate::cache::key::{Change, changes};
 use crate::cache::snapshot::is_in_place;
 use crate::cache::{Action, Cache, Key};
+use crate::container::is_by_digest;
 use crate::plan::{Plan, RunFacts, VertexId};
 
 /// What is to be expected of a step.
@@ -31,6 +32,8 @@ pub struct Forecast {
     pub now: Option<Keyed>,
     /// Its key in the last run, if that is known.
     pub last: Option<Key>,
+    /// What its key has of the last run, and a run finds out anew: images whose tag may have moved, what commands print.
+    pub assumed: Vec<String>,
 }
 
 /// What a run would do with a step.
@@ -86,6 +89,7 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         will: Will::RunAlways("there is no folder for results"),
         now: None,
         last: None,
+        assumed: Vec::new(),
     };
     let (Some(cache), Some(step)) = (&options.cache, seen.plan.step(vertex)) else {
         return forecast;
@@ -114,6 +118,7 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         forecast.will = Will::Depends(on);
         return forecast;
     }
+    forecast.assumed = found_anew(&recipe);
     match as_last_time(recipe, forecast.last.as_ref()) {
         Err(why) => forecast.will = Will::Unknown(why),
         Ok((recipe, printed)) => match keyed(&recipe, &options.root, cache, &printed, None) {
@@ -155,6 +160,17 @@ fn will(
             changes => Will::RunChanged(changes),
         },
     }
+}
+
+/// What only a run finds out of a recipe.
+fn found_anew(recipe: &Recipe) -> Vec<String> {
+    let images = recipe.images.iter().map(|(_, source)| &source.reference);
+    let moving = images.filter(|reference| !is_by_digest(reference)).cloned();
+    let printed = recipe.parts.iter().filter_map(|part| match part {
+        KeyPart::Run(command) => Some(format!("what `{command}` prints")),
+        _ => None,
+    });
+    moving.chain(printed).collect()
 }
 
 /// Puts in what only a run finds out, as it was the last time.
