@@ -562,20 +562,34 @@ stage ship {{
         let plugins = project.home().join(".docker/cli-plugins");
         std::fs::create_dir_all(&plugins).unwrap();
         std::os::unix::fs::symlink(host::PLUGIN, plugins.join("docker-compose")).unwrap();
-        let deploy = |env: &str, code: i32| {
-            let digest = super::container::image(engine, env);
+        let image = |env: &str| super::container::image(engine, env);
+        let deploy = |digest: &str, code: i32| {
             let param = format!("digest={digest}");
             let args = ["run", "deploy-live", "--yes", "--param", &param];
             engine.pipe(&project, &args).exits(code)
         };
         let says = || super::container::says(engine, &format!("{name}-live-app-1"));
-        let _ = deploy("GREETING=hello-1", 0);
+        let two = image("GREETING=hello-2");
+        let _ = deploy(&image("GREETING=hello-1"), 0);
         assert_eq!(says(), "hello-1");
-        let _ = deploy("GREETING=hello-2", 0);
+        let _ = deploy(&two, 0);
         assert_eq!(says(), "hello-2");
-        let out = deploy("BROKEN=1", 6).stdout;
+        let out = deploy(&image("BROKEN=1"), 6).stdout;
         assert!(out.contains("; rolled back to "), "{out}");
         assert_eq!(says(), "hello-2");
+        // Other files are another release.
+        let bundle = || {
+            let out = engine.pipe(&project, &["targets", "live", "--format", "json"]);
+            let told: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+            told[0]["bundle"].as_str().unwrap().to_owned()
+        };
+        let before = bundle();
+        let _ = deploy(&two, 0);
+        assert_eq!(bundle(), before);
+        let more = services.replace("stop_grace_period: 1s", "stop_grace_period: 2s");
+        project.write("compose.yml", &more);
+        let _ = deploy(&two, 0);
+        assert_ne!(bundle(), before);
         let out = engine
             .pipe(&project, &["targets", "live", "--drift"])
             .exits(0);

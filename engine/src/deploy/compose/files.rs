@@ -2,6 +2,7 @@
 //! connection that breaks leaves the old ones in force. Those of the last releases are kept, for the way back.
 
 use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::super::driver::Failure;
@@ -141,6 +142,34 @@ impl ComposeProject {
         let failed = |e: std::io::Error| Failure::new(format!("the files cannot be packed: {e}"));
         let mut tar = tar::Builder::new(File::create(archive).map_err(failed)?);
         tar.follow_symlinks(false);
+        for path in self.files(root)? {
+            tar.append_path_with_name(root.join(&path), &path)
+                .map_err(failed)?;
+        }
+        tar.into_inner().map(drop).map_err(failed)
+    }
+
+    /// What the files say that belong to a release, as a hash: of their names and contents; `None` where one cannot be read,
+    /// which the deployment itself will say.
+    #[must_use]
+    pub fn said(&self, root: &Path) -> Option<String> {
+        let mut hash = blake3::Hasher::new();
+        for path in self.files(root).ok()? {
+            let file = root.join(&path);
+            let text = match file.symlink_metadata().ok()?.is_symlink() {
+                true => std::fs::read_link(&file).ok()?.into_os_string().into_vec(),
+                false => std::fs::read(&file).ok()?,
+            };
+            for part in [path.as_os_str().as_bytes(), &text] {
+                hash.update(&part.len().to_le_bytes());
+                hash.update(part);
+            }
+        }
+        Some(hash.finalize().to_hex().to_string())
+    }
+
+    /// The files of a release, in order.
+    fn files(&self, root: &Path) -> Result<Vec<PathBuf>, Failure> {
         let copies = self.copies.iter().filter(|_| self.dir.is_some());
         let mut seen = Vec::new();
         for path in std::iter::once(&self.file).chain(copies) {
@@ -151,19 +180,13 @@ impl ComposeProject {
                 ))
                 .help("correct the path, or commit the file"));
             }
-            self.add(&mut tar, root, &relative, &mut seen)
-                .map_err(failed)?;
+            self.add(root, &relative, &mut seen)
+                .map_err(|e| Failure::new(format!("{path} cannot be packed: {e}")))?;
         }
-        tar.into_inner().map(drop).map_err(failed)
+        Ok(seen)
     }
 
-    fn add(
-        &self,
-        tar: &mut tar::Builder<File>,
-        root: &Path,
-        path: &Path,
-        seen: &mut Vec<PathBuf>,
-    ) -> std::io::Result<()> {
+    fn add(&self, root: &Path, path: &Path, seen: &mut Vec<PathBuf>) -> std::io::Result<()> {
         // What lives on the host is never brought there.
         let lives_there = self.env_files.iter().any(|f| Path::new(f) == path);
         if lives_there || path.starts_with(".pipe") || path.starts_with(".git") {
@@ -174,15 +197,14 @@ impl ComposeProject {
             let mut entries: Vec<_> = std::fs::read_dir(&file)?.collect::<Result<_, _>>()?;
             entries.sort_by_key(std::fs::DirEntry::file_name);
             for entry in entries {
-                self.add(tar, root, &path.join(entry.file_name()), seen)?;
+                self.add(root, &path.join(entry.file_name()), seen)?;
             }
             return Ok(());
         }
-        if seen.iter().any(|s| s == path) {
-            return Ok(());
+        if !seen.iter().any(|s| s == path) {
+            seen.push(path.to_path_buf());
         }
-        seen.push(path.to_path_buf());
-        tar.append_path_with_name(&file, path)
+        Ok(())
     }
 }
 

@@ -408,6 +408,28 @@ fn readiness(
     })
 }
 
+/// The configuration of a release: the pipeline, and what it brings to the target besides images.
+fn configuration(definition: &str, target: &Target, root: &Path) -> String {
+    let Some(Means::Compose(compose)) = &target.driver else {
+        return definition.to_owned();
+    };
+    let all = |texts: &[Spanned<String>]| texts.iter().map(|t| t.value.clone()).collect();
+    let project = ComposeProject {
+        file: compose.file.value.clone(),
+        dir: compose.dir.as_ref().map(|d| d.value.clone()),
+        copies: all(&compose.copies),
+        env_files: all(&compose.env_files),
+        ..ComposeProject::default()
+    };
+    match project.said(root) {
+        Some(files) => {
+            let both = format!("{definition} {files}");
+            blake3::hash(both.as_bytes()).to_hex().to_string()
+        }
+        None => definition.to_owned(),
+    }
+}
+
 /// What a `deploy` of this run brings: digests that are given, or that its steps built.
 pub(super) fn bundle(
     about: About<'_>,
@@ -459,7 +481,7 @@ pub(super) fn bundle(
     Ok(Bundle {
         images,
         commit: plan.request.context.git.sha.clone().unwrap_or_default(),
-        config: about.options.definition.clone(),
+        config: configuration(&about.options.definition, target, &about.options.root),
         version,
     })
 }
