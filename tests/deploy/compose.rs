@@ -527,3 +527,59 @@ fn what_is_wrong_with_the_files_is_said_before_anything_changes() {
         assert_eq!(containers(name), Vec::<String>::new());
     });
 }
+
+#[test]
+fn a_project_on_the_engine_of_this_machine_is_driven_whichever_that_is() {
+    use crate::containers::engines::on_both;
+    if !std::path::Path::new(host::PLUGIN).exists() {
+        return crate::support::skip("there is no Compose; tests/setup-compose.sh gets it");
+    }
+    on_both(|engine| {
+        let name = format!("either-{engine:?}").to_lowercase();
+        let ready = format!(
+            "docker --host $DOCKER_HOST exec {name}-live-app-1 wget -qO- http://127.0.0.1:8080/ | grep -q hello"
+        );
+        let text = format!(
+            r#"pipeline {name} {{
+    pass-env DOCKER_HOST
+}}
+param digest
+target live {{
+    compose "compose.yml" {{
+        env APP_IMAGE="${{image.app}}"
+        run note
+        up app
+    }}
+    ready command="{ready}" within="15s" every="300ms"
+}}
+stage ship {{
+    deploy app to=live {{ digest app="${{param.digest}}" }}
+}}
+"#
+        );
+        let services = "services:\n  app: { image: \"${APP_IMAGE}\", network_mode: none, stop_grace_period: 1s }\n  note: { image: \"${APP_IMAGE}\", network_mode: none, command: [\"true\"] }\n";
+        let project = Project::with(&text).file("compose.yml", services).git();
+        let plugins = project.home().join(".docker/cli-plugins");
+        std::fs::create_dir_all(&plugins).unwrap();
+        std::os::unix::fs::symlink(host::PLUGIN, plugins.join("docker-compose")).unwrap();
+        let deploy = |env: &str, code: i32| {
+            let digest = super::container::image(engine, env);
+            let param = format!("digest={digest}");
+            let args = ["run", "deploy-live", "--yes", "--param", &param];
+            engine.pipe(&project, &args).exits(code)
+        };
+        let says = || super::container::says(engine, &format!("{name}-live-app-1"));
+        let _ = deploy("GREETING=hello-1", 0);
+        assert_eq!(says(), "hello-1");
+        let _ = deploy("GREETING=hello-2", 0);
+        assert_eq!(says(), "hello-2");
+        let out = deploy("BROKEN=1", 6).stdout;
+        assert!(out.contains("; rolled back to "), "{out}");
+        assert_eq!(says(), "hello-2");
+        let out = engine
+            .pipe(&project, &["targets", "live", "--drift"])
+            .exits(0);
+        assert!(out.stdout.contains("healthy"), "{}", out.stdout);
+        let _ = engine.client(&["rm", "-f", &format!("{name}-live-app-1")]);
+    });
+}

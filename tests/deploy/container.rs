@@ -17,7 +17,7 @@ fn project(name: &str, more: &str) -> Project {
 }
 
 /// An image of the web server with these variables, under the name that a `build` would give it; its digest.
-fn image(engine: Engine, env: &str) -> String {
+pub fn image(engine: Engine, env: &str) -> String {
     let name = env.replace('=', "-").to_lowercase();
     let id = engine.web_with(env, &format!("localhost/made:{name}"));
     let tag = format!("localhost/app:sha256-{id}");
@@ -30,7 +30,7 @@ fn deploy(engine: Engine, project: &Project, digest: &str) -> Output {
     engine.pipe(project, &["run", "deploy-live", "--yes", "--param", &param])
 }
 
-fn says(engine: Engine, name: &str) -> String {
+pub fn says(engine: Engine, name: &str) -> String {
     engine.client(&["exec", name, "wget", "-qO-", "http://127.0.0.1:8080/"])
 }
 
