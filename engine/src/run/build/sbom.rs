@@ -145,13 +145,25 @@ fn ended(scanner: &str, exit: &Exit, not: &dyn Fn(String) -> Failure) -> Failure
         Exit::Signal(signal) => (format!("was ended by signal {signal}"), None),
         Exit::NotStarted(why) => (why.to_string(), None),
     };
+    let title = title(scanner);
     let failure = Failure {
         exit: code,
-        ..not(format!("the scanner `{scanner}` {how}"))
+        ..not(format!("the scanner `{title}` {how}"))
     };
     match code {
         Some(127) => failure.help(MISSING),
         _ => failure.help("what it wrote above says why"),
+    }
+}
+
+/// A scanner on part of a line.
+fn title(scanner: &str) -> String {
+    let mut lines = scanner.lines().map(str::trim).filter(|l| !l.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match first.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &first[..at]),
+        None if lines.next().is_some() => format!("{first} …"),
+        None => first.to_owned(),
     }
 }
 
