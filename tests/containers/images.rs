@@ -77,14 +77,14 @@ fn a_registry_that_refuses_is_named_with_what_to_do() {
             Engine::Podman => "podman",
         };
         let project = private();
-        let out = run(engine, &project, &[]).exits(1);
+        let out = run(engine, &project, &[]).exits(3);
         let hint =
             format!("hint log in to it: `{program} login 127.0.0.1:5000`; or is the name wrong?");
         assert!(out.stdout.contains(&hint), "{}", out.stdout);
         let wrong = "{\"auths\":{\"127.0.0.1:5000\":{\"auth\":\"Y2k6d3Jvbmc=\"}}}";
         let project = private().file(".docker/config.json", wrong);
         let config = project.path(".docker").display().to_string();
-        let out = run(engine, &project, &[("DOCKER_CONFIG", &config)]).exits(1);
+        let out = run(engine, &project, &[("DOCKER_CONFIG", &config)]).exits(3);
         let hint = "hint your login for 127.0.0.1:5000 was refused";
         assert!(out.stdout.contains(hint), "{}", out.stdout);
         assert!(!out.stdout.contains("wrong\""), "{}", out.stdout);
@@ -94,11 +94,11 @@ fn a_registry_that_refuses_is_named_with_what_to_do() {
 #[test]
 fn an_image_that_is_not_there_is_named() {
     on_both(|engine| {
-        let why = |container: &str| {
+        let why = |container: &str, code: i32| {
             let project = Project::with(&stage(&format!(
                 "job unit {{ container {container}; run \"echo ran\" }}"
             )));
-            let out = engine.pipe(&project, &["run"]).exits(1);
+            let out = engine.pipe(&project, &["run"]).exits(code);
             let line = out
                 .stdout
                 .lines()
@@ -107,14 +107,14 @@ fn an_image_that_is_not_there_is_named() {
             line.split("   ").next().unwrap().trim().to_owned()
         };
         assert_eq!(
-            why("\"localhost/none:1\""),
+            why("\"localhost/none:1\"", 1),
             "the image localhost/none:1 is not there"
         );
         assert_eq!(
-            why("\"none:1\" pull=never"),
+            why("\"none:1\" pull=never", 1),
             "the image none:1 is not there"
         );
-        let far = why("\"none.invalid/x:1\"");
+        let far = why("\"none.invalid/x:1\"", 3);
         assert!(
             far.starts_with("the image none.invalid/x:1 cannot be fetched: "),
             "{far}"

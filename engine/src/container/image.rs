@@ -150,7 +150,7 @@ impl Engine {
         let env = |name: &str| std::env::var(name).ok();
         let login = auth::login(reference, self.found.kind, &env, self.patience)
             .await
-            .map_err(|why| Trouble::new(format!("{what}: {why}")))?;
+            .map_err(|why| Trouble::new(format!("{what}: {why}")).infrastructure())?;
         let has_login = login.is_some();
         let options = CreateImageOptions {
             from_image: Some(full.to_owned()),
@@ -192,6 +192,8 @@ fn is_local(name: &str) -> bool {
 /// Adds what can be done about a registry's answer.
 fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: Kind) -> Trouble {
     let low = trouble.what.to_lowercase();
+    let named_wrong = trouble.clone();
+    let trouble = trouble.infrastructure();
     let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
     let host = reference.host;
     let program = match kind {
@@ -216,7 +218,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         };
     }
     if has(&["manifest unknown", "not found", "no such image"]) {
-        return trouble
+        return named_wrong
             .help("is the name right? `docker.io/library` is meant where no registry is named");
     }
     if has(&[

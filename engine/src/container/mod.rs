@@ -103,6 +103,8 @@ pub struct Trouble {
     pub what: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether an engine or a registry did not do its part, whatever it was asked for.
+    pub infrastructure: bool,
     /// The status of its answer, where it answered.
     status: Option<u16>,
 }
@@ -112,6 +114,7 @@ impl Trouble {
         Self {
             what: what.into(),
             help: None,
+            infrastructure: false,
             status: None,
         }
     }
@@ -119,6 +122,14 @@ impl Trouble {
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// It is not what was asked for that was wrong.
+    fn infrastructure(self) -> Self {
+        Self {
+            infrastructure: true,
+            ..self
+        }
     }
 
     /// `what` is a sentence part: the container could not be made.
@@ -133,6 +144,7 @@ impl Trouble {
             },
             Error::DockerStreamError { error } => Self::new(format!("{what}: {}", said(&error))),
             other => Self::new(format!("{what}: {}", because(&other)))
+                .infrastructure()
                 .help("is the engine still running? `pipe doctor` asks it"),
         }
     }
@@ -140,6 +152,7 @@ impl Trouble {
     fn silent(what: &str, limit: Duration) -> Self {
         let limit = dsl::units::show_duration(limit);
         Self::new(format!("{what}: the engine did not answer within {limit}"))
+            .infrastructure()
             .help("is the engine stuck? `--engine-timeout` gives it more time")
     }
 

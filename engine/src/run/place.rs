@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
-use super::outcome::Failure;
+use super::outcome::{Failure, Means};
 use super::work::{News, NotDone, Site, Work};
 use crate::container::{Room, Setup, Trouble};
 use crate::process::{self, Ended, Exit, Spec, StartError};
@@ -16,6 +16,10 @@ use crate::process::{self, Ended, Exit, Spec, StartError};
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         let failure = Failure::new(trouble.what);
+        let failure = match trouble.infrastructure {
+            true => failure.means(Means::Infrastructure),
+            false => failure,
+        };
         match trouble.help {
             Some(help) => failure.help(help),
             None => failure,
