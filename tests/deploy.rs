@@ -6,6 +6,7 @@ mod container;
 mod crash;
 pub mod host;
 mod metrics;
+mod once;
 mod people;
 mod remote;
 mod shop;

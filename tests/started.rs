@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Output, Project, processes_with, wait_until};
 
 /// How long a run may take to end that ought to end soon.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A run that goes on.
 pub struct Started<'p> {
@@ -55,6 +55,12 @@ impl<'p> Started<'p> {
             .copied()
             .and_then(Pid::from_raw)
             .expect("the guardian has a child")
+    }
+
+    /// Whether it has ended already.
+    pub fn has_ended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        stat.unwrap().rsplit_once(')').unwrap().1.starts_with(" Z")
     }
 
     /// Sends a signal to the process that was started.

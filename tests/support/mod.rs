@@ -272,7 +272,7 @@ impl Output {
 /// Waits until something holds; fails the test after half a minute.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "waited for: {what}");
         std::thread::sleep(std::time::Duration::from_millis(20));
