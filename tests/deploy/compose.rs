@@ -5,24 +5,17 @@ use rustix::process::Signal;
 
 use super::host::{
     self, Client, Ends, answers, app, begin, container, containers, docker, migrator, on_host,
-    postgres, redis, with_databases,
+    redis, with_databases,
 };
 use crate::support::{Output, Project, wait_until};
 
 /// The services of a shop. The migration writes its name into a table; it can fail, and it can take its time.
 fn services() -> String {
-    let (postgres, redis) = (postgres(), redis());
+    let (databases, redis) = (host::database_services(), redis());
     let migrate = "[ $$MIGRATION != bad ] || { echo the schema does not fit >&2; exit 3; }; [ ! -e /wait/please ] || sleep 4; psql -h postgres -U postgres -v ON_ERROR_STOP=1 -qc 'create table if not exists done(name text)' -c \"insert into done values ('$$MIGRATION')\"";
     format!(
         r#"services:
-  postgres:
-    image: {postgres}
-    volumes: ["data:/data"]
-    healthcheck: {{ test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"], interval: 500ms, retries: 120 }}
-  redis:
-    image: {redis}
-    healthcheck: {{ test: ["CMD", "redis-cli", "ping"], interval: 500ms, retries: 120 }}
-  migrator:
+{databases}  migrator:
     image: ${{MIGRATOR_IMAGE}}
     profiles: [tools]
     volumes: ["./wait:/wait"]

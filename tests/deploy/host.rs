@@ -104,6 +104,21 @@ fn databases() -> &'static [String; 2] {
     })
 }
 
+/// Both, as services of a Compose file, with the volume `data`.
+pub fn database_services() -> String {
+    let (postgres, redis) = (postgres(), redis());
+    format!(
+        r#"  postgres:
+    image: {postgres}
+    volumes: ["data:/data"]
+    healthcheck: {{ test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"], interval: 500ms, retries: 120 }}
+  redis:
+    image: {redis}
+    healthcheck: {{ test: ["CMD", "redis-cli", "ping"], interval: 500ms, retries: 120 }}
+"#
+    )
+}
+
 /// The image of the database; its programs make the migrations, too.
 pub fn postgres() -> &'static str {
     &databases()[0]

@@ -2,9 +2,7 @@
 //! that wants a login; staging and production are Compose projects with PostgreSQL and Redis behind SSH, and production
 //! gets the bytes of staging when they have been healthy and somebody has agreed.
 
-use super::host::{
-    self, Ends, answers, container, containers, docker, postgres, redis, with_databases,
-};
+use super::host::{self, Ends, answers, container, containers, docker, with_databases};
 use super::ssh::{Server, no_server};
 use crate::containers::engines::Engine;
 use crate::support::{Output, Project, skip, wait_until};
@@ -29,17 +27,10 @@ const MIGRATE: &str = r#"psql -h postgres -U postgres -v ON_ERROR_STOP=1 -qc "cr
 "#;
 
 fn services() -> String {
-    let (postgres, redis) = (postgres(), redis());
+    let databases = host::database_services();
     format!(
         r#"services:
-  postgres:
-    image: {postgres}
-    volumes: ["data:/data"]
-    healthcheck: {{ test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"], interval: 500ms, retries: 120 }}
-  redis:
-    image: {redis}
-    healthcheck: {{ test: ["CMD", "redis-cli", "ping"], interval: 500ms, retries: 120 }}
-  migrator:
+{databases}  migrator:
     image: ${{MIGRATOR_IMAGE}}
     profiles: [tools]
   app:
