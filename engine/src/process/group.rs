@@ -27,33 +27,57 @@ const BUSY_RETRIES: u32 = 10;
 /// reaps is not a new leader's.
 static LEADERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
+/// The right to reap a child that leads a group of its own. As long as it is held nobody else takes the child for an
+/// orphan, and its exit status is its holder's.
+#[derive(Debug)]
+pub struct Reserved(i32);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        leaders().remove(&self.0);
+    }
+}
+
+/// Starts a child as the leader of a group of its own. Its caller reaps it before it gives up the right to.
+///
+/// # Errors
+/// The operating system's.
+pub fn start_leader(command: &mut Command) -> io::Result<(Child, Reserved)> {
+    let mut leaders = leaders();
+    let child = command.process_group(0).spawn()?;
+    let pid = Pid::from_child(&child).as_raw_pid();
+    leaders.insert(pid);
+    Ok((child, Reserved(pid)))
+}
+
 /// A started process, the leader of its own group.
 pub(super) struct Leader {
     child: Child,
+    /// Until it is reaped.
+    reserved: Option<Reserved>,
     pid: Pid,
     marker: String,
     watch: Watch,
     ended: bool,
     /// Whether this process has children that nobody waits for.
     orphans: bool,
-    reaped: bool,
 }
 
 impl Leader {
     /// Starts a process with closed input and piped outputs.
     pub(super) async fn start(spec: &Spec) -> Result<(Self, (OwnedFd, OwnedFd)), StartError> {
-        let child = spawn(spec)
+        let (child, reserved) = spawn(spec)
             .await
             .map_err(|error| StartError::find(&error, spec))?;
         let pid = Pid::from_child(&child);
         let mut leader = Self {
             pid,
             child,
+            reserved: Some(reserved),
             marker: spec.marker.clone(),
             watch: Watch::over(pid),
             ended: false,
             orphans: false,
-            reaped: false,
         };
         let pipes = leader
             .pipes()
@@ -69,7 +93,7 @@ impl Leader {
 
     /// Signals all members of the group.
     pub(super) fn signal_group(&self, signal: Signal) {
-        if !self.reaped {
+        if self.reserved.is_some() {
             // An error means that nobody is left, or nobody whom we may signal.
             let _ = kill_process_group(self.pid, signal);
         }
@@ -93,8 +117,7 @@ impl Leader {
     /// Takes the exit status; after this the leader's number may belong to anybody.
     pub(super) fn reap(&mut self) -> Exit {
         let status = self.child.try_wait();
-        self.reaped = true;
-        leaders().remove(&self.pid.as_raw_pid());
+        self.reserved = None;
         if self.orphans {
             sweep::reap_orphans();
         }
@@ -123,14 +146,13 @@ impl Leader {
 /// A leader that was dropped before its end takes its tree with it.
 impl Drop for Leader {
     fn drop(&mut self) {
-        if self.reaped {
+        if self.reserved.is_none() {
             return;
         }
         self.signal_group(Signal::KILL);
         sweep::kill_once(self.pid, &self.marker);
-        let _ = self.child.try_wait();
         // If it is still dying, the next reaping of orphans takes it.
-        leaders().remove(&self.pid.as_raw_pid());
+        let _ = self.child.try_wait();
     }
 }
 
@@ -139,7 +161,7 @@ pub(super) fn leaders() -> MutexGuard<'static, BTreeSet<i32>> {
     LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn spawn(spec: &Spec) -> io::Result<Child> {
+async fn spawn(spec: &Spec) -> io::Result<(Child, Reserved)> {
     for _ in 0..BUSY_RETRIES {
         match spawn_once(spec) {
             // Between fork and exec another child has a copy of every open file, also of a program
@@ -155,15 +177,10 @@ async fn spawn(spec: &Spec) -> io::Result<Child> {
 
 /// Starts it by its path if it has one: a name that is looked up in a `PATH` of its own makes the standard library copy
 /// this whole process first. What cannot be started so is started by its name, which also says best what is wrong.
-fn spawn_once(spec: &Spec) -> io::Result<Child> {
-    let mut leaders = leaders();
-    let by_path = start::path(spec).and_then(|path| command(spec, path.as_os_str()).spawn().ok());
-    let child = match by_path {
-        Some(child) => child,
-        None => command(spec, &spec.program).spawn()?,
-    };
-    leaders.insert(Pid::from_child(&child).as_raw_pid());
-    Ok(child)
+fn spawn_once(spec: &Spec) -> io::Result<(Child, Reserved)> {
+    let start = |program: &OsStr| start_leader(&mut command(spec, program));
+    let by_path = start::path(spec).and_then(|path| start(path.as_os_str()).ok());
+    by_path.map_or_else(|| start(&spec.program), Ok)
 }
 
 fn command(spec: &Spec, program: &OsStr) -> Command {
@@ -177,7 +194,27 @@ fn command(spec: &Spec, program: &OsStr) -> Command {
         .env(MARKER, &spec.marker)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_has_ended_is_its_holders_to_reap() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exit 7"]);
+        let (mut child, reserved) = start_leader(&mut command).unwrap();
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(300) {
+            sweep::reap_orphans();
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert!(leaders().contains(&reserved.0));
+        let pid = reserved.0;
+        drop(reserved);
+        assert!(!leaders().contains(&pid));
+    }
 }

@@ -15,7 +15,10 @@ mod stop;
 mod sweep;
 mod watch;
 
+pub use group::{Reserved, start_leader};
 pub use start::{StartError, is_there};
+#[cfg(test)]
+pub(crate) use sweep::reap_orphans;
 pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};
 
 use group::Leader;

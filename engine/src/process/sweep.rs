@@ -133,6 +133,6 @@ pub(super) fn group_has_others(leader: Pid) -> bool {
 ///
 /// Whoever else starts processes here must leave them in this process's own group: by this an
 /// orphan of a job is told from a child that somebody waits for.
-pub(super) fn reap_orphans() {
+pub(crate) fn reap_orphans() {
     linux::reap_orphans();
 }

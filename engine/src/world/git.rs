@@ -1,6 +1,7 @@
 //! Runs the `git` program: where it is, what it may see of the environment, how long it may take,
 //! and what its failures mean. Unaware of what the answers are for.
 
+use crate::process::{Reserved, start_leader};
 use std::{
     ffi::OsStr,
     io::{Read, Write},
@@ -172,7 +173,7 @@ impl Git {
             .first()
             .map(|arg| arg.as_ref().to_string_lossy().into_owned());
         let command = command.unwrap_or_default();
-        let mut child = self.spawn(args, env, input.is_some(), &command)?;
+        let (mut child, _reserved) = self.spawn(args, env, input.is_some(), &command)?;
         if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
             // Git may answer before it has read everything; one that reads nothing is judged by its end.
             thread::spawn(move || stdin.write_all(&bytes));
@@ -224,7 +225,7 @@ impl Git {
         env: &[(&str, &str)],
         has_input: bool,
         command: &str,
-    ) -> Result<Child, GitError> {
+    ) -> Result<(Child, Reserved), GitError> {
         let program = self.program.as_ref().ok_or(GitError::NotInstalled)?;
         let mut call = Command::new(program);
         call.args(SETTINGS).args(args).current_dir(&self.root);
@@ -242,9 +243,7 @@ impl Git {
         call.stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut call, 0);
-        call.spawn().map_err(|error| GitError::Failed {
+        start_leader(&mut call).map_err(|error| GitError::Failed {
             command: command.to_owned(),
             code: None,
             message: format!("cannot start `{}`: {error}", program.display()),
@@ -442,6 +441,25 @@ mod tests {
         let git = Git::new(place.root(), &|name| (name == "PATH").then(|| path.clone()));
         assert_eq!(git.output(&["version"]), Err(GitError::NotInstalled));
         assert!(!place.root().join("PWNED").exists());
+    }
+
+    #[test]
+    fn gits_end_is_not_lost_to_the_steps_that_end_meanwhile() {
+        let place = Place::empty();
+        place.program("git", "exec >&- 2>&-; sleep 0.2; exit 7");
+        let path = place.root().display().to_string();
+        let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+        let git = Git::new(place.root(), &|name| (name == "PATH").then(|| path.clone()));
+        let answer = thread::spawn(move || git.output(&["push"]));
+        while !answer.is_finished() {
+            crate::process::reap_orphans();
+        }
+        let failed = GitError::Failed {
+            command: "push".into(),
+            code: Some(7),
+            message: "it said nothing".into(),
+        };
+        assert_eq!(answer.join().unwrap(), Err(failed));
     }
 
     #[test]

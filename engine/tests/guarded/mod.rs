@@ -1,10 +1,12 @@
 //! The guardian and its engine: whichever dies, and however, nothing is left.
 
+use engine::process::{Reserved, start_leader};
+
 use super::{four, sleepers, tag};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
     fs,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus},
     thread,
@@ -13,6 +15,8 @@ use std::{
 
 struct Guarded {
     guardian: Child,
+    /// Other tests of this process reap its orphans meanwhile.
+    _reserved: Reserved,
     directory: tempfile::TempDir,
 }
 
@@ -20,16 +24,16 @@ impl Guarded {
     /// Starts the example with a script, after some shell text, in a group of its own.
     fn start(before: &str, script: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let guardian = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("{before} exec \"$0\" \"$@\"")])
             .arg(program())
             .arg(directory.path().join("log"))
-            .arg(script)
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .arg(script);
+        let (guardian, reserved) = start_leader(&mut command).unwrap();
         Self {
             guardian,
+            _reserved: reserved,
             directory,
         }
     }
