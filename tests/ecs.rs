@@ -318,6 +318,13 @@ fn an_ecs_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobod
         .exits(0);
     assert_eq!(service.revision(), "web:2");
     assert_eq!(service.digests(), [digest(&one)]);
+
+    // Gone before anything is changed, it is only the network that failed.
+    service.post("/faults", "{\"broken\": 1000000}");
+    let out = service.deploy(&cluster.good("2")).exits(3).stdout;
+    assert!(out.contains("AWS does not answer (5 tries)"), "{out}");
+    service.post("/faults", "{\"broken\": 0}");
+    assert_eq!(service.revision(), "web:2");
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn a_bundle_of_files_goes_to_the_host_and_back_with_the_release() {
         commit(&project);
         std::fs::write(remote.folder.path().join("break"), "").unwrap();
         let out = remote.deploy(&project, &image);
-        assert_eq!(out.code, Some(1), "{}", out.stdout);
+        assert_eq!(out.code, Some(3), "{}", out.stdout);
         assert!(out.stdout.contains("cannot be reached"), "{}", out.stdout);
         assert_eq!(remote.files(), first);
         assert_eq!(answers(8411), "hello-1");

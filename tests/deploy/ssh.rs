@@ -28,12 +28,16 @@ impl Server {
         Self::start(around, "")
     }
 
+    /// One whose users have these variables.
+    pub fn with(env: &[(&str, String)]) -> Self {
+        Self::start(&[], &set_env(env))
+    }
+
     /// One on the host with Docker, whose users have these variables.
     pub fn on_host(env: &[(&str, String)]) -> Self {
-        let set: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
         let within = Engine::within_network();
         let around: Vec<&str> = within.iter().map(String::as_str).collect();
-        Self::start(&around, &format!("SetEnv {}\n", set.join(" ")))
+        Self::start(&around, &set_env(env))
     }
 
     fn start(around: &[&str], more: &str) -> Self {
@@ -82,6 +86,11 @@ impl Server {
         server
     }
 
+    /// Where it keeps a file of its own.
+    pub fn at(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
     pub fn key(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
@@ -94,6 +103,11 @@ impl Server {
             self.key(&format!("{name}.pub"))
         )
     }
+}
+
+fn set_env(env: &[(&str, String)]) -> String {
+    let set: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    format!("SetEnv {}\n", set.join(" "))
 }
 
 impl Drop for Server {
@@ -118,7 +132,7 @@ pub fn no_server() -> Option<&'static str> {
 }
 
 /// The example's shop, whose machine is reached over SSH.
-fn shop(server: &Server) -> Shop {
+pub fn on_ssh(server: &Server) -> Shop {
     let address = format!("root@127.0.0.1:{}", server.port);
     Shop::with(&|text| {
         text.replacen(
@@ -147,7 +161,7 @@ fn a_host_whose_key_is_known_is_deployed_to_and_another_one_never() {
         return skip(why);
     }
     let server = Server::new();
-    let shop = shop(&server);
+    let shop = on_ssh(&server);
     shop.version("1", Is::Good);
     shop.project.write("known_hosts", "");
     let out = deploy(&shop, &server).exits(5);
@@ -187,7 +201,7 @@ fn a_host_that_goes_away_half_way_leaves_a_target_of_which_nobody_knows() {
         return skip(why);
     }
     let server = Server::new();
-    let shop = shop(&server);
+    let shop = on_ssh(&server);
     shop.version("1", Is::Good);
     shop.project.write("known_hosts", &server.known("host"));
     let _ = deploy(&shop, &server).exits(0);

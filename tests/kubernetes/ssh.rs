@@ -57,4 +57,7 @@ fn manifests_reach_a_cluster_behind_ssh_and_none_is_left_on_the_host() {
     assert_eq!(shop.images(), [one.as_str()]);
     let names = std::fs::read_dir(host.path()).unwrap().count();
     assert_eq!(names, 1);
+    drop(server);
+    let out = deploy(&one).exits(3).stdout;
+    assert!(out.contains("127.0.0.1 cannot be reached: "), "{out}");
 }

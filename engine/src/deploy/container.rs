@@ -5,6 +5,7 @@ use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::ready::Readiness;
 use super::settings::Settings;
+use crate::container::PATIENCE;
 use crate::ledger::{Bundle, ImageAt};
 
 /// How an engine's program is called.
@@ -122,16 +123,17 @@ impl OneContainer {
             "{{{{.State.Running}}}}|{{{{.Image}}}}|{{{{index .Config.Labels \"{DIGEST}\"}}}}|{{{{index .Config.Labels \"{IMAGE}\"}}}}|{{{{.State.ExitCode}}}}"
         );
         let call = self.call(&["container", "inspect", "--format", &format, "--", name]);
-        let told = hands.ask(silent(call)).await?;
+        let told = hands.ask(silent(call).within(PATIENCE)).await;
+        let told = told.map_err(Failure::unreachable)?;
         if told.code != 0 {
-            let gone = told.complaint.to_lowercase().contains("no such");
-            return match gone {
+            return match is_gone(&told.complaint) {
                 true => Ok(None),
                 false => Err(Failure::new(format!(
                     "the engine cannot be asked: {}",
                     told.complaint
                 ))
-                .unreachable()),
+                .unreachable()
+                .help(no_engine(hands))),
             };
         }
         let mut fields = told.out.trim().split('|').map(str::to_owned);
@@ -148,7 +150,7 @@ impl OneContainer {
     async fn remove(&self, name: &str, hands: &mut Hands) -> Result<(), Failure> {
         let call = self.call(&["rm", "--force", "--volumes", "--", name]);
         let told = hands.ask(silent(call)).await?;
-        if told.code == 0 || told.complaint.to_lowercase().contains("no such") {
+        if told.code == 0 || is_gone(&told.complaint) {
             return Ok(());
         }
         Err(Failure::new(format!(
@@ -301,6 +303,21 @@ struct State {
     digest: String,
     image: String,
     exit: String,
+}
+
+/// What to do about an engine that cannot be asked.
+pub(super) fn no_engine(hands: &Hands) -> String {
+    format!(
+        "start the engine of {}; `docker version` there says whether it answers",
+        hands.host()
+    )
+}
+
+/// Whether an engine says that there is no such container; not that its own socket or its host is not there.
+fn is_gone(complaint: &str) -> bool {
+    let complaint = complaint.to_lowercase();
+    let other = ["no such file", "no such host"];
+    complaint.contains("no such") && !other.iter().any(|o| complaint.contains(o))
 }
 
 /// An answer, whose complaints are for the caller alone.

@@ -22,6 +22,8 @@ pub struct Failure {
     pub help: Option<String>,
     /// Whether the target could not be asked at all, so that nobody knows what it does.
     pub unreachable: bool,
+    /// Whether what the target needs did not do its part, whatever it was asked for: a host, a cluster, an engine, a registry.
+    pub infrastructure: bool,
     /// Whether a policy, a lock or a state forbids it.
     pub refused: bool,
 }
@@ -34,6 +36,7 @@ impl Failure {
             command: None,
             help: None,
             unreachable: false,
+            infrastructure: false,
             refused: false,
         }
     }
@@ -45,10 +48,17 @@ impl Failure {
         self
     }
 
-    /// Says that the target could not be asked.
+    /// Says that the target could not be asked, and that it is not the file that is wrong.
     #[must_use]
     pub fn unreachable(mut self) -> Self {
         self.unreachable = true;
+        self.infrastructure()
+    }
+
+    /// Says that it is not the file that is wrong.
+    #[must_use]
+    pub fn infrastructure(mut self) -> Self {
+        self.infrastructure = true;
         self
     }
 

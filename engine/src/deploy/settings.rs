@@ -119,6 +119,9 @@ impl Settings {
         for file in files {
             let call = Call::new("cat", ["--", file.as_str()]).quiet();
             let told = hands.run(call).await.map_err(|f| {
+                if f.unreachable || f.refused {
+                    return f;
+                }
                 Failure {
                     what: format!(
                         "the env-file {file} of {} cannot be read: {}",

@@ -505,7 +505,14 @@ fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Out
             return Ok([("bundle".to_owned(), request.bundle.id())].into());
         }
         Ending::Cancelled => return Err(NotDone::Cancelled),
-        Ending::NotBegun(failure) => of_deploy_failure(failure, ""),
+        Ending::NotBegun(failure) => {
+            let is_infrastructure = failure.infrastructure && !failure.refused;
+            let failure = of_deploy_failure(failure, "");
+            match is_infrastructure {
+                true => failure.means(Means::Infrastructure),
+                false => failure,
+            }
+        }
         Ending::Stays(failure) => of_deploy_failure(failure, ""),
         Ending::RolledBack(failure) => Failure {
             means: Some(Means::RolledBack),

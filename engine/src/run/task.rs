@@ -14,7 +14,7 @@ use super::build::{self, Build};
 use super::capture::Capture;
 use super::deliver::{self, Delivery};
 use super::gate::{self, Gate, Promoting};
-use super::outcome::Failure;
+use super::outcome::{Failure, Means};
 use super::push::{self, Push};
 use super::recipe::Recipe;
 use super::release::{self, Release};
@@ -134,7 +134,10 @@ impl Try<'_> {
             )));
         };
         let found = self.wait(late.engine()).await?;
-        found.map_err(|none| NotDone::NotBegun(Failure::new(none.what()).help(none.help())))
+        found.map_err(|none| {
+            let failure = Failure::new(none.what()).help(none.help());
+            NotDone::NotBegun(failure.means(Means::Infrastructure))
+        })
     }
 
     /// What is left of the step's time.

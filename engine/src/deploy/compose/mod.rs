@@ -18,6 +18,7 @@ use super::container::EngineAt;
 use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::settings::Settings;
+use crate::container::is_named_wrong;
 use crate::ledger::Bundle;
 
 /// Text for `sh` that finds Compose: prints its version and the words that call it; `docker` alone where that is there
@@ -248,14 +249,20 @@ impl ComposeProject {
         if told.code == 0 {
             return Ok(());
         }
-        Err(Failure::new(format!(
+        // Where it is the engine that is away, that is what is to be told.
+        self.containers(hands).await?;
+        let failure = Failure::new(format!(
             "the image {reference} cannot be pulled: {}",
             told.complaint
         ))
         .help(format!(
             "it has to be in a registry that {} reaches, and is logged in to: `docker login` there",
             hands.host()
-        )))
+        ));
+        Err(match is_named_wrong(&told.complaint) {
+            true => failure,
+            false => failure.infrastructure(),
+        })
     }
 
     /// Everything that can be known before anything changes.
@@ -392,7 +399,7 @@ pub fn found(text: &str, host: &str) -> Result<(String, Vec<String>), Failure> {
         ("docker", true) => format!("{host} has Docker without Compose"),
         (version, _) => format!("{host} has Compose {version}, and 2 or more is wanted"),
     };
-    Err(Failure::new(what).help(
+    Err(Failure::new(what).infrastructure().help(
         "install Docker's Compose plugin there: `docker compose version` must say 2 or more; nothing was changed",
     ))
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{ComposeProject, once};
+use crate::container::PATIENCE;
+use crate::deploy::container::no_engine;
 use crate::deploy::driver::{Failure, Observed};
 use crate::deploy::hands::Hands;
 use crate::ledger::{Bundle, ImageAt};
@@ -91,13 +93,18 @@ impl Container {
 impl ComposeProject {
     /// The containers of the project, those that ended too.
     pub(super) async fn containers(&self, hands: &mut Hands) -> Result<Vec<Container>, Failure> {
-        let lost = |f: Failure| Failure {
-            what: format!("the engine of {} cannot be asked: {}", self.target, f.what),
-            ..f.unreachable()
+        let help = no_engine(hands);
+        let lost = |f: Failure| match f.unreachable || f.refused {
+            true => f,
+            false => Failure {
+                what: format!("the engine of {} cannot be asked: {}", self.target, f.what),
+                ..f.unreachable().help(&help)
+            },
         };
         let filter = format!("label=com.docker.compose.project={}", self.project);
         let list = self.engine(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]);
-        let ids = hands.run(list.quiet().muted()).await.map_err(lost)?;
+        let list = list.quiet().muted().within(PATIENCE);
+        let ids = hands.run(list).await.map_err(lost)?;
         let ids: Vec<&str> = ids.split_whitespace().collect();
         if ids.is_empty() {
             return Ok(Vec::new());

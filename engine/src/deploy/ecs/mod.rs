@@ -109,7 +109,8 @@ impl Ecs {
                     what: format!("AWS does not answer ({tries} tries): {}", failure.what),
                     ..failure
                 }
-                .unreachable());
+                .unreachable()
+                .help("is there a way to AWS from here? `aws sts get-caller-identity` asks it"));
             }
             hands
                 .say(&format!("once more in a moment: {}", failure.what))
@@ -129,7 +130,7 @@ impl Ecs {
             "ExpiredToken",
             "UnrecognizedClient",
         ]) {
-            return failure.help(
+            return failure.infrastructure().help(
                 "log in as you do for `aws`; `pass-env AWS_PROFILE` (or AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN) in the pipeline hands the variables on",
             );
         }
@@ -431,6 +432,7 @@ fn passes(complaint: &str) -> bool {
         "Could not connect to the endpoint",
         "Connection was closed",
         "timeout on endpoint",
+        "Failed to connect to proxy",
     ];
     passing.iter().any(|p| complaint.contains(p))
 }

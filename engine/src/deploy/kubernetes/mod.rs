@@ -33,6 +33,8 @@ const FIRST: &str = "dev.pipe/first-release";
 const CAUSE: &str = "kubernetes.io/change-cause";
 /// How long the cluster may take to know a new kind.
 const KNOWN: &str = "--timeout=60s";
+/// What to do where the cluster does not answer.
+const KUBECONFIG: &str = "look at the context and at the kubeconfig; `pass-env KUBECONFIG` in the pipeline hands the variable on";
 /// The time between two questions.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long pods may take to go away.
@@ -467,20 +469,21 @@ fn understood(failure: Failure) -> Failure {
         "connection refused",
         "i/o timeout",
         "TLS handshake timeout",
+        "connection reset by peer",
+        "no route to host",
+        "context deadline exceeded",
+        "client connection lost",
         "the server is currently unable to handle the request",
         "etcdserver: ",
     ];
+    // The cluster answers, and not to this login.
+    if failure.what.contains("must be logged in to the server") {
+        return failure.infrastructure().help(KUBECONFIG);
+    }
     if !away.iter().any(|a| failure.what.contains(a)) {
         return failure;
     }
-    Failure {
-        help: Some(
-            "look at the context and at the kubeconfig; `pass-env KUBECONFIG` in the pipeline hands the variable on"
-                .to_owned(),
-        ),
-        unreachable: true,
-        ..failure
-    }
+    failure.unreachable().help(KUBECONFIG)
 }
 
 impl Driver for Kubernetes {
