@@ -106,6 +106,35 @@ fn what_containers_would_be_told_is_asserted_before_anything_changes_and_no_valu
 }
 
 #[test]
+fn what_is_asserted_of_a_value_with_references_is_what_the_kubelet_makes_of_it() {
+    let Some(cluster) = cluster() else { return };
+    let target = Target {
+        nodes: "assert-env GREETING=\"redis-2-$(LEVEL)-$(NOWHERE)-$5\"",
+        ..Target::default()
+    };
+    let shop = Shop::with(cluster, "refers", 30095, target);
+    let one = cluster.good("1");
+    let write = |greeting: &str| {
+        let told = format!(
+            "          image: shop\n          envFrom: [{{configMapRef: {{name: levels}}}}]\n          env:\n            \
+                    - {{name: MODE, value: redis}}\n            - {{name: GREETING, value: \"{greeting}\"}}\n"
+        );
+        let text = DEPLOYMENT.replace("          image: shop\n", &told);
+        shop.project.write("k8s/shop.yaml", &text);
+    };
+    let levels =
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: levels}, data: {LEVEL: \"2\"}}";
+    shop.project.write("k8s/levels.yaml", levels);
+    write("$(MODE)-$(LEVEL)-$(LEVEL)-$(NOWHERE)-$5");
+    let out = shop.deploy(&one).exits(5).stdout;
+    let what = "live lacks settings: GREETING is not `redis-2-$(LEVEL)-$(NOWHERE)-$5` in shop of deployment/shop";
+    assert!(out.contains(what), "{out}");
+    write("$(MODE)-$(LEVEL)-$$(LEVEL)-$(NOWHERE)-$5");
+    let _ = shop.deploy(&one).exits(0);
+    assert_eq!(shop.answers(), "redis-2-$(LEVEL)-$(NOWHERE)-$5");
+}
+
+#[test]
 fn a_deployment_that_is_there_gets_the_image_of_the_container_that_is_named() {
     let Some(cluster) = cluster() else { return };
     let kubectl = programs().join("kubectl").display().to_string();

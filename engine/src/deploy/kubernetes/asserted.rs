@@ -146,7 +146,8 @@ fn told<'s>(
         let name = text(&variable["name"]);
         let from = &variable["valueFrom"];
         if from.is_null() {
-            told.insert(name, Told::Value(text(&variable["value"])));
+            let value = expanded(&text(&variable["value"]), &told);
+            told.insert(name, value);
             continue;
         }
         let known = [("configmap", "configMapKeyRef"), ("secret", "secretKeyRef")];
@@ -163,6 +164,43 @@ fn told<'s>(
         }
     }
     told
+}
+
+/// A value as the kubelet makes it out of what is written: `$(NAME)` is a variable of `envFrom`, of an earlier line, or of
+/// a Service; one that nobody knows stays as it is written, and `$$` is a `$`. With one that is hidden the whole is.
+/// <https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/>, and to the letter
+/// `third_party/forked/golang/expansion` of Kubernetes.
+fn expanded(written: &str, known: &BTreeMap<String, Told>) -> Told {
+    let mut value = String::new();
+    let mut rest = written;
+    while let Some((before, after)) = rest.split_once('$') {
+        value += before;
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            value.push('$');
+            rest = after;
+            continue;
+        }
+        let named = rest.strip_prefix('(').and_then(|r| r.split_once(')'));
+        let Some((name, after)) = named else {
+            value.push('$');
+            continue;
+        };
+        match known.get(name) {
+            Some(Told::Value(known)) => value += known,
+            Some(Told::Hidden) => return Told::Hidden,
+            None if is_of_service(name) => return Told::Hidden,
+            None => value += &format!("$({name})"),
+        }
+        rest = after;
+    }
+    Told::Value(value + rest)
+}
+
+/// Whether a variable has a name as those that the kubelet makes of the Services of a namespace, and alone knows.
+fn is_of_service(name: &str) -> bool {
+    let parts = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"];
+    name.ends_with("_PORT") || parts.iter().any(|part| name.contains(part))
 }
 
 /// What an object of the manifests has, by key.
@@ -225,5 +263,89 @@ mod tests {
             .map(|(k, _, n)| format!("{k}/{n}"))
             .collect();
         assert_eq!(named, ["configmap/gone", "configmap/one", "secret/two"]);
+    }
+
+    /// What `WANTED` is with this line, after these lines and a source that has `A`.
+    fn wanted(lines: &[(&str, &str)], line: &str) -> Told {
+        let line = ("WANTED", line);
+        let env: Vec<Value> = lines
+            .iter()
+            .chain([&line])
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
+        let container = json!({
+            "envFrom": [
+                {"configMapRef": {"name": "one"}},
+                {"prefix": "P_", "secretRef": {"name": "two"}},
+            ],
+            "env": env,
+        });
+        let sources = BTreeMap::from([
+            (
+                "one",
+                keys(&json!({"kind": "ConfigMap", "data": {"A": "1", "R": "$(A)"}})),
+            ),
+            (
+                "two",
+                keys(&json!({"kind": "Secret", "data": {"KEY": "c2VjcmV0"}})),
+            ),
+        ]);
+        told(&container, &|_, name| sources.get(name))["WANTED"].clone()
+    }
+
+    fn is(text: &str) -> Told {
+        Told::Value(text.to_owned())
+    }
+
+    #[test]
+    fn a_reference_is_the_variable_of_an_earlier_line_or_of_a_source() {
+        let lines = [("B", "2"), ("C", "$(B)$(B)")];
+        assert_eq!(wanted(&lines, "x-$(A)-$(B)-$(C)-y"), is("x-1-2-22-y"));
+        // The earlier line counts, and not the source that has the name, too.
+        assert_eq!(wanted(&[("A", "own")], "$(A)"), is("own"));
+        assert_eq!(wanted(&[("A", "$(A)0")], "$(A)"), is("10"));
+    }
+
+    #[test]
+    fn a_reference_to_what_is_nowhere_or_only_later_stays_as_it_is_written() {
+        assert_eq!(wanted(&[], "$(NONE)/$(A)"), is("$(NONE)/1"));
+        assert_eq!(wanted(&[("C", "$(B)"), ("B", "2")], "$(C)"), is("$(B)"));
+        assert_eq!(wanted(&[], "$(WANTED)"), is("$(WANTED)"));
+    }
+
+    #[test]
+    fn two_dollars_are_one_and_begin_no_reference() {
+        assert_eq!(wanted(&[], "$$(A)"), is("$(A)"));
+        assert_eq!(wanted(&[], "$$$(A)"), is("$1"));
+        assert_eq!(wanted(&[], "a$$b$$"), is("a$b$"));
+    }
+
+    #[test]
+    fn what_is_no_reference_stays_as_it_is_written() {
+        for text in ["$A", "${A}", "$", "a$", "$(A", "$(", "5$ (A)", "é$é"] {
+            assert_eq!(wanted(&[], text), is(text));
+        }
+        assert_eq!(wanted(&[], "$()$(a b)"), is("$()$(a b)"));
+        assert_eq!(wanted(&[], "$($(A)"), is("$($(A)"));
+    }
+
+    #[test]
+    fn only_what_is_written_for_one_variable_is_expanded_and_that_once() {
+        assert_eq!(wanted(&[], "$(R)"), is("$(A)"));
+        assert_eq!(wanted(&[("B", "$$(A)")], "$(B)"), is("$(A)"));
+    }
+
+    #[test]
+    fn with_a_part_of_a_secret_or_of_a_service_the_whole_is_hidden() {
+        assert_eq!(wanted(&[], "x$(P_KEY)"), Told::Hidden);
+        assert_eq!(wanted(&[("B", "$(P_KEY)")], "$(B)"), Told::Hidden);
+        for name in [
+            "DB_SERVICE_HOST",
+            "DB_SERVICE_PORT_SQL",
+            "DB_PORT",
+            "DB_PORT_1_TCP_ADDR",
+        ] {
+            assert_eq!(wanted(&[], &format!("$({name})")), Told::Hidden);
+        }
     }
 }
