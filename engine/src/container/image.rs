@@ -192,8 +192,6 @@ fn is_local(name: &str) -> bool {
 /// Adds what can be done about a registry's answer.
 fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: Kind) -> Trouble {
     let low = trouble.what.to_lowercase();
-    let named_wrong = trouble.clone();
-    let trouble = trouble.infrastructure();
     let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
     let host = reference.host;
     let program = match kind {
@@ -207,6 +205,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         "authentication required",
         "forbidden",
     ]) {
+        let trouble = trouble.infrastructure();
         return if has_login {
             trouble.help(format!(
                 "your login for {host} was refused; log in again: `{program} login {host}`"
@@ -218,7 +217,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         };
     }
     if has(&["manifest unknown", "not found", "no such image"]) {
-        return named_wrong
+        return trouble
             .help("is the name right? `docker.io/library` is meant where no registry is named");
     }
     if has(&[
@@ -229,7 +228,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         "dial tcp",
         "temporary failure",
     ]) {
-        return trouble.help(format!("the engine cannot reach {host}; with the image there, `pull=missing` does not ask for it"));
+        return trouble.infrastructure().help(format!("the engine cannot reach {host}; with the image there, `pull=missing` does not ask for it"));
     }
-    trouble
+    trouble.infrastructure()
 }
