@@ -65,7 +65,7 @@ impl App {
 
     /// The store of whoever runs it.
     fn store(&self) -> PathBuf {
-        self.project.home().join(".cache/pipe/v1")
+        self.project.home().join(".cache/pipe/v2")
     }
 
     /// Sets a variable for the runs to come.

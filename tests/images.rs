@@ -60,5 +60,5 @@ fn lines<'o>(out: &'o Output, step: &str) -> Vec<&'o str> {
 
 /// The folder in which pipe keeps the images of a project.
 fn images(project: &Project) -> std::path::PathBuf {
-    project.home().join(".cache/pipe/v1/images")
+    project.home().join(".cache/pipe/v2/images")
 }

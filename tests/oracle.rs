@@ -117,7 +117,7 @@ impl Group {
             })
             .collect();
         Self {
-            store: Store::new(project.home().join(".cache/pipe/v1")),
+            store: Store::new(project.home().join(".cache/pipe/v2")),
             known: lanes.iter().map(|_| Known::default()).collect(),
             project,
             roots,

@@ -76,6 +76,14 @@ pub fn is_local(d: &Diagnostic) -> bool {
     }
 }
 
+/// Whether an error costs no more than the line on which it stands, whose words [`tidy`] knows: every other name is
+/// where it was declared.
+pub fn is_in_a_line(d: &Diagnostic) -> bool {
+    let of_template = d.missing.as_ref().is_some_and(|m| m.noun == "template");
+    let named = d.missing.is_some() && !of_template && d.code != &shape::UNKNOWN_NODE;
+    is_local(d) || named || [&shape::WRONG_VALUE, &shape::UNKNOWN_PROPERTY].contains(&d.code)
+}
+
 fn of_severity(found: &[Diagnostic], severity: Severity) -> impl Iterator<Item = &Diagnostic> {
     found.iter().filter(move |d| d.severity() == severity)
 }

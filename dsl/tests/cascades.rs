@@ -139,6 +139,27 @@ stage ship {
 }
 
 #[test]
+fn a_name_that_is_declared_nowhere_is_told_beside_a_wrong_value() {
+    let text = r#"registry ghcr "ghcr.io/acme"
+target staging { container app; ready "http://127.0.0.1/" within=30 }
+target live like=staging protected=#true
+promotion to-live from=staging to=liv { images ap worker }
+stage build {
+    build app
+    build worker tgt=worker
+    push app to=ghcr tag=edge
+    deploy app to=staging
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    2: E208 `within` wants a duration, and this is a number
+    4: E608 there is no target or registry named `liv`
+    4: E301 there is no image named `ap`
+    7: E202 `build` has no property `tgt`
+    ");
+}
+
+#[test]
 fn a_number_that_is_no_number_is_told_once() {
     insta::assert_snapshot!(
         found("stage test {\n    job a { env UMASK=0022; run \"make\" }\n}\n"),

@@ -37,8 +37,5 @@ pub(super) fn there(project: &Project, plan: &Plan) -> Result<(), Failed> {
 
 /// Where a program is.
 pub(super) fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|p| p.is_file())
+    engine::process::in_path(name, &std::env::var_os("PATH")?)
 }

@@ -53,7 +53,7 @@ fn a_file_in_place_of_the_store_is_told_once_and_nothing_is_kept() {
         );
         if place == ".." {
             // The folder itself is fine, what stands in it is not.
-            fs::write(app.path("../v1"), "x").unwrap();
+            fs::write(app.path("../v2"), "x").unwrap();
         }
         app.args(&["--cache-dir", place]);
         for _ in 0..2 {
@@ -149,7 +149,7 @@ fn a_store_that_is_full_is_told_once_and_holds_nothing_half() {
         "echo made; head -c 3000000 /dev/urandom > out/large",
     );
     app.define("outputs \"out\"", "outputs \"out/all\" \"out/large\"");
-    let full = "mkdir -p \"$HOME/.cache\"; mount -t tmpfs -o size=1m none \"$HOME/.cache\"; \"$PIPE\" run; ls \"$HOME/.cache/pipe/v1/tmp\" >&2; rm out/large; \"$PIPE\" run; rm out/large";
+    let full = "mkdir -p \"$HOME/.cache\"; mount -t tmpfs -o size=1m none \"$HOME/.cache\"; \"$PIPE\" run; ls \"$HOME/.cache/pipe/v2/tmp\" >&2; rm out/large; \"$PIPE\" run; rm out/large";
     let Some(out) = mounted(&app, full) else {
         return skip("nothing can be mounted here");
     };

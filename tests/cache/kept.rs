@@ -361,9 +361,9 @@ fn the_store_is_where_somebody_says() {
     app.env("XDG_CACHE_HOME", app.path("../xdg").to_str().unwrap());
     joined(&mut app, "passed", "1\n2\n");
     for folder in [
-        "../elsewhere/v1/action",
-        "../xdg/pipe/v1/action",
-        "../home/.cache/pipe/v1/action",
+        "../elsewhere/v2/action",
+        "../xdg/pipe/v2/action",
+        "../home/.cache/pipe/v2/action",
     ] {
         assert_eq!(files(&app.path(folder)).len(), 1, "{folder}");
     }

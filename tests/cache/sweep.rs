@@ -62,7 +62,7 @@ impl Way {
     /// By which it is known that it was seen.
     fn work(self) -> &'static str {
         match self {
-            Self::Keep => "/v1/action/",
+            Self::Keep => "/v2/action/",
             Self::Restore => "renameat",
         }
     }
@@ -318,7 +318,7 @@ const ERRORS: [Fault; 2] = [Fault::Error("ENOSPC"), Fault::Error("EIO")];
 
 #[test]
 fn killed_at_any_call_that_keeps_a_result_the_next_run_is_right() {
-    sweep(Way::Keep, Thread::Worker, &CHANGES, &[Fault::Kill], 30);
+    sweep(Way::Keep, Thread::Worker, &CHANGES, &[Fault::Kill], 25);
 }
 
 #[test]

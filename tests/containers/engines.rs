@@ -248,19 +248,7 @@ impl Engine {
         if self == Engine::Podman {
             return plain;
         }
-        let inside = engines().expect("only with engines").inside();
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &inside.to_string(), "--net"])
-            .arg(plain.get_program())
-            .args(plain.get_args())
-            .env_clear()
-            .current_dir(project.root())
-            .stdin(Stdio::null());
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap());
-        }
-        command
+        project.behind(&Self::within_network(), &plain)
     }
 
     /// What Podman's own command line says, which sees more than its service.

@@ -141,19 +141,7 @@ pub fn migrator(name: &str) -> String {
 
 /// The binary in the network of the host.
 pub fn command(project: &Project, args: &[&str]) -> Command {
-    let plain = project.command(args);
-    let mut command = Engine::within(plain.get_program());
-    command
-        .args(plain.get_args())
-        .env_clear()
-        .current_dir(project.root())
-        .stdin(Stdio::null());
-    for (name, value) in plain.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command
+    project.behind(&Engine::within_network(), &project.command(args))
 }
 
 /// Runs the binary on the host itself.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::started::Started;
-use crate::support::{Output, PIPE, Project, brought_up, skip};
+use crate::support::{Output, Project, brought_up, skip};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -78,16 +78,7 @@ impl Cluster {
 
     /// The binary on a project, in its network.
     pub fn pipe(&self, project: &Project, args: &[&str]) -> Command {
-        let plain = project.command(&[]);
-        let mut command = self.command(&[&[PIPE], args].concat());
-        command
-            .env_clear()
-            .current_dir(project.root())
-            .stdin(Stdio::null());
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap());
-        }
-        command
+        project.behind(&self.around(), &project.command(args))
     }
 
     /// What kubectl says; it must succeed.

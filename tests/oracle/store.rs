@@ -75,15 +75,15 @@ impl Store {
 
     /// Where the content with this hash is.
     pub fn blob(&self, hash: &str) -> PathBuf {
-        self.root.join("blob").join(&hash[..2]).join(&hash[2..])
+        self.root.join("blob").join(&hash[..1]).join(&hash[1..])
     }
 
     /// Where the record of this key is.
     pub fn record(&self, key: &str) -> PathBuf {
         self.root
             .join("action/trusted")
-            .join(&key[..2])
-            .join(&key[2..])
+            .join(&key[..1])
+            .join(&key[1..])
     }
 }
 

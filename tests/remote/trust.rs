@@ -104,16 +104,16 @@ fn without_credentials_a_bucket_is_read_and_with_those_of_the_environment_writte
 fn forge(shared: &Shared) {
     let mut forged = 0;
     for name in shared.records("trusted") {
-        let full = format!("pipe/v1/{name}");
+        let full = format!("pipe/v2/{name}");
         let record = shared.server.get(&shared.bucket, &full);
         let text = String::from_utf8(record).unwrap();
-        let json = &text[text.find('{').unwrap()..];
+        let (json, document) = text[text.find('{').unwrap()..].split_once('\n').unwrap();
         if !json.contains("out/tool") {
             continue;
         }
         let evil = b"#!/bin/sh\necho owned\n";
         let digest = blake3::hash(evil).to_hex();
-        let blob = format!("pipe/v1/blob/{digest}");
+        let blob = format!("pipe/v2/blob/{digest}");
         shared.server.put(&shared.bucket, &blob, evil);
         let mut action: serde_json::Value = serde_json::from_str(json).unwrap();
         for entry in action["outputs"].as_array_mut().unwrap() {
@@ -122,14 +122,14 @@ fn forge(shared: &Shared) {
                 entry["is"]["file"]["size"] = evil.len().into();
             }
         }
-        let json = serde_json::to_string(&action).unwrap();
-        let sum = blake3::hash(json.as_bytes()).to_hex();
+        let rest = format!("{action}\n{document}");
+        let sum = blake3::hash(rest.as_bytes()).to_hex();
         // The signature that was there stays there.
         let signature = match text.starts_with("signed ") {
             true => format!("{}\n", text.lines().next().unwrap()),
             false => String::new(),
         };
-        let record = format!("{signature}{sum}\n{json}");
+        let record = format!("{signature}{sum}\n{rest}");
         shared.server.put(&shared.bucket, &full, record.as_bytes());
         forged += 1;
     }
@@ -218,7 +218,7 @@ fn no_secret_of_the_cache_is_seen_by_a_job_or_leaves_the_machine() {
     for name in shared.names() {
         let bytes = shared
             .server
-            .get(&shared.bucket, &format!("pipe/v1/{name}"));
+            .get(&shared.bucket, &format!("pipe/v2/{name}"));
         everything += &String::from_utf8_lossy(&bytes);
     }
     for (name, value) in KEYS.into_iter().chain(AMBIENT) {

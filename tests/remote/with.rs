@@ -104,7 +104,7 @@ impl Shared {
     /// The names in the bucket, without the prefix of this pipeline.
     pub fn names(&self) -> Vec<String> {
         let names = self.server.names(&self.bucket);
-        let own = |n: &String| n.strip_prefix("pipe/v1/").unwrap().to_owned();
+        let own = |n: &String| n.strip_prefix("pipe/v2/").unwrap().to_owned();
         names.iter().map(own).collect()
     }
 

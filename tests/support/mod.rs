@@ -146,6 +146,24 @@ impl Project {
         command
     }
 
+    /// A command on this project behind the words that lead it into another network.
+    pub fn behind(&self, words: &[String], plain: &Command) -> Command {
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env_clear()
+            .current_dir(self.root())
+            .stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command
+    }
+
     /// Runs the binary.
     pub fn pipe(&self, args: &[&str]) -> Output {
         self.pipe_env(args, &[])

@@ -9,24 +9,28 @@ mod steps;
 mod targets;
 mod unused;
 
-use crate::cascade::is_local;
+use crate::cascade::{is_in_a_line, is_local};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::model::Pipeline;
 use crate::names::Names;
 
-/// All findings about a pipeline whose names are resolved. What needs the whole picture is looked at only where
-/// nothing of it is missing: a lost step would look like one that was forgotten.
+/// All findings about a pipeline whose names are resolved. What needs the whole picture is said only where nothing of
+/// it is missing: a lost step would look like one that was forgotten. That a name is declared nowhere is also said where
+/// only lines are lost.
 pub fn check(pipeline: &Pipeline, names: &Names, out: &mut Diagnostics) {
     let whole = out.iter().all(is_local);
+    let has_all_names = out.iter().all(is_in_a_line);
     steps::check(pipeline, out);
     cycle::check(pipeline, out);
     caching::check(pipeline, out);
     targets::check(pipeline, out);
     images::check(pipeline, out);
-    if whole {
-        steps::undo(pipeline, out);
-        possible::check(pipeline, out);
-        delivery::check(pipeline, names, out);
+    if has_all_names {
+        let mut found = Diagnostics::new();
+        steps::undo(pipeline, &mut found);
+        possible::check(pipeline, &mut found);
+        delivery::check(pipeline, names, &mut found);
+        out.extend(found.into_iter().filter(|d| whole || d.missing.is_some()));
     }
     if out.iter().all(|d| d.severity() == Severity::Warning) {
         unused::check(pipeline, names, out);

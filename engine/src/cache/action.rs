@@ -1,15 +1,16 @@
-//! The record of a result: what a step made when it ran under a key. Its own text is checked by a checksum in front of
-//! it, and its key by the name under which it stands.
+//! The record of a result: what a step made when it ran under a key, and the document of that key. A checksum in front
+//! of it checks its text; the document is the one whose hash is the name under which it stands.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::store::FAN;
 use super::{Digest, Entry};
 
 /// The format that this version writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The longest record that is read. Half a million files fit.
 pub const LONGEST: u64 = 128 << 20;
@@ -46,30 +47,33 @@ pub struct Log {
 }
 
 impl Action {
-    /// The record as it is stored.
+    /// The record as it is stored, with the document of its key: three lines, of which the first is the hash of the rest.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        let mut bytes = Digest::of(&json).hex().into_bytes();
+    pub fn encode(&self, document: &[u8]) -> Vec<u8> {
+        let mut rest = serde_json::to_vec(self).unwrap_or_default();
+        rest.push(b'\n');
+        rest.extend_from_slice(document);
+        let mut bytes = Digest::of(&rest).hex().into_bytes();
         bytes.push(b'\n');
-        bytes.extend_from_slice(&json);
+        bytes.append(&mut rest);
         bytes
     }
 
-    /// Reads a record that stood under `key`; `None` for one that is damaged, of another key or another format, or
-    /// that would write outside of the folder.
+    /// Reads a record that stood under `key`, and the document of the key; `None` for one that is damaged, of another
+    /// key or another format, or that would write outside of the folder.
     #[must_use]
-    pub fn decode(bytes: &[u8], key: &Digest) -> Option<Self> {
-        let end = bytes.iter().position(|b| *b == b'\n')?;
-        let (sum, json) = (&bytes[..end], &bytes[end + 1..]);
-        if Digest::of(json).hex().as_bytes() != sum {
+    pub fn decode<'a>(bytes: &'a [u8], key: &Digest) -> Option<(Self, &'a [u8])> {
+        let (sum, rest) = split_line(bytes)?;
+        if Digest::of(rest).hex().as_bytes() != sum {
             return None;
         }
+        let (json, document) = split_line(rest)?;
         let action: Self = serde_json::from_slice(json).ok()?;
         let sound = action.format == FORMAT
             && action.key == *key
+            && Digest::of(document) == *key
             && action.outputs.iter().all(Entry::stays_inside);
-        sound.then_some(action)
+        sound.then_some((action, document))
     }
 
     /// Every blob that it names, with its length.
@@ -82,14 +86,18 @@ impl Action {
     }
 }
 
+/// The first line, and what comes after it.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|b| *b == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
 /// Where the record of a key stands beneath the store.
 #[must_use]
 pub fn place(scope: &str, key: &Digest) -> PathBuf {
     let hex = key.hex();
-    Path::new("action")
-        .join(scope)
-        .join(&hex[..2])
-        .join(&hex[2..])
+    let (folder, name) = hex.split_at(FAN);
+    Path::new("action").join(scope).join(folder).join(name)
 }
 
 #[cfg(test)]
@@ -97,11 +105,13 @@ mod tests {
     use super::*;
     use crate::cache::Is;
 
+    const DOCUMENT: &[u8] = b"{\"version\":1}";
+
     fn action() -> Action {
         let digest = Digest::of(b"content");
         Action {
             format: FORMAT,
-            key: Digest::of(b"key"),
+            key: Digest::of(DOCUMENT),
             outputs: vec![Entry {
                 path: "out/a".into(),
                 is: Is::File {
@@ -121,8 +131,11 @@ mod tests {
     #[test]
     fn a_record_is_read_back_and_no_changed_byte_is_believed() {
         let action = action();
-        let bytes = action.encode();
-        assert_eq!(Action::decode(&bytes, &action.key), Some(action.clone()));
+        let bytes = action.encode(DOCUMENT);
+        assert_eq!(
+            Action::decode(&bytes, &action.key),
+            Some((action.clone(), DOCUMENT))
+        );
         for at in 0..bytes.len() {
             let mut broken = bytes.clone();
             broken[at] ^= 1;
@@ -139,10 +152,11 @@ mod tests {
     fn a_record_of_another_key_or_that_writes_elsewhere_is_refused() {
         let mut action = action();
         assert_eq!(
-            Action::decode(&action.encode(), &Digest::of(b"other")),
+            Action::decode(&action.encode(DOCUMENT), &Digest::of(b"other")),
             None
         );
+        assert_eq!(Action::decode(&action.encode(b"{}"), &action.key), None);
         action.outputs[0].path = "../a".into();
-        assert_eq!(Action::decode(&action.encode(), &action.key), None);
+        assert_eq!(Action::decode(&action.encode(DOCUMENT), &action.key), None);
     }
 }

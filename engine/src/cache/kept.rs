@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(bring(&one), From::Key);
         assert_eq!(files(&one), ["a/.git/x 1", "b 1"]);
         fs::remove_dir_all(&one.path).unwrap();
-        fs::remove_dir_all(dir.path().join("cache/v1/place")).unwrap();
+        fs::remove_dir_all(dir.path().join("cache/v2/place")).unwrap();
         assert_eq!(bring(&other), From::Shorter);
         assert_eq!(files(&other), ["a/.git/x 1", "c 2"]);
     }

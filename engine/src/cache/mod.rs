@@ -181,12 +181,16 @@ impl Cache {
         if let Some(result) = self.steps.result(step, key) {
             return Some(result);
         }
-        let scopes = self.settings.scope.believed();
-        let found = scopes.iter().find_map(|scope| self.read(scope, key))?;
-        Some(Arc::new(found))
+        self.believed(key).map(|(action, _)| Arc::new(action))
     }
 
-    fn read(&self, scope: &str, key: &Digest) -> Option<Action> {
+    /// The first record of a key that is believed, with the key's document.
+    fn believed(&self, key: &Digest) -> Option<(Action, Vec<u8>)> {
+        let scopes = self.settings.scope.believed();
+        scopes.iter().find_map(|scope| self.read(scope, key))
+    }
+
+    fn read(&self, scope: &str, key: &Digest) -> Option<(Action, Vec<u8>)> {
         let path = self.store.root().join(place(scope, key));
         let bytes = match own_files::read_file(&path, action::LONGEST) {
             Ok(bytes) => bytes,
@@ -196,12 +200,12 @@ impl Cache {
                 return None;
             }
         };
-        let action = Action::decode(&bytes, key);
-        if action.is_none() {
+        let read = Action::decode(&bytes, key).map(|(action, text)| (action, text.to_vec()));
+        if read.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
             let _ = fs::remove_file(&path);
         }
-        action
+        read
     }
 
     /// Puts a result in place. What steps that run now may have made stays: `others` says so of a path.
@@ -238,7 +242,7 @@ impl Cache {
             // What was trimmed is not there to be told.
             let _ = own_files::touch(&self.store.root().join(place(scope, &action.key)));
         }
-        for (digest, _) in action.blobs().chain([(action.key, 0)]) {
+        for (digest, _) in action.blobs() {
             let _ = own_files::touch(&self.store.blob(&digest));
         }
     }
@@ -279,7 +283,7 @@ impl Cache {
             let log = made.log.map(|path| self.log(path)).transpose()?.flatten();
             let action = Action {
                 format: FORMAT,
-                key: self.store.put(made.key)?,
+                key: Digest::of(made.key),
                 outputs,
                 artifacts,
                 values: made.values,
@@ -288,7 +292,7 @@ impl Cache {
                 origin: made.origin.to_owned(),
             };
             let at = place(self.settings.scope.own(), &action.key);
-            self.store.record(&at, &action.encode())?;
+            self.store.record(&at, &action.encode(made.key))?;
             Ok(action)
         };
         match stored() {
@@ -296,7 +300,7 @@ impl Cache {
                 let action = Arc::new(action);
                 self.kept.store(true, Ordering::Relaxed);
                 self.steps.has(made.step, Arc::clone(&action), today());
-                self.send(made.key, &action);
+                self.send(made.key, action.key);
                 Ok(Some(action))
             }
             Err(e) => {
@@ -326,10 +330,12 @@ impl Cache {
     /// The document of a key, if it is there.
     #[must_use]
     pub fn key(&self, digest: &Digest) -> Option<Key> {
-        Key::read(&self.store.get(digest, action::LONGEST).ok()?)
+        let alone = || self.store.get(digest, action::LONGEST).ok();
+        let document = self.believed(digest).map(|(_, document)| document);
+        Key::read(&document.or_else(alone)?)
     }
 
-    /// Keeps the document of a key, so that a later run can say what changed since.
+    /// Keeps the document of a key under which there is no result, so that a later run can say what changed since.
     pub fn keep_key(&self, text: &[u8]) {
         if let Err(e) = self.store.put(text) {
             self.failed("written", &e.to_string());

@@ -33,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 use self::health::Health;
 pub use self::record::{SHORTEST, SigningKey};
 pub use self::send::Outgoing;
-use super::{Action, Cache, Digest, Key, Scope, Store};
+use super::store::LAYOUT;
+use super::{Cache, Digest, Key, Scope, Store};
 
 /// Requests that are under way at once, for what a step waits for.
 const REQUESTS: usize = 16;
@@ -140,7 +141,7 @@ pub struct Settings {
 pub struct Remote {
     shared: Arc<Shared>,
     runtime: Handle,
-    parcels: mpsc::Sender<Arc<Action>>,
+    parcels: mpsc::Sender<Digest>,
 }
 
 /// What all that is under way has in common.
@@ -231,13 +232,13 @@ impl Remote {
         }
     }
 
-    /// Sends a result, later.
-    pub fn send(&self, action: &Arc<Action>) {
+    /// Sends the result that this machine's store has of a key, later.
+    pub fn send(&self, key: Digest) {
         if !self.shared.settings.writes {
             return;
         }
         self.shared.pending.send_modify(|n| *n += 1);
-        if self.parcels.try_send(Arc::clone(action)).is_err() {
+        if self.parcels.try_send(key).is_err() {
             self.shared.pending.send_modify(|n| *n -= 1);
             self.shared.unsent.send_modify(|n| *n += 1);
         }
@@ -290,7 +291,7 @@ impl Shared {
     /// The name of an object.
     fn name(&self, parts: &[&str]) -> String {
         let prefix = &self.settings.prefix;
-        let all = ["v1"].iter().chain(parts);
+        let all = [LAYOUT].iter().chain(parts);
         let mut name = prefix.clone();
         for part in all {
             if !name.is_empty() {
@@ -354,11 +355,11 @@ impl Cache {
     }
 
     /// Sends what was kept, where others can have it.
-    pub(super) fn send(&self, document: &[u8], action: &Arc<Action>) {
+    pub(super) fn send(&self, document: &[u8], digest: Digest) {
         if let Some(remote) = &self.remote
             && Key::read(document).is_some_and(|key| !key.has_secret())
         {
-            remote.send(action);
+            remote.send(digest);
         }
     }
 }

@@ -17,7 +17,10 @@ use super::Digest;
 use crate::own_files::{open_file, private_folder, read_file, take_place, touch};
 
 /// The layout of the folder: another one would be another folder.
-pub const LAYOUT: &str = "v1";
+pub const LAYOUT: &str = "v2";
+
+/// So much of a name in hexadecimal is the folder in which the file stands: making a folder costs as much as a file.
+pub(super) const FAN: usize = 1;
 
 /// How long a salt is.
 const SALT: usize = 32;
@@ -64,7 +67,8 @@ impl Store {
     #[must_use]
     pub fn blob(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.root.join("blob").join(&hex[..2]).join(&hex[2..])
+        let (folder, name) = hex.split_at(FAN);
+        self.root.join("blob").join(folder).join(name)
     }
 
     /// Whether a blob is there, as far as its name says, with this length.

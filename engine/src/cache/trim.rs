@@ -313,7 +313,7 @@ mod tests {
         let found = verify(&store).unwrap();
         assert_eq!(found.sound, 1);
         let expected = [
-            format!("blob/{}/{}", &hex[..2], &hex[2..]),
+            format!("blob/{}/{}", &hex[..1], &hex[1..]),
             record.display().to_string(),
         ];
         assert_eq!(found.damaged, expected);

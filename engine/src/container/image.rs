@@ -185,13 +185,6 @@ impl Engine {
     }
 }
 
-/// Whether a registry's answer means that there is no such image, so that whoever named it has to look.
-pub(crate) fn is_named_wrong(answer: &str) -> bool {
-    let low = answer.to_lowercase();
-    let gone = ["manifest unknown", "not found", "no such image"];
-    gone.iter().any(|g| low.contains(g))
-}
-
 fn is_local(name: &str) -> bool {
     name.starts_with("localhost/")
 }
@@ -199,8 +192,6 @@ fn is_local(name: &str) -> bool {
 /// Adds what can be done about a registry's answer.
 fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: Kind) -> Trouble {
     let low = trouble.what.to_lowercase();
-    let named_wrong = trouble.clone();
-    let trouble = trouble.infrastructure();
     let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
     let host = reference.host;
     let program = match kind {
@@ -214,6 +205,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         "authentication required",
         "forbidden",
     ]) {
+        let trouble = trouble.infrastructure();
         return if has_login {
             trouble.help(format!(
                 "your login for {host} was refused; log in again: `{program} login {host}`"
@@ -224,8 +216,8 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
             ))
         };
     }
-    if is_named_wrong(&trouble.what) {
-        return named_wrong
+    if has(&["manifest unknown", "not found", "no such image"]) {
+        return trouble
             .help("is the name right? `docker.io/library` is meant where no registry is named");
     }
     if has(&[
@@ -236,7 +228,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
         "dial tcp",
         "temporary failure",
     ]) {
-        return trouble.help(format!("the engine cannot reach {host}; with the image there, `pull=missing` does not ask for it"));
+        return trouble.infrastructure().help(format!("the engine cannot reach {host}; with the image there, `pull=missing` does not ask for it"));
     }
-    trouble
+    trouble.infrastructure()
 }

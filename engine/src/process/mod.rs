@@ -16,7 +16,7 @@ mod sweep;
 mod watch;
 
 pub use group::{Reserved, start_leader};
-pub use start::{StartError, is_there};
+pub use start::{StartError, in_path, is_there};
 #[cfg(test)]
 pub(crate) use sweep::reap_orphans;
 pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};

@@ -136,6 +136,14 @@ fn found(spec: &Spec) -> Option<PathBuf> {
         .find(|path| is_program(path))
 }
 
+/// The first program of this name in a search path that can be executed.
+#[must_use]
+pub fn in_path(name: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .map(|directory| directory.join(name))
+        .find(|path| is_program(path))
+}
+
 fn directories(spec: &Spec) -> impl Iterator<Item = PathBuf> {
     let path = spec.env.iter().rfind(|(name, _)| name == "PATH");
     path.into_iter()

@@ -74,9 +74,11 @@ impl Shared {
             }
         }
         let store = &self.settings.store;
-        store.put(document)?;
         // What a stranger's run was given is not what a trusted one may find here.
-        store.record(&place(self.settings.scope.own(), key), &action.encode())?;
+        store.record(
+            &place(self.settings.scope.own(), key),
+            &action.encode(document),
+        )?;
         Ok(true)
     }
 

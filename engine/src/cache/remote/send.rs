@@ -1,5 +1,5 @@
-//! Sends results behind the steps that made them: blobs first, then the key's document, the record last, so that a
-//! record never names what is not there.
+//! Sends results behind the steps that made them: blobs first, the record last, so that a record never names what is
+//! not there.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use super::{Fault, RESULTS, SENDING, Shared, fetch, record};
 use crate::cache::store::fill;
-use crate::cache::{Action, Digest, Lost};
+use crate::cache::{Action, Digest, Lost, place};
+use crate::own_files;
 
 /// A blob that is longer is not sent, nor is its result.
 const LONGEST: u64 = 64 << 30;
@@ -97,13 +98,13 @@ impl Outgoing {
 }
 
 /// Sends everything that comes, several results at once, until nobody sends any more or everything is to end.
-pub(super) async fn all(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Arc<Action>>) {
+pub(super) async fn all(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Digest>) {
     let mut running = JoinSet::new();
     let sending = async {
         loop {
             tokio::select! {
-                Some(action) = inbox.recv(), if running.len() < RESULTS => {
-                    running.spawn(Arc::clone(&shared).send(action));
+                Some(key) = inbox.recv(), if running.len() < RESULTS => {
+                    running.spawn(Arc::clone(&shared).send(key));
                 }
                 // Also one that panicked is done.
                 Some(sent) = running.join_next() => {
@@ -125,8 +126,8 @@ pub(super) async fn all(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Arc<Actio
 
 impl Shared {
     /// Sends a result. False where that was not possible.
-    async fn send(self: Arc<Self>, action: Arc<Action>) -> bool {
-        match self.try_send(&action).await {
+    async fn send(self: Arc<Self>, key: Digest) -> bool {
+        match self.try_send(&key).await {
             Ok(()) => true,
             Err(fault) => {
                 self.health.failed("written", &fault);
@@ -135,21 +136,22 @@ impl Shared {
         }
     }
 
-    async fn try_send(self: &Arc<Self>, action: &Action) -> Result<(), Fault> {
+    async fn try_send(self: &Arc<Self>, key: &Digest) -> Result<(), Fault> {
         let scope = self.settings.scope.own();
-        let record = record::seal(action, scope, self.settings.sign.as_ref());
+        let path = self.settings.store.root().join(place(scope, key));
+        let record =
+            own_files::read_file(&path, fetch::LONGEST).map_err(|e| Fault::Here(e.to_string()))?;
+        let (action, _) = Action::decode(&record, key)
+            .ok_or_else(|| Fault::Here("a record is damaged".to_owned()))?;
+        let record = record::seal(record, scope, self.settings.sign.as_ref());
         let blobs: BTreeSet<(Digest, u64)> = action.blobs().collect();
         let too_large = blobs.iter().any(|(_, size)| *size > LONGEST);
         if too_large || record.len() as u64 > fetch::LONGEST {
             return Err(Fault::Here("it is too large".to_owned()));
         }
         self.blobs_there(blobs).await?;
-        let store = &self.settings.store;
-        let document = store.open(&action.key).map_err(|e| lost(&e))?;
-        let size = document.metadata().map_or(0, |m| m.len());
-        self.blob_there(action.key, size).await?;
         let _turn = self.sending.acquire().await;
-        let name = self.action(scope, &action.key);
+        let name = self.action(scope, key);
         self.is_on()?;
         self.objects
             .put(&name, &mut Outgoing::bytes(record))

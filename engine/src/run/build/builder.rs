@@ -12,6 +12,7 @@ use super::super::work::NotDone;
 use super::layers::{LAYERS, Layers};
 use super::{Build, Login, login, secret_variable};
 use crate::container::{Engine, Found, Kind};
+use crate::process;
 
 /// How long a program may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -160,9 +161,7 @@ fn major(version: &str) -> Option<u32> {
 /// What a program prints, if it is there and succeeds.
 pub(super) async fn said(env: &Environment, program: &str, args: &[&str]) -> Option<String> {
     let path = env.vars().into_iter().find(|(n, _)| n == "PATH");
-    let program = std::env::split_paths(&path?.1)
-        .map(|folder| folder.join(program))
-        .find(|p| p.is_file())?;
+    let program = process::in_path(program, path?.1.as_ref())?;
     let output = tokio::process::Command::new(program)
         .args(args)
         .env_clear()
