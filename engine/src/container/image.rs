@@ -185,6 +185,13 @@ impl Engine {
     }
 }
 
+/// Whether a registry's answer means that there is no such image, so that whoever named it has to look.
+pub(crate) fn is_named_wrong(answer: &str) -> bool {
+    let low = answer.to_lowercase();
+    let gone = ["manifest unknown", "not found", "no such image"];
+    gone.iter().any(|g| low.contains(g))
+}
+
 fn is_local(name: &str) -> bool {
     name.starts_with("localhost/")
 }
@@ -216,7 +223,7 @@ fn refused(trouble: Trouble, reference: &Reference<'_>, has_login: bool, kind: K
             ))
         };
     }
-    if has(&["manifest unknown", "not found", "no such image"]) {
+    if is_named_wrong(&trouble.what) {
         return trouble
             .help("is the name right? `docker.io/library` is meant where no registry is named");
     }

@@ -29,6 +29,7 @@ use bollard::errors::Error;
 
 pub use auth::files as login_files;
 pub use choose::{Found, Kind, NotFound, Tried, Wanted, choose, look_everywhere};
+pub(crate) use image::is_named_wrong;
 pub use image::{Image, Source};
 pub use late::Late;
 pub use prune::Named;

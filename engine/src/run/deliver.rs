@@ -505,14 +505,7 @@ fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Out
             return Ok([("bundle".to_owned(), request.bundle.id())].into());
         }
         Ending::Cancelled => return Err(NotDone::Cancelled),
-        Ending::NotBegun(failure) => {
-            let is_infrastructure = failure.infrastructure && !failure.refused;
-            let failure = of_deploy_failure(failure, "");
-            match is_infrastructure {
-                true => failure.means(Means::Infrastructure),
-                false => failure,
-            }
-        }
+        Ending::NotBegun(failure) => not_begun(failure),
         Ending::Stays(failure) => of_deploy_failure(failure, ""),
         Ending::RolledBack(failure) => Failure {
             means: Some(Means::RolledBack),
@@ -575,6 +568,16 @@ fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Out
 
 /// Under which name a step puts out the deployment that it made.
 pub(super) const DEPLOYMENT: &str = "deployment";
+
+/// What it means that nothing was changed: only then it can be the infrastructure that failed, and nothing else.
+fn not_begun(failure: deploy::Failure) -> Failure {
+    let is_infrastructure = failure.infrastructure && !failure.refused;
+    let failure = of_deploy_failure(failure, "");
+    match is_infrastructure {
+        true => failure.means(Means::Infrastructure),
+        false => failure,
+    }
+}
 
 fn of_deploy_failure(failure: deploy::Failure, more: &str) -> Failure {
     Failure {

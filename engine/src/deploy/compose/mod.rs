@@ -18,6 +18,7 @@ use super::container::EngineAt;
 use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::settings::Settings;
+use crate::container::is_named_wrong;
 use crate::ledger::Bundle;
 
 /// Text for `sh` that finds Compose: prints its version and the words that call it; `docker` alone where that is there
@@ -250,15 +251,18 @@ impl ComposeProject {
         }
         // Where it is the engine that is away, that is what is to be told.
         self.containers(hands).await?;
-        Err(Failure::new(format!(
+        let failure = Failure::new(format!(
             "the image {reference} cannot be pulled: {}",
             told.complaint
         ))
-        .infrastructure()
         .help(format!(
             "it has to be in a registry that {} reaches, and is logged in to: `docker login` there",
             hands.host()
-        )))
+        ));
+        Err(match is_named_wrong(&told.complaint) {
+            true => failure,
+            false => failure.infrastructure(),
+        })
     }
 
     /// Everything that can be known before anything changes.
