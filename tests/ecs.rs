@@ -255,6 +255,56 @@ fn a_service_gets_a_new_revision_and_goes_back_to_the_one_before_when_nothing_en
 }
 
 #[test]
+fn a_service_that_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_killed() {
+    let Some(cluster) = can() else { return };
+    let service = Service::new(cluster, 5607, "enable=false,rollback=false");
+    let zero = cluster.good("0");
+    service.impatient(true);
+    let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    let out = service.deploy(&broken).exits(6).stdout;
+    let before = "if it fails, it goes back to what runs there now, which pipe has not deployed: service/web (web:1)";
+    assert!(out.contains(before), "{out}");
+    let back = "; back at what ran before, which pipe had not deployed: service/web (web:1)";
+    assert!(out.contains(back), "{out}");
+    assert_eq!(service.revision(), "web:1");
+    assert_eq!(service.digests(), [digest(&zero)]);
+    let out = service.pipe(&["history", "live"]).exits(0).stdout;
+    assert!(!out.contains("healthy"), "{out}");
+
+    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
+    let param = format!("digest={never}");
+    let mut command = service.command(&["run", "deploy-live", "--yes", "--param", &param]);
+    let run = Started::of(&service.project, &mut command);
+    wait_until("it is ordered", || service.revision() == "web:3");
+    rustix::process::kill_process(run.engine(), rustix::process::Signal::KILL).unwrap();
+    assert_eq!(run.end().code, Some(137));
+    // Whoever comes next finds what was ordered, goes back, and begins from there.
+    let other = cluster.image(&["GREETING=5", "BROKEN=1"]);
+    let out = service.deploy(&other).exits(6).stdout;
+    for part in [
+        "the interrupted deployment is settled: rolled back",
+        before,
+        back,
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert_eq!(service.revision(), "web:1");
+    assert_eq!(service.digests(), [digest(&zero)]);
+
+    // What was healthy once is what a later failure goes back to.
+    service.impatient(false);
+    let one = cluster.good("1");
+    let _ = service.deploy(&one).exits(0);
+    service.impatient(true);
+    let out = service
+        .deploy(&cluster.image(&["GREETING=6", "BROKEN=1"]))
+        .exits(6)
+        .stdout;
+    assert!(out.contains("; rolled back to "), "{out}");
+    assert_eq!(service.digests(), [digest(&one)]);
+}
+
+#[test]
 fn a_service_whose_circuit_breaker_ends_the_tries_is_brought_back() {
     let Some(cluster) = can() else { return };
     let service = Service::new(cluster, 5602, "enable=true,rollback=false");

@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use super::cluster::{Shop, Target, cluster, programs};
+use super::cluster::{DEPLOYMENT, Shop, Target, cluster, programs};
 use crate::support::wait_until;
 
 #[test]
@@ -28,6 +28,64 @@ fn killed_in_the_middle_of_a_rollout_the_next_run_tells_the_truth_and_puts_it_ri
         "{out}"
     );
     assert_eq!(shop.images(), [two.as_str()]);
+}
+
+#[test]
+fn what_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_killed() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "byhand", 30096);
+    let zero = cluster.good("0");
+    // What somebody has applied by hand: three pods, and settings of its own.
+    let by_hand = DEPLOYMENT.replace("replicas: 2", "replicas: 3").replace(
+        "          image: shop\n",
+        &format!("          image: \"{zero}\"\n          env: [{{name: KEPT, value: \"yes\"}}]\n"),
+    );
+    shop.project.write("by-hand.yaml", &by_hand);
+    let apply = |file: &str| {
+        let file = shop.project.path(file).display().to_string();
+        shop.kubectl(&["apply", "--filename", &file]);
+    };
+    apply("k8s/service.yml");
+    apply("by-hand.yaml");
+    shop.kubectl(&["rollout", "status", "deployment/shop", "--timeout=120s"]);
+    // The release brings a second workload, too.
+    let (other, _) = DEPLOYMENT.split_once("          readinessProbe").unwrap();
+    let other = other
+        .replace("shop}", "cache}")
+        .replace("name: shop\n          image: shop", "name: cache\n          image: \"pause:local\"\n          imagePullPolicy: Never\n          command: [\"/bin/pause\"]");
+    shop.project.write("k8s/cache.yaml", &other);
+    let is_as_before = || {
+        assert_eq!(shop.images(), [zero.as_str()]);
+        assert_eq!(shop.answers(), "0");
+        let path = "jsonpath={range .items[*]}{.metadata.name} {.spec.replicas} {.spec.template.spec.containers[0].env[0].value}{\"\\n\"}{end}";
+        let all = shop.kubectl(&["get", "deployments", "-o", path]);
+        assert_eq!(all, "shop 3 yes");
+    };
+    let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
+    let out = shop.deploy_bad(&broken).exits(6).stdout;
+    let before = "if it fails, it goes back to what runs there now, which pipe has not deployed: deployment/shop (revision 1)";
+    assert!(out.contains(before), "{out}");
+    let back =
+        "; back at what ran before, which pipe had not deployed: deployment/shop (revision 1)";
+    assert!(out.contains(back), "{out}");
+    let left = "left as this release has it: service/shop";
+    assert!(out.contains(left), "{out}");
+    is_as_before();
+
+    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
+    let run = shop.begin(&never);
+    let images = "jsonpath={.spec.template.spec.containers[0].image}";
+    wait_until("it is applied", || {
+        shop.kubectl(&["get", "deployment", "shop", "-o", images]) == never
+    });
+    rustix::process::kill_process(run.engine(), Signal::KILL).unwrap();
+    assert_eq!(run.end().code, Some(137));
+    let gone = format!("127.0.0.1:5000/shop@sha256:{}", "0".repeat(64));
+    let out = shop.deploy_bad(&gone).exits(6).stdout;
+    let settled = "the interrupted deployment is settled: rolled back";
+    assert!(out.contains(settled), "{out}");
+    assert!(out.contains("; back at what ran before, "), "{out}");
+    is_as_before();
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn runs(project: &Project, image: &Descriptor) {
         bundle,
         way: Way::Deploy,
         back: None,
+        unmanaged: None,
         values: BTreeMap::new(),
     };
     ledger.note("staging", &intent).unwrap();

@@ -15,9 +15,11 @@ use super::hands::{Call, Hands};
 use super::lease::{Lost, beat, either};
 use super::machine::{Answer, Back, Do, Ending, Machine};
 use super::ready::Readiness;
+use super::settled::settled;
 use super::verdict;
 use crate::ledger::{
-    Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Way,
+    Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Unmanaged,
+    Way,
 };
 
 /// How long an undo may take.
@@ -77,12 +79,23 @@ pub struct Request {
     pub journal: Journal,
 }
 
+/// What a deployment went back to, or would have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    /// A release.
+    Release(Bundle),
+    /// What `pipe` had not deployed.
+    Unmanaged(Unmanaged),
+    /// Nothing.
+    Nothing,
+}
+
 /// Does it; gives how it ended, and what it went back to or would have.
 pub async fn deploy(
     request: &Request,
     ledger: &Arc<Ledger>,
     hands: &mut Hands,
-) -> (Ending, Option<Bundle>) {
+) -> (Ending, Before) {
     let mut work = Work {
         request,
         ledger,
@@ -90,6 +103,7 @@ pub async fn deploy(
         name: request.name.clone(),
         made: None,
         back: None,
+        unmanaged: None,
         before: Observed::default(),
         history: None,
         held: None,
@@ -100,7 +114,7 @@ pub async fn deploy(
         let doing = machine.doing().clone();
         tracing::debug!(?doing, target = request.target, "deployment");
         let answer = match doing {
-            Do::End(ending) => return (ending, work.back.map(|(release, _)| release.bundle)),
+            Do::End(ending) => return (ending, work.went_back_to()),
             Do::Lock => work.lock().await,
             Do::LookBefore => {
                 let (answer, back) = work.look_before().await;
@@ -141,6 +155,8 @@ struct Work<'w> {
     name: String,
     made: Option<Made>,
     back: Option<(Release, Made)>,
+    /// What ran before, where that is no release, and the platform finds it again.
+    unmanaged: Option<Unmanaged>,
     before: Observed,
     history: Option<History>,
     held: Option<(JoinHandle<Held>, CancellationToken, Beats)>,
@@ -148,6 +164,14 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
+    fn went_back_to(self) -> Before {
+        match (self.back, self.unmanaged) {
+            (Some((release, _)), _) => Before::Release(release.bundle),
+            (None, Some(unmanaged)) => Before::Unmanaged(unmanaged),
+            (None, None) => Before::Nothing,
+        }
+    }
+
     async fn lock(&mut self) -> Answer {
         let target = self.request.target.clone();
         match on_ledger(self.ledger, move |l| l.lock(&target)).await {
@@ -307,19 +331,45 @@ impl Work<'_> {
         }
         if made.driver.can_observe() && !self.before.is_empty() {
             let runs_it = verdict::runs(&self.before, &request.bundle, made.driver.as_ref());
-            return Ok(match runs_it {
-                Ok(()) => Back::None("the same images run there already".to_owned()),
-                Err(_) => Back::None(format!(
-                    "{} runs there, and was not deployed by pipe",
-                    self.before.shown()
-                )),
-            });
+            if runs_it.is_ok() {
+                return Ok(Back::None("the same images run there already".to_owned()));
+            }
+            if self.is_unmanaged(history, made)
+                && let Some(places) = made.driver.remembers(self.hands).await?
+            {
+                self.unmanaged = Some(Unmanaged {
+                    places,
+                    digests: self.before.digests.clone(),
+                    ready: is_ready(made.ready.as_ref(), self.hands).await,
+                });
+                return Ok(Back::ToUnmanaged);
+            }
+            return Ok(Back::None(format!(
+                "{} runs there, and was not deployed by pipe",
+                self.before.shown()
+            )));
         }
         Ok(Back::ToNothing)
     }
 
+    /// Whether what runs there came from elsewhere, and is nothing that a deployment left behind.
+    fn is_unmanaged(&self, history: &History, made: &Made) -> bool {
+        let is_left = |bundle| verdict::runs(&self.before, bundle, made.driver.as_ref()).is_ok();
+        let tried = history.entries.iter().any(|(_, e)| match &e.record {
+            Record::Intent { bundle, .. } => is_left(bundle),
+            _ => false,
+        });
+        history.current() == Current::Nothing && !tried
+    }
+
     async fn say_back(&self, back: &Back) {
         let line = match (back, &self.back) {
+            (Back::ToUnmanaged, _) => format!(
+                "if it fails, it goes back to what runs there now, which pipe has not deployed: {}",
+                self.unmanaged
+                    .as_ref()
+                    .map_or(String::new(), Unmanaged::title)
+            ),
             (Back::To(_), Some((release, _))) => {
                 format!("if it fails, it goes back to {}", release.bundle.title())
             }
@@ -361,6 +411,7 @@ impl Work<'_> {
             bundle: self.request.bundle.clone(),
             way: self.request.way.clone(),
             back: self.back.as_ref().map(|(r, _)| r.bundle.id()),
+            unmanaged: self.unmanaged.clone(),
             values: made.values.clone(),
         };
         if let Err(failure) = (self.request.journal)(&self.name).await {
@@ -458,9 +509,13 @@ impl Work<'_> {
         };
         let from = self.release(&self.request.bundle, history, false);
         let to = self.back.as_ref();
-        let line = to.map_or("going back to nothing".to_owned(), |(release, _)| {
-            format!("going back to {}", release.bundle.title())
-        });
+        let line = match (to, &self.unmanaged) {
+            (Some((release, _)), _) => format!("going back to {}", release.bundle.title()),
+            (None, Some(unmanaged)) => {
+                format!("going back to what ran before: {}", unmanaged.title())
+            }
+            (None, None) => "going back to nothing".to_owned(),
+        };
         self.hands.say(&line).await;
         if !self.request.rollback.is_empty() {
             let mut vars = super::own::variables(&from.bundle, "PIPE_FAILED");
@@ -480,6 +535,10 @@ impl Work<'_> {
             return Answer::Done;
         }
         let driver = to.map_or(&made.driver, |(_, back)| &back.driver);
+        if let (None, Some(unmanaged)) = (to, &self.unmanaged) {
+            let restoring = driver.restore(&from, &unmanaged.places, self.hands);
+            return plain(restoring.await);
+        }
         let done = driver
             .undo(&from, to.map(|(release, _)| release), self.hands)
             .await;
@@ -488,7 +547,13 @@ impl Work<'_> {
 
     async fn await_back(&mut self) -> Answer {
         let Some((release, back)) = &self.back else {
-            return Answer::Done;
+            let ready = self.made.as_ref().and_then(|made| made.ready.as_ref());
+            return match (ready, &self.unmanaged) {
+                (Some(ready), Some(unmanaged)) if unmanaged.ready => {
+                    plain(ready.wait(self.hands).await)
+                }
+                _ => Answer::Done,
+            };
         };
         let mut done = back.driver.ready(release, self.hands).await;
         if let (Ok(()), Some(ready)) = (&done, &back.ready) {
@@ -509,9 +574,10 @@ impl Work<'_> {
             Ok(observed) => observed,
             Err(failure) => return Answer::Failed(failure),
         };
-        plain(match &self.back {
-            Some((release, _)) => verdict::runs(&observed, &release.bundle, driver),
-            None => verdict::runs_nothing(&observed),
+        plain(match (&self.back, &self.unmanaged) {
+            (Some((release, _)), _) => verdict::runs(&observed, &release.bundle, driver),
+            (None, Some(unmanaged)) => verdict::runs_as(&observed, &unmanaged.digests),
+            (None, None) => verdict::runs_nothing(&observed),
         })
     }
 
@@ -556,7 +622,7 @@ impl Work<'_> {
             }
             None => None,
         };
-        let outcome = settled(left, &new, back.as_ref(), &history, self.hands).await?;
+        let outcome = settled(left, &new, back.as_ref(), self.hands).await?;
         self.hands
             .say(&format!(
                 "the interrupted deployment is settled: {}",
@@ -591,94 +657,7 @@ impl Work<'_> {
     }
 }
 
-/// What became of an interrupted deployment: what runs decides.
-async fn settled(
-    left: &Interrupted,
-    new: &Made,
-    back: Option<&(Release, Made)>,
-    history: &History,
-    hands: &mut Hands,
-) -> Result<Outcome, Failure> {
-    let why = "interrupted".to_owned();
-    let rolled_back = |why: String| Outcome::RolledBack {
-        to: back.map(|(r, _)| r.bundle.id()),
-        why,
-        blamed: false,
-    };
-    if new.driver.can_observe() {
-        let observed = new.driver.observe(hands).await?;
-        if verdict::runs(&observed, &left.bundle, new.driver.as_ref()).is_ok() {
-            let ready = match &new.ready {
-                Some(ready) => ready.wait(hands).await,
-                None => Ok(()),
-            };
-            if ready.is_ok() {
-                return Ok(Outcome::Healthy);
-            }
-        }
-        let is_back = match back {
-            Some((release, made)) => {
-                // Names and services are those of that release.
-                let observed = made.driver.observe(hands).await?;
-                verdict::runs(&observed, &release.bundle, made.driver.as_ref()).is_ok()
-                    && is_ready(made.ready.as_ref(), hands).await
-            }
-            None => observed.is_empty(),
-        };
-        if is_back {
-            return Ok(rolled_back(why));
-        }
-    }
-    if hands.cancel.is_cancelled() {
-        return Err(Failure::new("cancelled"));
-    }
-    let from = Release {
-        bundle: left.bundle.clone(),
-        migrated: Vec::new(),
-        is_back: false,
-    };
-    let driver = back.map_or(&new.driver, |(_, made)| &made.driver);
-    let to = back.map(|(release, _)| release);
-    let undone = match driver.undo(&from, to, hands).await {
-        Ok(()) => is_back_again(new, back, hands).await,
-        Err(failure) => Err(failure),
-    };
-    let _ = history;
-    Ok(match undone {
-        Ok(()) => rolled_back(why),
-        Err(failure) if failure.unreachable => Outcome::Unknown {
-            why: format!("interrupted; {}", failure.what),
-        },
-        Err(failure) => Outcome::PartlyRolledBack {
-            why,
-            undo: failure.what,
-        },
-    })
-}
-
-async fn is_back_again(
-    new: &Made,
-    back: Option<&(Release, Made)>,
-    hands: &mut Hands,
-) -> Result<(), Failure> {
-    let Some((release, made)) = back else {
-        if !new.driver.can_observe() {
-            return Ok(());
-        }
-        return verdict::runs_nothing(&new.driver.observe(hands).await?);
-    };
-    made.driver.ready(release, hands).await?;
-    if let Some(ready) = &made.ready {
-        ready.wait(hands).await?;
-    }
-    if !made.driver.can_observe() {
-        return Ok(());
-    }
-    let observed = made.driver.observe(hands).await?;
-    verdict::runs(&observed, &release.bundle, made.driver.as_ref())
-}
-
-async fn is_ready(ready: Option<&Readiness>, hands: &mut Hands) -> bool {
+pub(super) async fn is_ready(ready: Option<&Readiness>, hands: &mut Hands) -> bool {
     match ready {
         Some(ready) => ready.once(hands).await.is_ok(),
         None => true,

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::hands::Hands;
-use crate::ledger::Bundle;
+use crate::ledger::{Bundle, Place};
 
 /// What a driver's call becomes.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -179,6 +179,32 @@ pub trait Driver: Send + Sync {
     fn settle<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         let _ = (release, hands);
         Box::pin(async { Ok(()) })
+    }
+
+    /// What the platform keeps of what it runs now, so that it can be gone back to without a release; `None` where it keeps
+    /// nothing, or is in the middle of something. Changes nothing.
+    fn remembers<'a>(
+        &'a self,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, Option<BTreeMap<String, Place>>> {
+        let _ = hands;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Goes back to what the platform was said to keep, after `from` failed, and waits until the platform says that it is
+    /// up. It may be there already.
+    fn restore<'a>(
+        &'a self,
+        from: &'a Release,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, ()> {
+        let _ = (from, places, hands);
+        Box::pin(async {
+            Err(Failure::new(
+                "the platform keeps nothing of what ran before",
+            ))
+        })
     }
 
     /// Goes back to `to`, or to nothing, after `from` failed.

@@ -58,6 +58,8 @@ pub enum Back {
     To(String),
     /// Nothing ran before: to nothing.
     ToNothing,
+    /// To what ran before, which no release tells, and the platform finds again.
+    ToUnmanaged,
     /// There is no way back, and why.
     None(String),
     /// The file says that a failed deployment stays.
@@ -227,7 +229,7 @@ impl Machine {
     fn failed(&mut self, why: Failure) -> Do {
         self.failure = Some(why.clone());
         match &self.back {
-            Back::To(_) | Back::ToNothing => Do::Undo,
+            Back::To(_) | Back::ToNothing | Back::ToUnmanaged => Do::Undo,
             Back::Stays => {
                 self.ending = Some(Ending::Stays(why.clone()));
                 Do::Record(Outcome::Failed { why: why.what })

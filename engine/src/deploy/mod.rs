@@ -15,6 +15,7 @@ mod patience;
 mod places;
 mod ready;
 mod settings;
+mod settled;
 mod ssh;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ pub use compose::{
     ComposeProject, Doing, FIND as FIND_COMPOSE, found as compose_found, project_name,
 };
 pub use container::{EngineAt, OneContainer};
-pub use deployment::{Journal, Made, Make, Request, deploy};
+pub use deployment::{Before, Journal, Made, Make, Request, deploy};
 pub use driver::{Answer, Driver, Failure, Observed, Release};
 pub use ecs::Ecs;
 pub use hands::{Call, Hands, Migrated, Told};

@@ -44,6 +44,7 @@ fn all_ways() -> Vec<(Back, Path, Ending)> {
     let backs = [
         Back::To("b".into()),
         Back::ToNothing,
+        Back::ToUnmanaged,
         Back::None("none".into()),
         Back::Stays,
     ];
@@ -108,7 +109,7 @@ fn an_undo_is_tried_once_and_only_where_there_is_a_way_back() {
             matches!(d, Do::Apply | Do::AwaitReady | Do::Compare)
                 && matches!(a, Answer::Failed(_) | Answer::Cancelled)
         });
-        let possible = matches!(back, Back::To(_) | Back::ToNothing);
+        let possible = matches!(back, Back::To(_) | Back::ToNothing | Back::ToUnmanaged);
         assert_eq!(undos == 1, failed && possible, "{path:?} {ending:?}");
     }
 }
@@ -249,7 +250,12 @@ fn what_observe_prints_is_digests_and_nothing_else() {
 
 #[test]
 fn whoever_has_lost_the_lease_touches_nothing_more_and_records_nothing() {
-    for back in [Back::To("b".into()), Back::ToNothing, Back::Stays] {
+    for back in [
+        Back::To("b".into()),
+        Back::ToNothing,
+        Back::ToUnmanaged,
+        Back::Stays,
+    ] {
         let mut seen = 0;
         for doing in [
             Do::LookBefore,

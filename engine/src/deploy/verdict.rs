@@ -1,6 +1,8 @@
 //! Whether what runs is what was asked for. The only place that says so, and it compares digests: a platform that went back
 //! by itself calls itself stable, too. Pure.
 
+use std::collections::BTreeMap;
+
 use super::driver::{Driver, Failure, Observed};
 use crate::ledger::Bundle;
 
@@ -64,6 +66,30 @@ pub fn runs(observed: &Observed, bundle: &Bundle, driver: &dyn Driver) -> Result
     Err(Failure::new(format!(
         "what runs is not what was asked for: {}",
         wrong.join(", ")
+    )))
+}
+
+/// Compares the digests that run with those that were observed before.
+///
+/// # Errors
+/// What runs, and what ran.
+pub fn runs_as(observed: &Observed, before: &BTreeMap<String, Vec<String>>) -> Result<(), Failure> {
+    let sorted = |all: &BTreeMap<String, Vec<String>>| {
+        let mut all = all.clone();
+        all.values_mut().for_each(|digests| digests.sort());
+        all
+    };
+    if sorted(&observed.digests) == sorted(before) {
+        return Ok(());
+    }
+    let before = Observed {
+        digests: before.clone(),
+        ..Observed::default()
+    };
+    Err(Failure::new(format!(
+        "what runs is not what ran before: {}, and not {}",
+        observed.shown(),
+        before.shown()
     )))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::record::{Bundle, Entry, Given, Outcome, Record, Way};
+use super::record::{Bundle, Entry, Given, Outcome, Record, Unmanaged, Way};
 
 /// Everything that happened to a target, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Interrupted {
     pub bundle: Bundle,
     /// To what it would have gone back.
     pub back: Option<String>,
+    /// To what else, where no release was known.
+    pub unmanaged: Option<Unmanaged>,
     /// When it began.
     pub since: String,
     /// Who began it.
@@ -172,9 +174,11 @@ impl History {
                     deployment,
                     bundle,
                     back,
+                    unmanaged,
                     ..
                 } => {
                     open = Some(Interrupted {
+                        unmanaged: unmanaged.clone(),
                         deployment: deployment.clone(),
                         bundle: bundle.clone(),
                         back: back.clone(),
@@ -392,6 +396,22 @@ impl History {
             })
     }
 
+    /// What ran before this deployment and was not deployed by `pipe`, where the deployment could go back to it.
+    #[must_use]
+    pub fn unmanaged(&self, deployment: &str) -> Option<&Unmanaged> {
+        self.entries
+            .iter()
+            .rev()
+            .find_map(|(_, e)| match &e.record {
+                Record::Intent {
+                    deployment: d,
+                    unmanaged,
+                    ..
+                } if d == deployment => Some(unmanaged.as_ref()),
+                _ => None,
+            })?
+    }
+
     /// Whether a one-shot service of a bundle has run here.
     #[must_use]
     pub fn is_migrated(&self, bundle: &str, service: &str) -> bool {
@@ -506,7 +526,13 @@ impl History {
                     Outcome::Healthy => format!("{bundle} is healthy"),
                     Outcome::Failed { why } => format!("{bundle} failed and stays: {why}"),
                     Outcome::RolledBack { to, why, .. } => {
-                        let to = to.as_deref().map_or("nothing".to_owned(), named);
+                        let before = || match self.unmanaged(deployment) {
+                            Some(before) => {
+                                format!("{}, which pipe had not deployed", before.title())
+                            }
+                            None => "nothing".to_owned(),
+                        };
+                        let to = to.as_deref().map_or_else(before, named);
                         format!("{bundle} failed, rolled back to {to}: {why}")
                     }
                     Outcome::PartlyRolledBack { why, undo } => {

@@ -4,10 +4,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::record::FORMAT;
-
 /// How long a lease holds without being renewed.
 pub const HOLDS: SignedDuration = SignedDuration::from_secs(300);
+
+/// The format of a lease.
+const FORMAT: u32 = 1;
 
 /// How often its holder renews it.
 pub const BEAT: std::time::Duration = std::time::Duration::from_secs(60);

@@ -240,6 +240,7 @@ mod tests {
                     },
                     way,
                     back: None,
+                    unmanaged: None,
                     values: std::collections::BTreeMap::new(),
                 },
             );

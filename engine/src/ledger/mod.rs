@@ -21,7 +21,9 @@ use jiff::Timestamp;
 pub use error::LedgerError;
 pub use history::{Current, History, Interrupted, Release};
 pub use lease::{BEAT, HOLDS, Lease};
-pub use record::{Approval, Bundle, Entry, FORMAT, Given, ImageAt, Outcome, Record, Way};
+pub use record::{
+    Approval, Bundle, Entry, FORMAT, Given, ImageAt, Outcome, Place, Record, Unmanaged, Way,
+};
 
 use crate::world::{Git, GitError};
 use folder::Folder;
@@ -160,7 +162,7 @@ impl Ledger {
     /// [`LedgerError::Moved`] where something was, otherwise why it cannot be written.
     pub fn append(&self, history: &History, record: Record) -> Result<History, LedgerError> {
         let entry = Entry {
-            format: FORMAT,
+            format: record.format(),
             id: unique(),
             at: Timestamp::now().to_string(),
             by: self.by.clone(),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The format that this version writes.
-pub const FORMAT: u32 = 1;
+/// The newest format that this version knows. A record has the oldest one in which all of it is understood.
+pub const FORMAT: u32 = 2;
 
 /// One record, with who wrote it and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,10 @@ pub enum Record {
         /// The bundle to which it goes back if it fails, by name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         back: Option<String>,
+        /// Where no release is known, to what else it goes back. Since format 2: who does not know it would go back to
+        /// nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unmanaged: Option<Unmanaged>,
         /// The values that stood in the target's fields, by what was written there: a way back needs them again.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, String>,
@@ -81,6 +85,58 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
+}
+
+impl Record {
+    /// The oldest format in which all of it is understood.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        match self {
+            Self::Intent {
+                unmanaged: Some(_), ..
+            } => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// What ran on a target before a deployment and was not deployed by `pipe`: how the platform itself finds it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unmanaged {
+    /// What the platform keeps of it, by what it is called there: `service/web`, `deployment/shop`.
+    pub places: BTreeMap<String, Place>,
+    /// The digests that ran, by the image's name, as they were observed.
+    pub digests: BTreeMap<String, Vec<String>>,
+    /// Whether it was ready as the target's `ready` has it: only then that can be asked of it again.
+    pub ready: bool,
+}
+
+/// One thing that ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// The platform's name of what it was: a task definition's ARN, the number of a rollout's revision.
+    pub revision: String,
+    /// How many of it there were to be, where a release may change that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u64>,
+}
+
+impl Unmanaged {
+    /// It for a person: `service/web (web:7)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let one = |(name, place): (&String, &Place)| {
+            let revision = place.revision.rsplit('/').next().unwrap_or_default();
+            match revision.bytes().all(|b| b.is_ascii_digit()) {
+                true => format!("{name} (revision {revision})"),
+                false => format!("{name} ({revision})"),
+            }
+        };
+        let all: Vec<String> = self.places.iter().map(one).collect();
+        all.join(", ")
+    }
 }
 
 /// Why a target gets a bundle.

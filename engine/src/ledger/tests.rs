@@ -98,6 +98,7 @@ fn intent(n: u8, back: Option<&Bundle>) -> Record {
         bundle: bundle(n),
         way: Way::Deploy,
         back: back.map(Bundle::id),
+        unmanaged: None,
         values: std::collections::BTreeMap::new(),
     }
 }
@@ -387,7 +388,7 @@ fn a_record_of_a_newer_version_is_not_guessed_at() {
     let forge = Forge::new();
     for (what, ledger) in forge.each() {
         let document = Document {
-            text: r#"{"format": 2, "news": true}"#,
+            text: r#"{"format": 3, "news": true}"#,
             message: "x",
             by: "x",
             chained: true,
@@ -396,8 +397,72 @@ fn a_record_of_a_newer_version_is_not_guessed_at() {
             .swap("refs/pipe/targets/staging", None, Some(&document))
             .unwrap();
         let error = ledger.history("staging").unwrap_err();
-        assert_eq!(error, LedgerError::Newer("staging".into(), 2), "{what}");
+        assert_eq!(error, LedgerError::Newer("staging".into(), 3), "{what}");
     }
+}
+
+/// An intent that goes back to what `pipe` had not deployed.
+fn over_unmanaged(n: u8) -> Record {
+    let mut record = intent(n, None);
+    if let Record::Intent { unmanaged, .. } = &mut record {
+        let place = Place {
+            revision: "arn:aws:ecs:eu-central-1:1:task-definition/web:7".into(),
+            replicas: None,
+        };
+        *unmanaged = Some(Unmanaged {
+            places: [("service/web".to_owned(), place)].into(),
+            digests: [("app".to_owned(), vec!["sha256:0".to_owned()])].into(),
+            ready: true,
+        });
+    }
+    record
+}
+
+#[test]
+fn only_what_an_older_version_would_misread_has_the_newer_format() {
+    let forge = Forge::new();
+    for (what, ledger) in forge.each() {
+        let empty = ledger.history("staging").unwrap();
+        let history = ledger.append(&empty, over_unmanaged(1)).unwrap();
+        let back = Outcome::RolledBack {
+            to: None,
+            why: "no".into(),
+            blamed: true,
+        };
+        let _ = ledger.append(&history, outcome(1, back)).unwrap();
+        let history = ledger.history("staging").unwrap();
+        let formats: Vec<u32> = history.entries.iter().map(|(_, e)| e.format).collect();
+        assert_eq!(formats, [2, 1], "{what}");
+        let records = [&history.entries[0].1.record, &over_unmanaged(1)];
+        assert_eq!(records[0], records[1], "{what}");
+    }
+}
+
+#[test]
+fn what_pipe_had_not_deployed_is_gone_back_to_and_is_no_release() {
+    let open = history(vec![over_unmanaged(1)]);
+    let Current::Interrupted(left) = open.current() else {
+        panic!("{:?}", open.current());
+    };
+    assert_eq!(left.back, None);
+    assert_eq!(left.unmanaged.unwrap().title(), "service/web (web:7)");
+    let back = Outcome::RolledBack {
+        to: None,
+        why: "no".into(),
+        blamed: true,
+    };
+    let ended = history(vec![over_unmanaged(1), outcome(1, back.clone())]);
+    assert_eq!(ended.current(), Current::Nothing);
+    assert!(ended.ways_back("x").is_empty());
+    let told = ended.told(&ended.entries[1].1);
+    let id = bundle(1).id();
+    let expected = format!(
+        "staging: 0101010 ({id}) failed, rolled back to service/web (web:7), which pipe had not deployed: no"
+    );
+    assert_eq!(told, expected);
+    let nothing = history(vec![intent(1, None), outcome(1, back)]);
+    let told = nothing.told(&nothing.entries[1].1);
+    assert!(told.contains("rolled back to nothing: no"), "{told}");
 }
 
 /// A history of these records, a minute after each other.
@@ -591,6 +656,7 @@ fn what_somebody_rolled_back_by_hand_is_bad_and_nothing_goes_back_to_it() {
         bundle: bundle(1),
         way: Way::Rollback,
         back: None,
+        unmanaged: None,
         values: std::collections::BTreeMap::new(),
     };
     let mut records = vec![

@@ -14,7 +14,7 @@ use super::event::{Event, StepName};
 use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::{self, News, NotDone, Site};
-use crate::deploy::{self, Call, Ending, Hands, Migrated, Request};
+use crate::deploy::{self, Before, Call, Ending, Hands, Migrated, Request};
 use crate::ledger::{Bundle, History, ImageAt, Ledger, LedgerError, Record, Way, unique};
 use crate::plan::{Plan, PlannedStep, RunFacts};
 use crate::process::Chunk;
@@ -255,7 +255,7 @@ pub(super) async fn with_bundle(
         ending: word(&ending).to_owned(),
     };
     let _ = a_try.site.news.send(News::Tell { event }).await;
-    ended(ending, back.as_ref(), &request)
+    ended(ending, &back, &request)
 }
 
 /// The bundle that is meant; none where there is nothing to go back from.
@@ -299,10 +299,20 @@ async fn found(
             match back {
                 None => Ok(None),
                 Some(Some(id)) => Ok(history.bundle(&id).cloned().map(|b| (b, way))),
-                Some(None) => Err(Failure::new(format!(
-                    "nothing ran on {target} before, so there is nothing to go back to"
-                ))
-                .means(Means::NeedsAttention)),
+                Some(None) => {
+                    let what = match history.unmanaged(deployment) {
+                        Some(before) => format!(
+                            "what ran on {target} before was not deployed by pipe, so that it is brought back by hand: {}",
+                            before.title()
+                        ),
+                        None => {
+                            format!(
+                                "nothing ran on {target} before, so there is nothing to go back to"
+                            )
+                        }
+                    };
+                    Err(Failure::new(what).means(Means::NeedsAttention))
+                }
             }
         }
     }
@@ -487,7 +497,7 @@ fn word(ending: &Ending) -> &'static str {
 
 /// What a deployment's end means for its step. Whatever it had to undo it has undone, or nobody can: the run does not
 /// undo the step once more.
-fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Outputs, NotDone> {
+fn ended(ending: Ending, back: &Before, request: &Request) -> Result<Outputs, NotDone> {
     let target = &request.target;
     let look = || {
         format!(
@@ -511,9 +521,14 @@ fn ended(ending: Ending, back: Option<&Bundle>, request: &Request) -> Result<Out
             means: Some(Means::RolledBack),
             ..of_deploy_failure(
                 failure,
-                &back.map_or("; nothing runs, as before".to_owned(), |b| {
-                    format!("; rolled back to {}", b.title())
-                }),
+                &match back {
+                    Before::Release(bundle) => format!("; rolled back to {}", bundle.title()),
+                    Before::Unmanaged(before) => format!(
+                        "; back at what ran before, which pipe had not deployed: {}",
+                        before.title()
+                    ),
+                    Before::Nothing => "; nothing runs, as before".to_owned(),
+                },
             )
         },
         Ending::PartlyRolledBack { failure, undo } => {

@@ -3,6 +3,7 @@
 //! a service that went back by itself is calm, too.
 
 mod task;
+mod unmanaged;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use super::hands::{Call, Hands, write};
 use super::places::{self, Container};
 use super::ready::Readiness;
 use super::settings::Settings;
-use crate::ledger::{Bundle, ImageAt};
+use crate::ledger::{Bundle, ImageAt, Place};
 
 /// The time between two questions; the service may be asked a few times in a second by everybody together.
 const EVERY: Duration = Duration::from_secs(3);
@@ -465,6 +466,22 @@ impl Driver for Ecs {
 
     fn ready<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         Box::pin(self.rolled_out(hands))
+    }
+
+    fn remembers<'a>(
+        &'a self,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, Option<BTreeMap<String, Place>>> {
+        Box::pin(self.remembered(hands))
+    }
+
+    fn restore<'a>(
+        &'a self,
+        _: &'a Release,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, ()> {
+        Box::pin(self.restored(places, hands))
     }
 
     fn undo<'a>(

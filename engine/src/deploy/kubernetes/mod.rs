@@ -7,6 +7,7 @@ mod canary;
 mod objects;
 mod rollout;
 mod source;
+mod unmanaged;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use super::hands::{Call, Hands, write};
 use super::places::Container;
 use super::ready::Readiness;
 use super::settings::Settings;
-use crate::ledger::{Bundle, ImageAt};
+use crate::ledger::{Bundle, ImageAt, Place};
 
 /// The annotation of a workload that a deployment made: the bundle that it was made for.
 const FIRST: &str = "dev.pipe/first-release";
@@ -423,18 +424,24 @@ impl Kubernetes {
             };
             self.run(self.call_at(workload, &args), hands).await?;
         }
-        let began = Instant::now();
-        while !self.left(&rendered.workloads, hands).await?.is_empty() {
-            if began.elapsed() > GONE {
-                return Err(Failure::new("its pods do not go away"));
-            }
-            hands.pause(EVERY).await?;
-        }
+        self.until_gone(&rendered.workloads, hands).await?;
         let is_left = |o: &&Value| Workload::of(o).is_none();
         let left: Vec<String> = rendered.objects.iter().filter(is_left).map(title).collect();
         if !left.is_empty() {
             let line = format!("left there, as nothing runs by them: {}", left.join(", "));
             hands.say(&line).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until workloads have no pods.
+    async fn until_gone(&self, workloads: &[Workload], hands: &mut Hands) -> Result<(), Failure> {
+        let began = Instant::now();
+        while !self.left(workloads, hands).await?.is_empty() {
+            if began.elapsed() > GONE {
+                return Err(Failure::new("its pods do not go away"));
+            }
+            hands.pause(EVERY).await?;
         }
         Ok(())
     }
@@ -532,6 +539,22 @@ impl Driver for Kubernetes {
 
     fn settle<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
         Box::pin(self.remove_canary(hands))
+    }
+
+    fn remembers<'a>(
+        &'a self,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, Option<BTreeMap<String, Place>>> {
+        Box::pin(self.remembered(hands))
+    }
+
+    fn restore<'a>(
+        &'a self,
+        from: &'a Release,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, ()> {
+        Box::pin(self.restored(from, places, hands))
     }
 
     fn undo<'a>(

@@ -14,9 +14,9 @@ use super::{EVERY, Kubernetes};
 use crate::ledger::ImageAt;
 
 /// How long a rollout may take where the target has no `ready`.
-const WITHIN: Duration = Duration::from_secs(600);
+pub(super) const WITHIN: Duration = Duration::from_secs(600);
 /// How long it takes to ask what is wrong.
-const ASKING: Duration = Duration::from_secs(3);
+pub(super) const ASKING: Duration = Duration::from_secs(3);
 /// How many lines of a container that failed are shown.
 const LINES: &str = "--tail=15";
 
