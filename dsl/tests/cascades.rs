@@ -139,6 +139,19 @@ stage ship {
 }
 
 #[test]
+fn a_quote_too_many_behind_a_block_is_told_once() {
+    let text = r#"stage build {
+    job one { run "make" }"
+    job two { run "make" } "two
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    2: E103 this text is never closed
+    3: E103 this text is never closed
+    ");
+}
+
+#[test]
 fn a_name_that_is_declared_nowhere_is_told_beside_a_wrong_value() {
     let text = r#"registry ghcr "ghcr.io/acme"
 target staging { container app; ready "http://127.0.0.1/" within=30 }

@@ -80,6 +80,8 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("workflow", "pipeline"),
 ];
 
+const TAKE: &str = "what another job made is taken with `artifact NAME from=JOB`";
+
 /// Words of other tools that have no counterpart, and what to do instead.
 const REMARKS: &[(&str, &str)] = &[
     (
@@ -90,6 +92,10 @@ const REMARKS: &[(&str, &str)] = &[
         "agent",
         "a job runs on the machine where `pipe` runs, or in its `container \"image:tag\"`; remove the line",
     ),
+    ("take", TAKE),
+    ("takes", TAKE),
+    ("consumes", TAKE),
+    ("download", TAKE),
     (
         "steps",
         "the commands stand directly in the job: `run \"…\"`, one for each",

@@ -405,6 +405,11 @@ impl Reader<'_, '_> {
             }
         }
         let Some(&token) = self.token() else { return };
+        if matches!(token.kind, Kind::Bad(_)) {
+            // That it is there has its own finding.
+            header.usable = false;
+            return;
+        }
         let shown = self.findings.show(&token);
         let what = wording(
             format!("`{shown}` follows a `}}` in the same line"),

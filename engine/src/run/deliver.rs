@@ -519,17 +519,7 @@ fn ended(ending: Ending, back: &Before, request: &Request) -> Result<Outputs, No
         Ending::Stays(failure) => of_deploy_failure(failure, ""),
         Ending::RolledBack(failure) => Failure {
             means: Some(Means::RolledBack),
-            ..of_deploy_failure(
-                failure,
-                &match back {
-                    Before::Release(bundle) => format!("; rolled back to {}", bundle.title()),
-                    Before::Unmanaged(before) => format!(
-                        "; back at what ran before, which pipe had not deployed: {}",
-                        before.title()
-                    ),
-                    Before::Nothing => "; nothing runs, as before".to_owned(),
-                },
-            )
+            ..of_deploy_failure(failure, &is_back_at(back))
         },
         Ending::PartlyRolledBack { failure, undo } => {
             let what = format!(
@@ -583,6 +573,17 @@ fn ended(ending: Ending, back: &Before, request: &Request) -> Result<Outputs, No
 
 /// Under which name a step puts out the deployment that it made.
 pub(super) const DEPLOYMENT: &str = "deployment";
+
+fn is_back_at(back: &Before) -> String {
+    match back {
+        Before::Release(bundle) => format!("; rolled back to {}", bundle.title()),
+        Before::Unmanaged(before) => format!(
+            "; back at what ran before, which pipe had not deployed: {}",
+            before.title()
+        ),
+        Before::Nothing => "; nothing runs, as before".to_owned(),
+    }
+}
 
 /// What it means that nothing was changed: only then it can be the infrastructure that failed, and nothing else.
 fn not_begun(failure: deploy::Failure) -> Failure {
