@@ -95,6 +95,7 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
         ));
     }
     refused(plan, out);
+    assumed(&forecasts, out);
     if steps == 0 {
         out.line(if plan.request.names.is_empty() {
             " Nothing to do. `pipe run NAME` runs a step or stage whatever the event; `pipe list` names them."
@@ -127,6 +128,21 @@ fn refused(plan: &Plan, out: &Out) {
             step.label,
             not.why
         ));
+    }
+}
+
+/// What of all that only a run finds out: until then it is taken to be as in the last one.
+fn assumed(forecasts: &BTreeMap<VertexId, Forecast>, out: &Out) {
+    let told = forecasts.values().filter(|f| f.now.is_some());
+    let mut all: Vec<&str> = Vec::new();
+    for text in told.flat_map(|f| &f.assumed) {
+        if !all.contains(&text.as_str()) {
+            all.push(text);
+        }
+    }
+    if !all.is_empty() {
+        let line = format!(" as in the last run, until a run looks: {}", all.join(", "));
+        out.line(&paint(DIM, &cut(&line, out.width)));
     }
 }
 
@@ -315,6 +331,8 @@ struct StepJson<'a> {
     refused: Option<String>,
     will: &'static str,
     why: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    assumed: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_ms: Option<u64>,
 }
@@ -375,6 +393,10 @@ pub fn json(project: &Project, plan: &Plan) -> String {
                 refused: not_accepted.get(&id).cloned(),
                 will: told(&id).0,
                 why: told(&id).1,
+                assumed: forecasts
+                    .get(&id)
+                    .filter(|f| f.now.is_some())
+                    .map_or(&[], |f| &f.assumed),
                 expected_ms: step
                     .expected
                     .and_then(|d| u64::try_from(d.as_millis()).ok()),

@@ -145,6 +145,19 @@ fn a_result_is_kept_for_the_image_that_made_it() {
         assert!(plan.stdout.contains("cached"), "{}", plan.stdout);
         let asks_nobody = "   ? as in the last run, until a run looks: localhost/moving:1\n";
         assert!(plan.stdout.contains(asks_nobody), "{}", plan.stdout);
+        let plan = engine.pipe(&project, &["plan"]).exits(0).stdout;
+        let lines: Vec<&str> = plan.lines().skip(1).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+         test
+           = unit  cached
+         as in the last run, until a run looks: localhost/moving:1
+         Nothing was changed. Run it: pipe run
+        ");
+        let json = engine
+            .pipe(&project, &["plan", "--format", "json"])
+            .exits(0);
+        let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(told["steps"][0]["assumed"][0], "localhost/moving:1");
         tag("localhost/web:1");
         assert_eq!(
             (outcome(), outcome()),

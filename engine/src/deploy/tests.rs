@@ -3,7 +3,7 @@
 use super::driver::{Failure, Observed};
 use super::machine::{Answer, Back, Do, Ending, Machine};
 use super::own::{Own, observed};
-use super::verdict::{runs, runs_nothing};
+use super::verdict::{runs, runs_as, runs_nothing};
 use crate::ledger::{Bundle, ImageAt, Outcome};
 
 /// What was done, and what came of it.
@@ -234,6 +234,28 @@ fn only_exactly_what_was_asked_for_is_what_was_asked_for() {
     ");
     assert_eq!(runs_nothing(&seen(&[])), Ok(()));
     assert!(runs_nothing(&seen(&[("", 1)])).is_err());
+}
+
+#[test]
+fn back_at_what_ran_before_is_exactly_what_ran_before() {
+    let before = seen(&[("app", 1), ("app", 2), ("web", 3)]).digests;
+    let again = |running: &[(&str, u8)]| runs_as(&seen(running), &before).map_err(|f| f.what);
+    // The order in which a platform tells them means nothing.
+    assert_eq!(again(&[("web", 3), ("app", 2), ("app", 1)]), Ok(()));
+    for other in [
+        &[][..],
+        &[("app", 1), ("web", 3)],
+        &[("app", 1), ("app", 2), ("web", 3), ("web", 4)],
+        &[("", 1), ("", 2), ("", 3)],
+    ] {
+        assert!(again(other).is_err(), "{other:?}");
+    }
+    assert_eq!(
+        runs_as(&seen(&[]), &seen(&[("app", 1)]).digests)
+            .unwrap_err()
+            .what,
+        "what runs is not what ran before: nothing, and not app sha256:010101010101…"
+    );
 }
 
 #[test]
