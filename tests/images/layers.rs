@@ -86,7 +86,9 @@ fn comes_from_the_registry(
     let local = format!("localhost/{name}:{}", before.replace(':', "-"));
     forget(&mark, &local);
     let again = format!("--no-cache=build-{name}");
-    let second = run(&project, &[&again]).exits(0);
+    // A build that is named has the login of the registry with whose image it begins, although nothing is pushed.
+    let named = format!("build-{name}");
+    let second = run(&project, &[&named, &again]).exits(0);
     let after = digest_of(&second, name);
     assert_eq!(
         layers(&project, &after),

@@ -279,6 +279,32 @@ impl Plan {
         found
     }
 
+    /// The registries with whose images builds of this run begin, because the layers are kept in the image itself: this run
+    /// may speak to none of them otherwise, and goes on without a login there.
+    #[must_use]
+    pub fn registries_begun_with(&self) -> Vec<&Registry> {
+        if !self.request.context.trusted {
+            return Vec::new();
+        }
+        let builds = self
+            .steps()
+            .filter_map(|(_, s)| match &self.definition(s).kind {
+                StepKind::Build(build) if build.cache_inline => build.image.as_ref(),
+                _ => None,
+            });
+        let images: Vec<&str> = builds.map(|image| image.value.as_str()).collect();
+        let pushes = self.pipeline.steps.iter().filter_map(|s| match &s.kind {
+            StepKind::Push(push) => Some(push),
+            _ => None,
+        });
+        let of_them = pushes.filter(|p| p.images.iter().any(|i| images.contains(&&*i.value)));
+        let mut names: Vec<&str> = of_them.map(|p| p.registry.value.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let all = &self.pipeline.registries;
+        names.into_iter().filter_map(|name| all.get(name)).collect()
+    }
+
     /// The registries of a promotion to a target that sets tags: where they are set, and where its images are.
     #[must_use]
     pub fn tagging(&self, rule: &Promotion) -> Vec<&Registry> {

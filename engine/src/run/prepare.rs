@@ -281,7 +281,16 @@ fn logins(
     options: &Options,
     fill: &dyn Fn(&Template) -> Result<String, Failure>,
 ) -> Vec<Login> {
-    let logins = plan.registries().into_iter().filter_map(|registry| {
+    let mut registries = plan.registries();
+    for registry in plan.registries_begun_with() {
+        if registries
+            .iter()
+            .all(|r| r.name.value != registry.name.value)
+        {
+            registries.push(registry);
+        }
+    }
+    let logins = registries.into_iter().filter_map(|registry| {
         let login = registry.login.as_ref()?;
         let prefix = fill(&registry.prefix.value).ok()?;
         Some(Login {
@@ -338,7 +347,8 @@ fn build_of(
             });
         }
     }
-    // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there.
+    // Of what this run knows anyway: a build that only begins with such an image wants no secret to be there, and takes
+    // one that is.
     let logins = logins(plan, options, &fill);
     let secrets = build.secrets.iter().filter_map(|name| {
         let value = options.secrets.get(&name.value)?;

@@ -69,7 +69,21 @@ pub fn resolve(
     let logins = registries.filter_map(|r| r.login.as_ref()?.password.as_ref());
     let passwords = logins.map(|p| p.value.as_str());
     let names = names.chain(keys).chain(passwords);
-    named(&plan.pipeline, names, root, env)
+    let mut values = named(&plan.pipeline, names, root, env)?;
+    for registry in plan.registries_begun_with() {
+        let password = registry.login.as_ref().and_then(|l| l.password.as_ref());
+        let Some(name) = password.map(|p| &p.value) else {
+            continue;
+        };
+        let secret = plan.pipeline.secrets.get(name);
+        // No command is run for what is not needed.
+        let source = secret.map(|s| &s.source);
+        let source = source.filter(|s| !matches!(s, SecretSource::Command(_)));
+        if let Some(Ok(value)) = source.map(|s| read(s, root, env)) {
+            values.entry(name.clone()).or_insert(value);
+        }
+    }
+    Ok(values)
 }
 
 /// Reads secrets by their names.
