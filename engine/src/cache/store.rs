@@ -6,7 +6,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +14,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::Digest;
-use crate::own_files::{open_file, private_folder, read_file, take_place, touch};
+use crate::own_files::{name, nameless, open_file, private_folder, read_file, take_place, touch};
 
 /// The layout of the folder: another one would be another folder.
 pub const LAYOUT: &str = "v2";
@@ -296,21 +295,11 @@ impl Store {
     }
 }
 
-/// Writes a file that has no name until it is whole: a third of the work of renaming one, and nothing is left of it where
-/// this process ends before.
-#[cfg(target_os = "linux")]
+/// Writes a file that has no name until it is whole.
 fn name_at_last(folder: &Path, bytes: &[u8], mode: u32, to: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, Mode, OFlags, linkat, open};
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let mut file = File::from(open(folder, flags, Mode::from_raw_mode(mode))?);
+    let mut file = nameless(CWD, folder, mode)?;
     file.write_all(bytes)?;
-    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(linkat(CWD, nameless, CWD, to, AtFlags::SYMLINK_FOLLOW)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn name_at_last(_: &Path, _: &[u8], _: u32, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    name(&file, CWD, to.as_os_str())
 }
 
 /// Whether this says that there is no such file, or one that is too long.
