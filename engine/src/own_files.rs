@@ -1,8 +1,10 @@
 //! Files of `pipe`'s own folders, which several `pipe` and others may change at once: opened without following links, put in
 //! place whole, locked, marked as used. Knows neither a store nor a layout.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
@@ -22,6 +24,45 @@ pub(crate) fn take_place(from: &Path, to: &Path) -> io::Result<()> {
         }
         renamed => renamed,
     }
+}
+
+/// A file in a folder that has no name yet: half the work of one that is renamed when it is whole, and nothing is left of
+/// it where this process ends before.
+///
+/// # Errors
+/// When the file system has no such files, or there is no such folder.
+#[cfg(target_os = "linux")]
+pub(crate) fn nameless(at: impl AsFd, folder: &Path, mode: u32) -> io::Result<File> {
+    use rustix::fs::{Mode, openat};
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    Ok(openat(at, folder, flags, Mode::from_raw_mode(mode))?.into())
+}
+
+/// Gives such a file its name.
+///
+/// # Errors
+/// When there is something of this name.
+#[cfg(target_os = "linux")]
+pub(crate) fn name(file: &File, folder: impl AsFd, name: &OsStr) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(
+        CWD,
+        nameless,
+        folder,
+        name,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn nameless(_: impl AsFd, _: &Path, _: u32) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn name(_: &File, _: impl AsFd, _: &OsStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Says of a file of such a folder that it was used now.

@@ -177,7 +177,7 @@ impl Case {
         let call = self.call;
         let mut strace = Command::new("strace");
         strace.args(["-qq", "-y", "-o"]).arg(log);
-        strace.args(["-e", &format!("trace=?{call},?rename,?renameat")]);
+        strace.args(["-e", &format!("trace=?{call},?rename,?renameat,?linkat")]);
         strace.args(["-e", &format!("inject=?{call}:{fault}:when={}", self.at)]);
         strace.args(["-p", thread]);
         let strace = strace
@@ -299,12 +299,13 @@ fn sweep(way: Way, thread: Thread, calls: &[&'static str], faults: &[Fault], lea
 }
 
 /// What the threads that do what takes a while call to change something.
-const CHANGES: [&str; 12] = [
+const CHANGES: [&str; 13] = [
     "write",
     "chmod",
     "fchmod",
     "rename",
     "renameat",
+    "linkat",
     "mkdir",
     "mkdirat",
     "symlinkat",

@@ -2,6 +2,7 @@
 //! Knows no step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
@@ -18,6 +19,7 @@ use super::snapshot::entry_in_place;
 use super::store::{Lost, Store};
 use super::{Digest, Entry, Is};
 use crate::files::{self, Patterns, beneath_dir, open_dir};
+use crate::own_files;
 
 /// Where things go.
 pub struct Place<'a> {
@@ -160,7 +162,8 @@ fn put(entry: &Entry, store: &Store, place: &Place<'_>, root: &OwnedFd) -> Resul
         .file_name()
         .ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
     let folder = beneath_dir(root, path.parent().unwrap_or(Path::new("")))?;
-    if fs::symlink_metadata(place.root.join(path)).is_ok_and(|m| m.is_dir()) {
+    let there = fs::symlink_metadata(place.root.join(path));
+    if there.as_ref().is_ok_and(Metadata::is_dir) {
         files::remove(place.root, path)?;
     }
     match &entry.is {
@@ -173,6 +176,11 @@ fn put(entry: &Entry, store: &Store, place: &Place<'_>, root: &OwnedFd) -> Resul
             Ok(rustix::fs::symlinkat(to.as_str(), &folder, name).map_err(io::Error::from)?)
         }
         Is::File { digest, mode, .. } => {
+            let is_new = there.is_err_and(|e| e.kind() == NotFound);
+            if is_new && let Some(file) = write_new(store, digest, *mode, &folder, name)? {
+                learn(&entry.path, *digest, &file, place);
+                return Ok(());
+            }
             let (temp, file) = write(store, digest, *mode, place.scratch)?;
             match rustix::fs::renameat(CWD, &temp, &folder, name) {
                 Ok(()) => learn(&entry.path, *digest, &file, place),
@@ -194,12 +202,30 @@ fn put(entry: &Entry, store: &Store, place: &Place<'_>, root: &OwnedFd) -> Resul
     }
 }
 
-fn rename_beside(temp: &Path, folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+fn rename_beside(temp: &Path, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let renamed = rustix::fs::renameat(CWD, temp, folder, name);
     if renamed.is_err() {
         let _ = fs::remove_file(temp);
     }
     Ok(renamed?)
+}
+
+/// A file with this content that is whole when it gets its name; `None` where the file system has no such files, or
+/// somebody was faster.
+fn write_new(
+    store: &Store,
+    digest: &Digest,
+    mode: u32,
+    folder: &OwnedFd,
+    name: &OsStr,
+) -> Result<Option<File>, Lost> {
+    let Ok(mut file) = own_files::nameless(folder, Path::new("."), 0o600) else {
+        return Ok(None);
+    };
+    fill(store, digest, &mut file)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    let named = own_files::name(&file, folder, name);
+    Ok(named.is_ok().then_some(file))
 }
 
 /// A file with this content in a folder, under a name of its own.

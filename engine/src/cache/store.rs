@@ -1,12 +1,12 @@
 //! The content store of a user: blobs by their hash, and the records that name them. Several `pipe` at once may use it.
 //!
-//! A blob is written under another name and then renamed, so that a name never stands for half a content. Nothing is
-//! forced to the disk: a blob is verified whenever it is read, so that one which a crash or anything else has damaged
+//! A blob is written without a name, or under another one, and then gets its own, so that a name never stands for half a
+//! content. Nothing is forced to the disk: a blob is verified whenever it is read, so that one which a crash or anything else has damaged
 //! is found, removed, and counts as missing. Knows neither steps nor keys.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::Digest;
-use crate::own_files::{open_file, private_folder, read_file, take_place, touch};
+use crate::own_files::{name, nameless, open_file, private_folder, read_file, take_place, touch};
 
 /// The layout of the folder: another one would be another folder.
 pub const LAYOUT: &str = "v2";
@@ -24,6 +24,10 @@ pub(super) const FAN: usize = 1;
 
 /// How long a salt is.
 const SALT: usize = 32;
+
+/// Nobody writes to a blob by mistake.
+pub(super) const BLOB_MODE: u32 = 0o444;
+const RECORD_MODE: u32 = 0o600;
 
 /// How much of a file is in memory at once.
 const PIECE: usize = 256 << 10;
@@ -84,8 +88,7 @@ impl Store {
     pub fn put(&self, bytes: &[u8]) -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         if !self.refresh(&digest, bytes.len() as u64) {
-            let (path, mut file) = self.fresh()?;
-            self.finish(&path, file.write_all(bytes), &digest)?;
+            self.write(bytes, BLOB_MODE, &self.blob(&digest))?;
         }
         Ok(digest)
     }
@@ -100,7 +103,7 @@ impl Store {
         if first < PIECE {
             return Ok((self.put(&piece[..first])?, first as u64));
         }
-        let (path, mut file) = self.fresh()?;
+        let (path, mut file) = self.fresh(BLOB_MODE)?;
         let mut hash = blake3::Hasher::new();
         let mut copy = || -> io::Result<u64> {
             let (mut length, mut total) = (first, 0);
@@ -180,9 +183,17 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn record(&self, relative: &Path, bytes: &[u8]) -> io::Result<()> {
-        let (path, mut file) = self.fresh()?;
-        let to = self.root.join(relative);
-        self.rename(&path, file.write_all(bytes), &to)
+        self.write(bytes, RECORD_MODE, &self.root.join(relative))
+    }
+
+    /// Writes a file in one step.
+    fn write(&self, bytes: &[u8], mode: u32, to: &Path) -> io::Result<()> {
+        // Where the name is taken, or the file system cannot do it, the other way says what is wrong.
+        if name_at_last(&self.root, bytes, mode, to).is_ok() {
+            return Ok(());
+        }
+        let (path, mut file) = self.fresh(mode)?;
+        self.rename(&path, file.write_all(bytes), to)
     }
 
     /// What makes the hashes of secrets worthless to whoever does not have this store. Made where there is none, or a
@@ -204,7 +215,7 @@ impl Store {
         }
         let mut salt = [0; SALT];
         File::open("/dev/urandom")?.read_exact(&mut salt)?;
-        let (path, mut file) = self.fresh()?;
+        let (path, mut file) = self.fresh(RECORD_MODE)?;
         let written = file.write_all(&salt);
         // Of several runs at once the first one's counts.
         let first = written.and_then(|()| {
@@ -225,7 +236,7 @@ impl Store {
     }
 
     /// A new file under a name that nobody else has.
-    pub(super) fn fresh(&self) -> io::Result<(PathBuf, File)> {
+    pub(super) fn fresh(&self, mode: u32) -> io::Result<(PathBuf, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let folder = self.root.join("tmp");
         loop {
@@ -234,7 +245,7 @@ impl Store {
             let made = File::options()
                 .write(true)
                 .create_new(true)
-                .mode(0o600)
+                .mode(mode)
                 .open(&path);
             match made {
                 Ok(file) => return Ok((path, file)),
@@ -252,9 +263,6 @@ impl Store {
         written: io::Result<()>,
         digest: &Digest,
     ) -> io::Result<()> {
-        // Nobody writes to it by mistake.
-        let written =
-            written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o444)));
         self.rename(path, written, &self.blob(digest))
     }
 
@@ -287,6 +295,13 @@ impl Store {
     }
 }
 
+/// Writes a file that has no name until it is whole.
+fn name_at_last(folder: &Path, bytes: &[u8], mode: u32, to: &Path) -> io::Result<()> {
+    let mut file = nameless(CWD, folder, mode)?;
+    file.write_all(bytes)?;
+    name(&file, CWD, to.as_os_str())
+}
+
 /// Whether this says that there is no such file, or one that is too long.
 fn is_no_file(error: &io::Error) -> bool {
     matches!(
@@ -312,6 +327,8 @@ pub(super) fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::cache::store::BLOB_MODE;
 use crate::cache::{Digest, Store};
 
 /// A blob of which some is here.
@@ -31,7 +32,7 @@ pub(super) enum NotIn {
 impl<'a> Incoming<'a> {
     /// Begins a blob of this content and length.
     pub(super) fn of(store: &'a Store, digest: Digest, size: u64) -> io::Result<Self> {
-        let (path, file) = store.fresh()?;
+        let (path, file) = store.fresh(BLOB_MODE)?;
         Ok(Self {
             store,
             digest,
