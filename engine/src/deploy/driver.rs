@@ -140,6 +140,11 @@ pub trait Driver: Send + Sync {
         true
     }
 
+    /// Whether the platform goes on by itself with what it was told, so that what runs does not say what will.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// Asks which digests run.
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed>;
 

@@ -32,14 +32,15 @@ pub(super) async fn settled(
             }
         }
         let is_back = match back {
+            // What runs is still the old one, and will not stay it: only what it is told now says what will run.
+            _ if new.driver.goes_on() => false,
             Some((release, made)) => {
                 // Names and services are those of that release.
                 let observed = made.driver.observe(hands).await?;
                 verdict::runs(&observed, &release.bundle, made.driver.as_ref()).is_ok()
                     && is_ready(made.ready.as_ref(), hands).await
             }
-            // While a rollout goes on, what runs is still what ran before.
-            None => left.unmanaged.is_none() && observed.is_empty(),
+            None => observed.is_empty(),
         };
         if is_back {
             return Ok(rolled_back(why));

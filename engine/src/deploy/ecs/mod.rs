@@ -443,6 +443,10 @@ impl Driver for Ecs {
         "ecs"
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed> {
         Box::pin(self.observed(hands))
     }

@@ -498,6 +498,10 @@ impl Driver for Kubernetes {
         "kubernetes"
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     fn observe<'a>(&'a self, hands: &'a mut Hands) -> Answer<'a, Observed> {
         Box::pin(async move {
             let workloads = match (self.here(hands).await, &self.deployment) {
