@@ -181,16 +181,16 @@ impl Cache {
         if let Some(result) = self.steps.result(step, key) {
             return Some(result);
         }
-        self.believed(key).map(|(action, _)| Arc::new(action))
+        self.believed(key, |action, _| Arc::new(action))
     }
 
-    /// The first record of a key that is believed, with the key's document.
-    fn believed(&self, key: &Digest) -> Option<(Action, Vec<u8>)> {
+    /// What is taken of the first record of a key that is believed: the action, and the key's document.
+    fn believed<T>(&self, key: &Digest, take: impl Fn(Action, &[u8]) -> T) -> Option<T> {
         let scopes = self.settings.scope.believed();
-        scopes.iter().find_map(|scope| self.read(scope, key))
+        scopes.iter().find_map(|scope| self.read(scope, key, &take))
     }
 
-    fn read(&self, scope: &str, key: &Digest) -> Option<(Action, Vec<u8>)> {
+    fn read<T>(&self, scope: &str, key: &Digest, take: impl Fn(Action, &[u8]) -> T) -> Option<T> {
         let path = self.store.root().join(place(scope, key));
         let bytes = match own_files::read_file(&path, action::LONGEST) {
             Ok(bytes) => bytes,
@@ -200,7 +200,7 @@ impl Cache {
                 return None;
             }
         };
-        let read = Action::decode(&bytes, key).map(|(action, text)| (action, text.to_vec()));
+        let read = Action::decode(&bytes, key).map(|(action, document)| take(action, document));
         if read.is_none() {
             self.failed("used", "a record in it was damaged, and is removed");
             let _ = fs::remove_file(&path);
@@ -330,9 +330,9 @@ impl Cache {
     /// The document of a key, if it is there.
     #[must_use]
     pub fn key(&self, digest: &Digest) -> Option<Key> {
-        let alone = || self.store.get(digest, action::LONGEST).ok();
-        let document = self.believed(digest).map(|(_, document)| document);
-        Key::read(&document.or_else(alone)?)
+        let alone = || Key::read(&self.store.get(digest, action::LONGEST).ok()?);
+        self.believed(digest, |_, document| Key::read(document))
+            .unwrap_or_else(alone)
     }
 
     /// Keeps the document of a key under which there is no result, so that a later run can say what changed since.
