@@ -6,20 +6,24 @@ use rustix::process::Signal;
 use super::cluster::{DEPLOYMENT, Shop, Target, cluster, programs};
 use crate::support::wait_until;
 
+/// Begins to deploy an image, and kills the engine when the cluster has been told.
+fn killed_when_applied(shop: &Shop, image: &str) {
+    let run = shop.begin(image);
+    let images = "jsonpath={.spec.template.spec.containers[0].image}";
+    wait_until("it is applied", || {
+        shop.kubectl(&["get", "deployment", "shop", "-o", images]) == image
+    });
+    rustix::process::kill_process(run.engine(), Signal::KILL).unwrap();
+    assert_eq!(run.end().code, Some(137));
+}
+
 #[test]
 fn killed_in_the_middle_of_a_rollout_the_next_run_tells_the_truth_and_puts_it_right() {
     let Some(cluster) = cluster() else { return };
     let shop = Shop::new(cluster, "crash", 30090);
     let (one, two) = (cluster.good("1"), cluster.good("2"));
     let _ = shop.deploy(&one).exits(0);
-    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
-    let run = shop.begin(&never);
-    let images = "jsonpath={.spec.template.spec.containers[0].image}";
-    wait_until("it is applied", || {
-        shop.kubectl(&["get", "deployment", "shop", "-o", images]) == never
-    });
-    rustix::process::kill_process(run.engine(), Signal::KILL).unwrap();
-    assert_eq!(run.end().code, Some(137));
+    killed_when_applied(&shop, &cluster.image(&["GREETING=4", "NEVER_READY=1"]));
     let out = shop.pipe(&["targets", "live"]).stdout;
     assert!(out.contains("unknown"), "{out}");
     let out = shop.deploy(&two).exits(0).stdout;
@@ -72,14 +76,7 @@ fn what_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_kill
     assert!(out.contains(left), "{out}");
     is_as_before();
 
-    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
-    let run = shop.begin(&never);
-    let images = "jsonpath={.spec.template.spec.containers[0].image}";
-    wait_until("it is applied", || {
-        shop.kubectl(&["get", "deployment", "shop", "-o", images]) == never
-    });
-    rustix::process::kill_process(run.engine(), Signal::KILL).unwrap();
-    assert_eq!(run.end().code, Some(137));
+    killed_when_applied(&shop, &cluster.image(&["GREETING=4", "NEVER_READY=1"]));
     let gone = format!("127.0.0.1:5000/shop@sha256:{}", "0".repeat(64));
     let out = shop.deploy_bad(&gone).exits(6).stdout;
     let settled = "the interrupted deployment is settled: rolled back";

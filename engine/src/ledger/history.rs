@@ -399,17 +399,21 @@ impl History {
     /// What ran before this deployment and was not deployed by `pipe`, where the deployment could go back to it.
     #[must_use]
     pub fn unmanaged(&self, deployment: &str) -> Option<&Unmanaged> {
-        self.entries
-            .iter()
-            .rev()
-            .find_map(|(_, e)| match &e.record {
-                Record::Intent {
-                    deployment: d,
-                    unmanaged,
-                    ..
-                } if d == deployment => Some(unmanaged.as_ref()),
-                _ => None,
-            })?
+        self.intent(deployment)?.1
+    }
+
+    /// What a deployment was to bring, and what ran before that `pipe` had not deployed.
+    fn intent(&self, deployment: &str) -> Option<(&Bundle, Option<&Unmanaged>)> {
+        let mut records = self.entries.iter().rev().map(|(_, e)| &e.record);
+        records.find_map(|record| match record {
+            Record::Intent {
+                deployment: of,
+                bundle,
+                unmanaged,
+                ..
+            } if of == deployment => Some((bundle, unmanaged.as_ref())),
+            _ => None,
+        })
     }
 
     /// Whether a one-shot service of a bundle has run here.
@@ -494,19 +498,9 @@ impl History {
             self.bundle(id)
                 .map_or_else(|| id.to_owned(), |b| format!("{} ({id})", b.title()))
         };
-        let of = |deployment: &str| {
-            self.entries
-                .iter()
-                .rev()
-                .find_map(|(_, e)| match &e.record {
-                    Record::Intent {
-                        deployment: d,
-                        bundle,
-                        ..
-                    } if d == deployment => Some(format!("{} ({})", bundle.title(), bundle.id())),
-                    _ => None,
-                })
-                .unwrap_or_else(|| deployment.to_owned())
+        let of = |deployment: &str| match self.intent(deployment) {
+            Some((bundle, _)) => format!("{} ({})", bundle.title(), bundle.id()),
+            None => deployment.to_owned(),
         };
         let what = match &entry.record {
             Record::Intent { bundle, way, .. } => {
