@@ -1,5 +1,6 @@
 //! Why a command could not do its work: what, what to do, and the exit code.
 
+use engine::ledger::{Cause, LedgerError};
 use engine::run::outcome::exit;
 
 use crate::ui::out::Out;
@@ -35,6 +36,16 @@ impl Failed {
             code: exit::REFUSED,
             ..Self::usage(message)
         }
+    }
+
+    /// The ledger cannot be read or written.
+    pub fn of_ledger(error: &LedgerError) -> Self {
+        let what = error.to_string();
+        let failed = match error.cause() {
+            Cause::Refused => Self::refused(what),
+            Cause::Infrastructure | Cause::Content => Self::machine(what),
+        };
+        failed.hint(error.remedy())
     }
 
     /// Everything has been said already.

@@ -6,6 +6,7 @@ mod compose;
 mod container;
 mod crash;
 pub mod host;
+mod ledger;
 mod metrics;
 mod once;
 mod people;

@@ -27,7 +27,7 @@ use crate::ui::out::Out;
 pub fn run(global: &Global, args: &ApproveArgs, out: &Out) -> Result<i32, Failed> {
     let project = Project::open_sound(global, out)?;
     let ledger = ledger(&project)?;
-    let trouble = |e: engine::ledger::LedgerError| Failed::machine(e.to_string()).hint(e.remedy());
+    let trouble = |e: engine::ledger::LedgerError| Failed::of_ledger(&e);
     let asked = asked(&project, &ledger, &args.name, out)?;
     let expires = SignedDuration::try_from(args.holds)
         .ok()
@@ -195,7 +195,7 @@ fn asked(
         }
         let from = ledger
             .history(&rule.from.value)
-            .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;
+            .map_err(|e| Failed::of_ledger(&e))?;
         let bundle = bundle_of(rule, &from).map_err(|u| Failed::refused(u.what).hint(u.help))?;
         return Ok(Asked {
             subject: subject(name),

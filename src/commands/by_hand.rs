@@ -88,9 +88,7 @@ pub fn promote(global: &Global, args: &PromoteArgs, out: &Out) -> Result<i32, Fa
 
 fn history(project: &Project, target: &str) -> Result<History, Failed> {
     let ledger = ledger(project)?;
-    ledger
-        .history(target)
-        .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))
+    ledger.history(target).map_err(|e| Failed::of_ledger(&e))
 }
 
 fn told(bundle: &Bundle) -> String {

@@ -18,9 +18,7 @@ pub fn run(global: &Global, args: &HistoryArgs, out: &Out) -> Result<i32, Failed
     let project = Project::open_sound(global, out)?;
     let target = target_named(&project, &args.target)?;
     let ledger = ledger(&project)?;
-    let history = ledger
-        .history(&target)
-        .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;
+    let history = ledger.history(&target).map_err(|e| Failed::of_ledger(&e))?;
     let entries = history.entries.iter().rev().take(args.number);
     if args.format == HumanOrJson::Json {
         let entries: Vec<_> = entries.map(|(_, e)| e).collect();

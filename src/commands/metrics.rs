@@ -41,9 +41,7 @@ pub fn run(global: &Global, args: &MetricsArgs, out: &Out) -> Result<i32, Failed
     let commits = |before: Option<&str>, commit: &str| times(&git, before, commit);
     let mut all = Vec::new();
     for target in names {
-        let history = ledger
-            .history(&target)
-            .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;
+        let history = ledger.history(&target).map_err(|e| Failed::of_ledger(&e))?;
         all.push(Shown {
             target,
             from: from.to_string(),

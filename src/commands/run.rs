@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsl::source::Span;
 use engine::cache::{Cache, Settings};
@@ -119,6 +120,9 @@ fn asked_for(plan: &Plan, args: &RunArgs, out: &Out) -> Result<(), Failed> {
 
 /// So many runs may be inside of each other.
 const DEEPEST: u32 = 8;
+
+/// How long what nobody waits for may go on after a run.
+const LEFT: Duration = Duration::from_secs(1);
 
 /// How many runs are around this one.
 fn depth() -> u32 {
@@ -276,6 +280,8 @@ pub(super) fn carry_out(
         notifiers,
     };
     let outcome = runtime.block_on(engine::run::run(plan, options, &mut reporters));
+    // Nobody waits for an answer any more, such as that of a git which got none itself.
+    runtime.shutdown_timeout(LEFT);
     Ok(outcome.exit_code())
 }
 

@@ -24,9 +24,7 @@ pub fn run(global: &Global, args: &TargetsArgs, out: &Out) -> Result<i32, Failed
     };
     let mut lines = Vec::new();
     for name in names {
-        let history = ledger
-            .history(&name)
-            .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))?;
+        let history = ledger.history(&name).map_err(|e| Failed::of_ledger(&e))?;
         let mut line = Line::of(&history);
         if args.drift {
             line.drift = Some(drift(&project, &history, out)?);
@@ -54,7 +52,7 @@ pub fn ledger(project: &Project) -> Result<Ledger, Failed> {
     let env = |name: &str| std::env::var(name).ok();
     let files = project.loaded.pipeline.ledger_files;
     Ledger::open(&project.root, &env, files, &engine::run::origin(0))
-        .map_err(|e| Failed::machine(e.to_string()).hint(e.remedy()))
+        .map_err(|e| Failed::of_ledger(&e))
 }
 
 /// The target of this name.

@@ -19,7 +19,7 @@ pub fn run(global: &Global, args: &UnlockArgs, out: &Out) -> Result<i32, Failed>
     let project = Project::open_sound(global, out)?;
     let target = target_named(&project, &args.target)?;
     let ledger = ledger(&project)?;
-    let trouble = |e: engine::ledger::LedgerError| Failed::machine(e.to_string()).hint(e.remedy());
+    let trouble = |e: engine::ledger::LedgerError| Failed::of_ledger(&e);
     let history = ledger.history(&target).map_err(trouble)?;
     let lease = ledger.lease(&target).map_err(trouble)?;
     let mut lifted = Vec::new();

@@ -385,7 +385,7 @@ fn without_a_journal_or_a_ledger_nothing_is_begun() {
     // The ledger cannot be written.
     let lock = shop.project.path(".git/refs/pipe/targets/staging.lock");
     std::fs::write(&lock, "").unwrap();
-    let _ = shop.deploy().exits(1);
+    let _ = shop.deploy().exits(3);
     assert_eq!(shop.answers("staging").as_deref(), Some("shop 1"));
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(shop.ledger("staging"), ["deploying v1", "v1 is healthy"]);

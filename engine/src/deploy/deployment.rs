@@ -18,8 +18,8 @@ use super::ready::Readiness;
 use super::settled::settled;
 use super::verdict;
 use crate::ledger::{
-    Bundle, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record, Unmanaged,
-    Way,
+    Bundle, Cause, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record,
+    Unmanaged, Way,
 };
 
 /// How long an undo may take.
@@ -108,6 +108,7 @@ pub async fn deploy(
         history: None,
         held: None,
         lost: Lost::default(),
+        gave_up: false,
     };
     let mut machine = Machine::new();
     loop {
@@ -161,6 +162,8 @@ struct Work<'w> {
     history: Option<History>,
     held: Option<(JoinHandle<Held>, CancellationToken, Beats)>,
     lost: Lost,
+    /// Whether the ledger did not answer in the time that a run has which is to end.
+    gave_up: bool,
 }
 
 impl Work<'_> {
@@ -174,8 +177,9 @@ impl Work<'_> {
 
     async fn lock(&mut self) -> Answer {
         let target = self.request.target.clone();
-        match on_ledger(self.ledger, move |l| l.lock(&target)).await {
-            Ok(held) => {
+        let locked = on_ledger(self.ledger, move |l| l.lock(&target));
+        match self.in_time(locked).await {
+            Some(Ok(held)) => {
                 if let Some(other) = &held.instead_of {
                     let line = format!("the lease of {} was over, and is taken", other.holder());
                     self.hands.say(&line).await;
@@ -189,7 +193,37 @@ impl Work<'_> {
                 self.held = Some((beat, stop, ask));
                 Answer::Done
             }
-            Err(error) => Answer::Failed(of_ledger(&error)),
+            Some(Err(error)) => Answer::Failed(before(&error)),
+            None => Answer::Cancelled,
+        }
+    }
+
+    /// Waits for the ledger; where the run is to end, no longer than anything else of it may take.
+    async fn in_time<T>(
+        &mut self,
+        asked: impl Future<Output = Result<T, LedgerError>>,
+    ) -> Option<Result<T, LedgerError>> {
+        if self.gave_up {
+            return None;
+        }
+        let (cancel, kill) = (self.hands.cancel.clone(), self.hands.kill.clone());
+        let grace = self.hands.grace;
+        let too_long = async {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = kill.cancelled() => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(grace) => {}
+                () = kill.cancelled() => {}
+            }
+        };
+        tokio::select! {
+            answer = asked => Some(answer),
+            () = too_long => {
+                self.gave_up = true;
+                None
+            }
         }
     }
 
@@ -198,19 +232,23 @@ impl Work<'_> {
             return Answer::Done;
         };
         stop.cancel();
-        let Ok(held) = beat.await else {
-            return Answer::Done;
+        let (ledger, lost) = (Arc::clone(self.ledger), self.lost.clone());
+        let given_back = self.in_time(async move {
+            match beat.await {
+                Ok(held) if lost.why().is_none() => {
+                    on_ledger(&ledger, move |l| l.unlock(&held)).await
+                }
+                _ => Ok(()),
+            }
+        });
+        let why = match given_back.await {
+            Some(Ok(())) => return Answer::Done,
+            Some(Err(error)) => error.to_string(),
+            None => "the ledger does not answer".to_owned(),
         };
-        if self.lost.why().is_some() {
-            return Answer::Done;
-        }
-        if let Err(error) = on_ledger(self.ledger, move |l| l.unlock(&held)).await {
-            let line = format!(
-                "the lease of {} is kept until it is over: {error}",
-                self.request.target
-            );
-            self.hands.say(&line).await;
-        }
+        let target = &self.request.target;
+        let line = format!("the lease of {target} is kept until it is over: {why}");
+        self.hands.say(&line).await;
         Answer::Done
     }
 
@@ -433,12 +471,13 @@ impl Work<'_> {
                 }
             }
         });
-        match written.await {
-            Ok(history) => {
+        match self.in_time(written).await {
+            Some(Ok(history)) => {
                 self.history = Some(history);
                 Answer::Done
             }
-            Err(error) => Answer::Failed(of_ledger(&error)),
+            Some(Err(error)) => Answer::Failed(before(&error)),
+            None => Answer::Cancelled,
         }
     }
 
@@ -591,12 +630,17 @@ impl Work<'_> {
             let written = on_ledger(self.ledger, move |l| {
                 conclude(l, &target, &deployment, &outcome)
             });
-            let error = match written.await {
-                Ok(_) => return Answer::Done,
-                Err(error) => error,
+            let killed = self.hands.kill.clone();
+            let error = tokio::select! {
+                written = written => match written {
+                    Ok(_) => return Answer::Done,
+                    Err(error) => error,
+                },
+                () = killed.cancelled() => return Answer::Cancelled,
             };
             tries += 1;
-            let passing = matches!(error, LedgerError::Git(_) | LedgerError::Refused { .. });
+            let passing = error.cause() == Cause::Infrastructure
+                || matches!(error, LedgerError::Refused { .. });
             if !passing || tries == TRIES || self.hands.kill.is_cancelled() {
                 return Answer::Failed(of_ledger(&error));
             }
@@ -639,9 +683,11 @@ impl Work<'_> {
 
     async fn read(&mut self) -> Result<History, Failure> {
         let target = self.request.target.clone();
-        on_ledger(self.ledger, move |l| l.history(&target))
-            .await
-            .map_err(|e| of_ledger(&e))
+        let read = on_ledger(self.ledger, move |l| l.history(&target));
+        match self.in_time(read).await {
+            Some(read) => read.map_err(|e| before(&e)),
+            None => Err(Failure::new("cancelled")),
+        }
     }
 
     fn is_cancelled(&self) -> bool {
@@ -721,11 +767,20 @@ fn plain(done: Result<(), Failure>) -> Answer {
     }
 }
 
+/// What a ledger's error means for a deployment that has changed nothing.
+fn before(error: &LedgerError) -> Failure {
+    let failure = of_ledger(error).help(format!("{}; nothing was changed", error.remedy()));
+    match error.cause() {
+        Cause::Infrastructure => failure.infrastructure(),
+        Cause::Refused | Cause::Content => failure,
+    }
+}
+
 /// What a ledger's error means for a deployment.
-pub(super) fn of_ledger(error: &LedgerError) -> Failure {
+fn of_ledger(error: &LedgerError) -> Failure {
     let failure = Failure::new(error.to_string()).help(error.remedy());
-    match error {
-        LedgerError::Held { .. } | LedgerError::Moved(_) => failure.refused(),
-        _ => failure,
+    match error.cause() {
+        Cause::Refused => failure.refused(),
+        Cause::Infrastructure | Cause::Content => failure,
     }
 }

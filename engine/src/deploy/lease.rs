@@ -75,11 +75,14 @@ pub(super) async fn beat(
         // The next beat would come too late.
         let is_over = last.elapsed() + BEAT >= HOLDS.unsigned_abs();
         if is_moved || is_over {
-            let what = match is_moved {
-                true => format!("the lease of {target} was taken by another run"),
-                false => format!("the lease of {target} could not be renewed: {error}"),
-            };
-            lost.is(Failure::new(what));
+            lost.is(match is_moved {
+                true => Failure::new(format!("the lease of {target} was taken by another run"))
+                    .refused(),
+                false => Failure::new(format!(
+                    "the lease of {target} could not be renewed: {error}"
+                ))
+                .infrastructure(),
+            });
             return held;
         }
     }

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-pub use error::LedgerError;
+pub use error::{Cause, LedgerError};
 pub use history::{Current, History, Interrupted, Release};
 pub use lease::{BEAT, HOLDS, Lease};
 pub use record::{
@@ -331,7 +331,7 @@ impl Ledger {
         match &self.store {
             Store::Refs(refs) => {
                 refs.fetch(&[(name.to_owned(), tip.to_owned())])?;
-                refs.chain(tip)
+                refs.chain(name, tip)
             }
             Store::Folder(folder) => folder.chain(name, tip),
         }

@@ -51,6 +51,17 @@ impl Refs {
         self.remote.as_deref()
     }
 
+    /// Asks the remote.
+    fn there(&self, remote: &str, args: &[&str]) -> Result<String, LedgerError> {
+        self.git.output(args).map_err(|error| match error {
+            GitError::NotInstalled => LedgerError::Git(error),
+            error => LedgerError::Unreachable {
+                remote: remote.to_owned(),
+                error,
+            },
+        })
+    }
+
     /// The refs beneath `prefix` (which ends with `/`), with their commits, in order of their names.
     ///
     /// # Errors
@@ -59,8 +70,7 @@ impl Refs {
         let text = match &self.remote {
             Some(remote) => {
                 let pattern = format!("{prefix}*");
-                self.git
-                    .output(&["ls-remote", "--refs", "--", remote, &pattern])?
+                self.there(remote, &["ls-remote", "--refs", "--", remote, &pattern])?
             }
             None => self.git.output(&[
                 "for-each-ref",
@@ -85,9 +95,7 @@ impl Refs {
     /// What git could not do.
     pub fn tip(&self, name: &str) -> Result<Tip, LedgerError> {
         let text = match &self.remote {
-            Some(remote) => self
-                .git
-                .output(&["ls-remote", "--refs", "--", remote, name])?,
+            Some(remote) => self.there(remote, &["ls-remote", "--refs", "--", remote, name])?,
             None => self.git.output(&[
                 "for-each-ref",
                 "--format=%(objectname)%09%(refname)",
@@ -130,7 +138,7 @@ impl Refs {
                 remote,
             ];
             args.extend(missing.iter().map(|(name, _)| name.as_str()));
-            self.git.output(&args)?;
+            self.there(remote, &args)?;
         }
         for (name, id) in wanted {
             // A copy for people; whoever else writes it at the same moment writes the same or a newer one.
@@ -139,11 +147,11 @@ impl Refs {
         Ok(())
     }
 
-    /// The documents of a chain, the newest first, up to `id`, which is known here.
+    /// The documents of the chain of a ref, the newest first, up to `id`, which is known here.
     ///
     /// # Errors
     /// What git could not do.
-    pub fn chain(&self, id: &str) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+    pub fn chain(&self, name: &str, id: &str) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
         let ids = self
             .git
             .output(&["rev-list", "--first-parent", "--end-of-options", id])?;
@@ -154,13 +162,8 @@ impl Refs {
         let mut rest = text.as_str();
         let mut documents = Vec::with_capacity(ids.len());
         for id in ids {
-            let broken = || {
-                LedgerError::Git(GitError::Failed {
-                    command: "cat-file".into(),
-                    code: None,
-                    message: format!("the commit {id} has no {FILE}"),
-                })
-            };
+            let broken =
+                || LedgerError::Broken(short(name), format!("the commit {id} has no {FILE}"));
             let (head, after) = rest.split_once('\n').ok_or_else(broken)?;
             let size = head.rsplit(' ').next().and_then(|s| s.parse().ok());
             let size: usize = size.ok_or_else(broken)?;
@@ -312,7 +315,10 @@ impl Refs {
                     name: name.to_owned(),
                     message,
                 },
-                other => other.into(),
+                error => LedgerError::Unreachable {
+                    remote: remote.to_owned(),
+                    error,
+                },
             });
         }
         if let (Some(now), Some(new)) = (now, new) {

@@ -373,11 +373,11 @@ fn a_remote_that_is_not_there_is_an_error_and_nothing_is_kept_beside_it() {
     std::fs::rename(forge.path("remote.git"), forge.path("gone.git")).unwrap();
     assert!(matches!(
         ledger.history("staging"),
-        Err(LedgerError::Git(_))
+        Err(LedgerError::Unreachable { .. })
     ));
     assert!(matches!(
         ledger.note("staging", &intent(1, None)),
-        Err(LedgerError::Git(_))
+        Err(LedgerError::Unreachable { .. })
     ));
     let refs = forge.git(&["for-each-ref", "refs/pipe"], "one");
     assert_eq!(refs, "");

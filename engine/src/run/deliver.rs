@@ -15,7 +15,7 @@ use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try};
 use super::work::{self, News, NotDone, Site};
 use crate::deploy::{self, Before, Call, Ending, Hands, Migrated, Request};
-use crate::ledger::{Bundle, History, ImageAt, Ledger, LedgerError, Record, Way, unique};
+use crate::ledger::{Bundle, Cause, History, ImageAt, Ledger, LedgerError, Record, Way, unique};
 use crate::plan::{Plan, PlannedStep, RunFacts};
 use crate::process::Chunk;
 use crate::world::{self, Git};
@@ -208,7 +208,8 @@ fn protected(about: About<'_>, target: &Target) -> Result<(), Failure> {
 /// Does it.
 pub(super) async fn run(delivery: &Delivery, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
     let ledger = delivery.ledger.open().await.map_err(NotDone::NotBegun)?;
-    let (bundle, way) = match found(delivery, &ledger).await.map_err(NotDone::NotBegun)? {
+    let found = a_try.wait(found(delivery, &ledger)).await?;
+    let (bundle, way) = match found.map_err(NotDone::NotBegun)? {
         Some(found) => found,
         None => return Ok(Outputs::new()),
     };
@@ -272,6 +273,10 @@ async fn found(
         let read = tokio::task::spawn_blocking(read).await;
         match read {
             Ok(Ok(history)) => Ok(history),
+            // What this is to undo is still there.
+            Ok(Err(error)) if matches!(delivery.what, What::Before(_)) => {
+                Err(of_ledger(&error).help(error.remedy()))
+            }
             Ok(Err(error)) => Err(of_ledger(&error)),
             Err(error) => Err(Failure::new(error.to_string())),
         }
@@ -605,12 +610,14 @@ fn of_deploy_failure(failure: deploy::Failure, more: &str) -> Failure {
     }
 }
 
-/// What a ledger's error means for a step.
+/// What a ledger's error means for a step that has changed nothing.
 pub(super) fn of_ledger(error: &LedgerError) -> Failure {
-    let failure = Failure::new(error.to_string()).help(error.remedy());
-    match error {
-        LedgerError::Held { .. } | LedgerError::Moved(_) => failure.means(Means::Refused),
-        _ => failure,
+    let help = format!("{}; nothing was changed", error.remedy());
+    let failure = Failure::new(error.to_string()).help(help);
+    match error.cause() {
+        Cause::Refused => failure.means(Means::Refused),
+        Cause::Infrastructure => failure.means(Means::Infrastructure),
+        Cause::Content => failure,
     }
 }
 

@@ -142,8 +142,8 @@ pub(super) async fn promote(
 ) -> Result<Outputs, NotDone> {
     let (rule, delivery) = (&promoting.rule, &promoting.delivery);
     let ledger = delivery.ledger.open().await.map_err(NotDone::NotBegun)?;
-    let from = history(&ledger, &rule.from.value).await?;
-    let to = history(&ledger, &rule.to.value).await?;
+    let from = a_try.wait(history(&ledger, &rule.from.value)).await??;
+    let to = a_try.wait(history(&ledger, &rule.to.value)).await??;
     let bundle = promote::bundle_of(rule, &from);
     let bundle = bundle
         .map_err(|u| NotDone::NotBegun(Failure::new(u.what).help(u.help).means(Means::Refused)))?;
@@ -246,7 +246,7 @@ impl Between {
         }
         let bundle = moved(images, commit, &self.around.config);
         let ledger = self.ledger.open().await.map_err(NotDone::NotBegun)?;
-        let given = history(&ledger, STEPS).await?;
+        let given = a_try.wait(history(&ledger, STEPS)).await??;
         let (root, trigger) = (a_try.site.root.clone(), ledger.by().to_owned());
         let (signers, checks) = asked(&self.rule, &self.around, &bundle.commit, a_try).await?;
         let missing = promote::unmet(
@@ -287,7 +287,7 @@ pub(super) fn moved(
 /// Lets the run go on if people agreed.
 pub(super) async fn approve(gate: &Gate, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
     let ledger = gate.ledger.open().await.map_err(NotDone::NotBegun)?;
-    let given = history(&ledger, STEPS).await?;
+    let given = a_try.wait(history(&ledger, STEPS)).await??;
     let bundle = of_commit(&gate.commit, &gate.around.config);
     let trigger = ledger.by().to_owned();
     let asked = Asked {

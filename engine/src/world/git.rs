@@ -367,12 +367,27 @@ fn last_words(complaint: &str) -> String {
             .map(str::trim)
             .filter(|line| !line.is_empty())
     };
-    let fatal = lines().find_map(|line| {
-        line.strip_prefix("fatal: ")
-            .or_else(|| line.strip_prefix("error: "))
-    });
-    let words = fatal.or_else(|| lines().next());
-    let mut words = plain(words.unwrap_or("it said nothing"));
+    let told = |line: &'_ str| {
+        let rest = line.strip_prefix("fatal: ");
+        rest.or_else(|| line.strip_prefix("error: "))
+            .map(str::to_owned)
+    };
+    // Who could not be reached, and why, was said before that.
+    let is_end = |words: &String| words == "Could not read from remote repository.";
+    let fatal = lines().enumerate().find_map(|(n, l)| Some((n, told(l)?)));
+    let words = match fatal {
+        Some((n, words)) if is_end(&words) => {
+            let cause = lines().nth(n + 1);
+            cause.map_or(words, |l| told(l).unwrap_or_else(|| l.to_owned()))
+        }
+        // The reasons of each address follow.
+        Some((n, words)) if words.ends_with(':') && n > 0 => {
+            format!("{words} {}", lines().nth(n - 1).unwrap_or_default())
+        }
+        Some((_, words)) => words,
+        None => lines().next().unwrap_or("it said nothing").to_owned(),
+    };
+    let mut words = plain(&words);
     let refused = lines().find(|line| line.starts_with("! ["));
     if let Some((_, why)) = refused.and_then(|line| line.rsplit_once('(')) {
         words = format!("{words} ({}", plain(why));
@@ -484,6 +499,25 @@ mod tests {
                 message: "Needed a single revision".into()
             })
         );
+    }
+
+    #[test]
+    fn why_a_remote_cannot_be_read_is_what_was_said_before() {
+        let end = "fatal: Could not read from remote repository.\n\nPlease make sure you have the \
+                   correct access rights\nand the repository exists.\n";
+        for (said, expected) in [
+            (
+                "ssh: connect to host h port 22: no route\n",
+                "ssh: connect to host h port 22: no route",
+            ),
+            (
+                "fatal: '/gone' does not appear to be a git repository\n",
+                "'/gone' does not appear to be a git repository",
+            ),
+            ("", "Could not read from remote repository."),
+        ] {
+            assert_eq!(last_words(&format!("{said}{end}")), expected);
+        }
     }
 
     #[test]
