@@ -1,15 +1,16 @@
 //! One mistake, one finding: drops what is only said because something else could not be read.
 //! Knows findings and texts, not what they mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::codes::{names, shape, values};
+use crate::codes::{caching, delivery, names, shape, values};
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 use crate::load::Unit;
 use crate::source::{SourceMap, Span};
+use crate::syntax::tree::Node;
 
 /// What a reference to a step names.
-const STEP: &str = "step or stage";
+pub const STEP: &str = "step or stage";
 
 /// More places of a word than this are not needed to know that it stands somewhere else.
 const PLACES: usize = 4;
@@ -18,14 +19,32 @@ const PLACES: usize = 4;
 /// of the file that could not be read; a warning about a value that is an error says less than the error.
 pub fn tidy(diagnostics: &mut Diagnostics, units: &[Unit], sources: &SourceMap) {
     if diagnostics.iter().any(|d| d.missing.is_some()) {
-        let lost = Lost::of(diagnostics, units, sources);
-        diagnostics.retain(|d| !lost.explains(d));
+        let mut lost = Lost::of(diagnostics, units, sources);
+        // What names something lost is lost itself: a `push` to a registry that could not be read is no step.
+        loop {
+            let explained = diagnostics.extract_if(.., |d| lost.explains(d));
+            let lines: Vec<Span> = explained.map(|d| lines_around(sources, d.span())).collect();
+            if lines.is_empty() {
+                break;
+            }
+            lines.into_iter().for_each(|line| lost.add(sources, line));
+        }
+    }
+    if diagnostics.iter().any(is_absence) {
+        let unknown = diagnostics
+            .iter()
+            .filter(|d| d.code == &shape::UNKNOWN_NODE);
+        let unknown = unknown.map(Diagnostic::span).collect();
+        let partial = units.iter().flat_map(|u| partial(&u.nodes, &unknown));
+        let partial: Vec<Span> = partial.collect();
+        let of_partial = |d: &Diagnostic| partial.iter().any(|line| line.contains(d.span()));
+        diagnostics.retain(|d| !is_absence(d) || !of_partial(d));
     }
     diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
     // A mistake in a template is told for its first use.
     diagnostics.dedup_by(|a, b| a.code == b.code && a.span() == b.span() && a.message == b.message);
     join(diagnostics, sources);
-    let errors: std::collections::BTreeSet<Span> = of_severity(diagnostics, Severity::Error)
+    let errors: BTreeSet<Span> = of_severity(diagnostics, Severity::Error)
         .map(Diagnostic::span)
         .collect();
     diagnostics.retain(|d| d.severity() == Severity::Error || !errors.contains(&d.span()));
@@ -84,6 +103,39 @@ pub fn is_in_a_line(d: &Diagnostic) -> bool {
     is_local(d) || named || [&shape::WRONG_VALUE, &shape::UNKNOWN_PROPERTY].contains(&d.code)
 }
 
+/// The lines of nodes in whose blocks something could not be read, or is unknown and may be what is missing.
+fn partial(nodes: &[Node], unknown: &BTreeSet<Span>) -> Vec<Span> {
+    let is_partial = |n: &&Node| {
+        !n.lost().is_empty() || n.nodes().iter().any(|c| unknown.contains(&c.name.span))
+    };
+    let line = |n: &Node| Span {
+        end: n.children.as_ref().map_or(n.span.end, |b| b.span.start),
+        ..n.span
+    };
+    let own = nodes.iter().filter(is_partial).map(line);
+    let inner = nodes.iter().flat_map(|n| partial(n.nodes(), unknown));
+    own.chain(inner).collect()
+}
+
+/// Whether it says that something is missing in a node, which may be what could not be read of its block.
+fn is_absence(d: &Diagnostic) -> bool {
+    [
+        &shape::MISSING_CHILD,
+        &shape::MISSING_PROPERTY,
+        &caching::RESTORE_WITHOUT_KEY,
+        &delivery::TARGET_DRIVER,
+        &delivery::NOTIFY,
+    ]
+    .contains(&d.code)
+}
+
+/// What could not be read in the blocks of these nodes.
+fn lost_in(nodes: &[Node]) -> Vec<Span> {
+    let inner = nodes.iter().flat_map(|n| lost_in(n.nodes()));
+    let own = nodes.iter().flat_map(|n| n.lost().iter().copied());
+    own.chain(inner).collect()
+}
+
 fn of_severity(found: &[Diagnostic], severity: Severity) -> impl Iterator<Item = &Diagnostic> {
     found.iter().filter(move |d| d.severity() == severity)
 }
@@ -114,7 +166,10 @@ impl<'a> Lost<'a> {
                 );
             }
         }
-        let mut seen = std::collections::BTreeSet::new();
+        for span in units.iter().flat_map(|u| lost_in(&u.nodes)) {
+            lost.add(sources, span);
+        }
+        let mut seen = BTreeSet::new();
         for d in found {
             let of_template = |m: &crate::diagnostic::Missing| m.noun == "template";
             lost.file |= d.code == &names::INCLUDE;
@@ -174,9 +229,7 @@ impl<'a> Lost<'a> {
         }
         let last = missing.name.rsplit('.').next().unwrap_or_default();
         let tails = last.match_indices('-').map(|(at, _)| &last[at + 1..]);
-        let inside = |s: &Span| {
-            s.source == d.span().source && d.span().start <= s.start && s.end <= d.span().end
-        };
+        let inside = |s: &Span| d.span().contains(*s);
         std::iter::once(last)
             .chain(tails.filter(|_| of_step))
             .any(|word| {

@@ -41,6 +41,12 @@ impl Span {
         self.start == self.end
     }
 
+    /// Whether the other one lies in this one.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.source == other.source && self.start <= other.start && other.end <= self.end
+    }
+
     /// The part of this span from byte `from` to byte `to`, both relative to its start.
     #[must_use]
     pub fn part(self, from: usize, to: usize) -> Self {

@@ -10,6 +10,29 @@ impl Files for NoFiles {
     }
 }
 
+const PIPELINES: [(&str, &str); 5] = [
+    (
+        "split-registries",
+        include_str!("../../tests/pipelines/split-registries.kdl"),
+    ),
+    (
+        "build-once",
+        include_str!("../../tests/pipelines/build-once.kdl"),
+    ),
+    (
+        "ecs-service",
+        include_str!("../../tests/pipelines/ecs-service.kdl"),
+    ),
+    (
+        "snapshot-release",
+        include_str!("../../tests/pipelines/snapshot-release.kdl"),
+    ),
+    (
+        "supply-chain",
+        include_str!("../../tests/pipelines/supply-chain.kdl"),
+    ),
+];
+
 /// What is found: the line, the code and the message.
 fn found(text: &str) -> String {
     let loaded = dsl::load(&NoFiles, "pipeline.kdl", text.to_owned());
@@ -178,4 +201,86 @@ fn a_number_that_is_no_number_is_told_once() {
         found("stage test {\n    job a { env UMASK=0022; run \"make\" }\n}\n"),
         @"2: E208 `UMASK` wants a text, and this is a number"
     );
+}
+
+#[test]
+fn a_line_that_cannot_be_read_costs_no_other() {
+    let text = r#"registry ghcr "ghcr.io/acme"
+stage test {
+    job lint { needs tset; run "make lint" }
+    # the tests
+    job test {
+        retry 3x
+        tmeout "5m"
+        run 'make test'
+    }
+    job all { needs [lint, test]; run "make all" }
+}
+stage build {
+    build app { needs test; args A=true }
+    push app to=gchr tag=edge
+}
+"#;
+    insta::assert_snapshot!(found(text), @"
+    3: E301 there is no step or stage named `tset`
+    4: E109 a comment begins with `//`
+    6: E114 `3x` is neither a number nor a text
+    7: E201 there is no `tmeout` in `job`
+    8: E110 the quote ' neither begins nor ends a text
+    10: E126 a list has no brackets
+    13: E112 `true` needs a `#`
+    14: E301 there is no registry named `gchr`
+    ");
+}
+
+#[test]
+fn wherever_a_line_is_broken_it_is_one_finding() {
+    let (mut broken, mut told) = (0, Vec::new());
+    let marks = ["3x ", "[a, b] ", "'it ", "\"\\d\" ", "a=b= ", "zq"];
+    for (name, text) in PIPELINES {
+        // A line's first word, where a node begins; lines of a longer text are indented just so.
+        let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+        for start in starts {
+            let line = text[start..].lines().next().unwrap_or_default();
+            let Some(word) = line.trim_start().split_inclusive(' ').next() else {
+                continue;
+            };
+            let is_name = word.ends_with(' ') && word.starts_with(|c: char| c.is_lowercase());
+            let at = start + line.len() - line.trim_start().len() + word.len();
+            for mark in marks.iter().filter(|_| is_name) {
+                let damaged = match *mark {
+                    "zq" => format!("{}zq{}", &text[..at - word.len()], &text[at - word.len()..]),
+                    _ => format!("{}{mark}{}", &text[..at], &text[at..]),
+                };
+                let found = found(&damaged);
+                // In a text or a comment it is none.
+                broken += usize::from(!found.is_empty());
+                if found.lines().count() > 1 {
+                    told.push(format!(
+                        "{name}, {mark}before {}\n{found}",
+                        &line[line.len().min(word.len())..]
+                    ));
+                }
+            }
+        }
+    }
+    println!("{broken} broken lines");
+    assert_eq!(told, [""; 0]);
+    assert!(broken > 500, "{broken}");
+}
+
+#[test]
+fn what_stands_before_a_block_instead_of_in_it_is_told_once() {
+    let text = r#"stage test {
+    job unit "make unit"
+    job lint {
+        run "make lint"
+        always "echo cleaned"
+    }
+}
+"#;
+    insta::assert_snapshot!(found(text), @r#"
+    2: E204 `job` takes one argument, its name; `"make unit"` is one too many
+    5: E204 `always` takes no argument, but `"echo cleaned"` is given
+    "#);
 }

@@ -10,14 +10,15 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
         let Some(job) = step.job() else { continue };
         for cache in job.caches.iter().filter(|c| c.key.is_empty()) {
             if let Some(part) = cache.restore.first().and_then(|parts| parts.first()) {
-                let name = &cache.name.value;
+                let name = &cache.name;
                 out.push(
                     Diagnostic::new(
                         &codes::RESTORE_WITHOUT_KEY,
-                        format!("the cache `{name}` has a `restore` and no `key`"),
-                        part.span,
-                        "nothing is kept that could be restored",
+                        format!("the cache `{}` has a `restore` and no `key`", name.value),
+                        name.span,
+                        "no `key` here, so nothing is kept",
                     )
+                    .label(part.span, "nothing that could be restored")
                     .help("give it a key, such as `key os (file)\"package-lock.json\"`, or remove `restore`"),
                 );
             }

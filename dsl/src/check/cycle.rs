@@ -6,6 +6,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
+use crate::cascade::STEP;
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::{Pipeline, StageId, StepId, Wait, WaitTarget};
@@ -41,6 +42,17 @@ enum Why<'a> {
 impl Because<'_> {
     fn is_written(&self) -> bool {
         !matches!(self.why, Why::Silent)
+    }
+
+    /// The stage that is waited for by name.
+    fn stage(&self) -> Option<StageId> {
+        match self.why {
+            Why::Wait(_, wait) => match wait.target {
+                WaitTarget::Stage(id) => Some(id),
+                WaitTarget::Step(_) => None,
+            },
+            _ => None,
+        }
     }
 
     fn text(&self, pipeline: &Pipeline) -> String {
@@ -275,6 +287,10 @@ fn finding(
     let mut finding = Diagnostic::new(&codes::CYCLE, message, first.span, first.text(pipeline));
     for because in rest {
         finding = finding.label(because.span, because.text(pipeline));
+    }
+    // A name of a stage may mean a step of that name that could not be read.
+    if let Some(stage) = written.iter().find_map(|b| b.stage()) {
+        finding = finding.missing(STEP, &pipeline.stage(stage).name.value);
     }
     finding.help(help)
 }

@@ -3,16 +3,34 @@
 use super::{Form, Reader, foreign};
 use crate::codes::shape as codes;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::schema::{self, Field, NodeSchema, Type};
+use crate::schema::{self, Count, Field, NodeSchema, Type};
 use crate::syntax::tree::{Block, Node, Prop, Value};
 use crate::text::shorten;
+
+/// What the block of this node needs, where something stands in its place before it: `always "rm -r tmp"`.
+pub(super) fn before_block(form: &Form<'_>) -> Option<&'static NodeSchema> {
+    let schema = form.schema;
+    let is_needed = schema.children.iter().find(|c| c.count == Count::Some);
+    let before = form.node.children.is_none()
+        && schema.rest.is_none()
+        && form.node.args.len() > schema.args.len();
+    is_needed.filter(|_| before).map(|c| c.node)
+}
 
 impl Reader<'_> {
     pub(super) fn extra_argument(&mut self, form: &Form<'_>, value: &Value) {
         let schema = form.schema;
         let written = shorten(self.sources.get(value.span.source).slice(value.span), 60);
         let unset = |p: &&Field| form.node.props.iter().all(|w| w.name.value != p.name);
+        let head = || {
+            let args = form.node.args.iter().take(schema.args.len());
+            let args = args.map(|a| format!(" {}", self.sources.get(a.span.source).slice(a.span)));
+            format!("{}{}", schema.name, args.collect::<String>())
+        };
         let help = match (schema.args, form.node.args.first(), value.as_str()) {
+            _ if let Some(child) = before_block(form) => {
+                format!("write `{} {{ {} {written} }}`", head(), child.name)
+            }
             // Two words where one name is expected: a name with a space in it.
             ([one], Some(first), Some(second))
                 if one.ty == Type::Name && first.as_str().is_some() =>

@@ -204,7 +204,6 @@ impl Reader<'_> {
         form.children.reserve_exact(form.node.nodes().len());
         let mut lists: IndexMap<String, Span> = IndexMap::new();
         let mut props: Vec<&Node> = Vec::new();
-        let mut unknown = false;
         for child in form.node.nodes() {
             let name = child.name.value.as_str();
             let known = schema.children.iter().find(|c| c.node.name == name);
@@ -212,10 +211,7 @@ impl Reader<'_> {
                 match &schema.open_children {
                     Some(field) => self.open_child(form, field, child, &mut lists),
                     None if schema.prop(name).is_some() => props.push(child),
-                    None => {
-                        self.unknown_child(form, child);
-                        unknown = true;
-                    }
+                    None => self.unknown_child(form, child),
                 }
                 continue;
             };
@@ -239,9 +235,10 @@ impl Reader<'_> {
             form.children.push((known.node, child));
         }
         self.props_as_children(form, &props);
-        let needed = schema.children.iter().filter(|c| c.count == Count::Some);
-        // An unknown child is most likely the missing one under another name.
-        for child in needed.filter(|_| !unknown) {
+        if advice::before_block(form).is_some() {
+            return; // Said where it stands.
+        }
+        for child in schema.children.iter().filter(|c| c.count == Count::Some) {
             if seen.iter().all(|(n, _)| *n != child.node.name) {
                 self.missing_child(form, child.node);
             }

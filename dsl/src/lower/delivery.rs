@@ -532,12 +532,14 @@ pub(super) fn notify(
     let run = super::step::commands(reader, &form);
     let (webhook, channel) = (form.text("webhook"), form.text("channel"));
     let kind = form.arg(0)?.clone();
+    // A secret that is not declared has its own finding.
+    let written = node.props.iter().any(|p| p.name.value == "webhook");
     let lacks = match kind.value.as_str() {
         "command" if run.is_empty() => Some((
             "command",
             "a `run` in it: `notify command { run \"./tell.sh\" }`",
         )),
-        "slack" | "webhook" if webhook.is_none() => Some((
+        "slack" | "webhook" if !written => Some((
             "address",
             "the secret that holds it: `notify slack webhook=SLACK_WEBHOOK`",
         )),

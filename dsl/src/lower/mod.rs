@@ -221,6 +221,7 @@ impl<'a> Lowering<'a> {
             props: Vec::new(),
             children: Some(crate::syntax::tree::Block {
                 nodes: vec![node.clone()],
+                lost: Vec::new(),
                 span: node.span,
             }),
             span: node.span,

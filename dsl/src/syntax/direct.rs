@@ -64,6 +64,7 @@ impl<'a> Direct<'a> {
             props,
             children: item.block().map(|block| Block {
                 nodes: Vec::new(),
+                lost: Vec::new(),
                 span: self.span(block),
             }),
             span: self.span(header.start..item.end()),

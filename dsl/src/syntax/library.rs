@@ -154,6 +154,7 @@ impl Reader {
             props,
             children: item.block().map(|block| Block {
                 nodes: Vec::new(),
+                lost: Vec::new(),
                 span: self.span(block.start, block.end),
             }),
             span: self.span(item.header().start, item.end()),

@@ -10,19 +10,24 @@ use super::outline::Item;
 use super::prescan::{self, Scan};
 use super::tree::Node;
 use crate::codes::syntax as codes;
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::Source;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::source::{Source, Span};
 
-/// Reads a text. The nodes are those of the top level that have no mistake in them; findings are
-/// sorted by place, and there are at most 100.
+/// Reads a text. The nodes are those that have no mistake in them; what a mistake in one line costs is that line, with
+/// the block behind it. Findings are sorted by place, and there are at most 100.
 pub fn parse(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut findings = Findings::new(source);
     let Some(scan) = prescan::scan(&mut findings) else {
         return (Vec::new(), findings.into_sorted());
     };
-    let items = sound_nodes(&scan, &findings);
-    let nodes = match read(source, &scan, &items, &mut findings) {
-        Ok(nodes) => nodes,
+    let sound = Sound::of(&scan, &findings);
+    let nodes = match read(source, &scan, &sound.nodes, &mut findings) {
+        Ok(mut nodes) => {
+            for lost in sound.lost {
+                leave(&mut nodes, Span::new(source.id, lost.start, lost.end));
+            }
+            nodes
+        }
         Err(why) => {
             let end = source.text.chars().next().map_or(0, char::len_utf8);
             let token = token(0..end);
@@ -34,24 +39,95 @@ pub fn parse(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
     (nodes, findings.into_sorted())
 }
 
-/// The top-level nodes without an error inside, with the nodes in their blocks.
-pub(super) fn sound_nodes<'s>(scan: &'s Scan, findings: &Findings) -> Vec<&'s Item> {
-    if findings.is_full() || findings.more {
-        return Vec::new();
-    }
-    let errors = findings.list().iter();
-    let errors = errors.filter(|d| d.severity() == Severity::Error);
-    let mut faults: Vec<_> = errors.map(|d| d.span().start as usize).collect();
-    faults.sort_unstable();
-    let mut sound = true;
-    let nodes = scan.outline.nodes.iter().filter(|node| {
-        if node.depth() == 0 {
-            let next = faults.partition_point(|&at| at < node.header().start);
-            sound = faults.get(next).is_none_or(|&at| at >= node.end());
+/// What can be read of a text with mistakes.
+#[derive(Default)]
+pub(super) struct Sound<'s> {
+    /// The nodes without a mistake, each before those in its block.
+    pub(super) nodes: Vec<&'s Item>,
+    /// The nodes in the blocks of those that cannot be read.
+    lost: Vec<Range<usize>>,
+}
+
+impl<'s> Sound<'s> {
+    pub(super) fn of(scan: &'s Scan, findings: &Findings) -> Self {
+        if findings.is_full() || findings.more {
+            return Self::default();
+        }
+        let items = &scan.outline.nodes;
+        let errors = findings.list().iter();
+        let mut broken: Vec<usize> = errors
+            .filter(|d| d.severity() == Severity::Error)
+            .filter_map(|d| broken_by(items, d.code, d.span().start as usize))
+            .collect();
+        broken.sort_unstable();
+        let mut sound = Self::default();
+        let mut skipped = None;
+        for (at, item) in items.iter().enumerate() {
+            if skipped.is_some_and(|depth| item.depth() > depth) {
+                continue;
+            }
+            let is_broken = broken.binary_search(&at).is_ok();
+            skipped = is_broken.then(|| item.depth());
+            match is_broken {
+                false => sound.nodes.push(item),
+                true if item.depth() > 0 => sound.lost.push(item.header().start..item.end()),
+                true => {}
+            }
         }
         sound
-    });
-    nodes.collect()
+    }
+}
+
+/// Which node a mistake at this place costs: the one in whose line it is, where it can be no further; else the whole of
+/// the top level in which it is.
+fn broken_by(items: &[Item], code: Code, at: usize) -> Option<usize> {
+    let before = &items[..items.partition_point(|i| i.header().start <= at)];
+    let top = before.iter().rposition(|i| i.depth() == 0)?;
+    let nearest = before.len() - 1;
+    if at >= items[top].end() {
+        return None;
+    }
+    let in_its_line = at < items[nearest].header().end;
+    match in_its_line {
+        true if stays_in_its_line(code) => Some(nearest),
+        false if code == &codes::HASH_COMMENT => None,
+        _ => Some(top),
+    }
+}
+
+/// Whether such a mistake leaves it plain where the line ends, and which lines belong to which block.
+fn stays_in_its_line(code: Code) -> bool {
+    [
+        &codes::BAD_ESCAPE,
+        &codes::LINES_INDENT,
+        &codes::HASH_COMMENT,
+        &codes::WRONG_QUOTES,
+        &codes::OLD_RAW_TEXT,
+        &codes::BARE_KEYWORD,
+        &codes::UNKNOWN_KEYWORD,
+        &codes::BAD_NUMBER,
+        &codes::NUMBER_TOO_LARGE,
+        &codes::UNQUOTED_PATH,
+        &codes::UNQUOTED_DOLLAR,
+        &codes::EQUALS,
+        &codes::COMMA,
+        &codes::MISSING_SPACE,
+        &codes::ANNOTATION,
+        &codes::UNEXPECTED,
+        &codes::VALUE_AS_NAME,
+    ]
+    .contains(&code)
+}
+
+/// Notes in the block where it stands that a node could not be read.
+fn leave(nodes: &mut [Node], lost: Span) {
+    let around = nodes.iter_mut().find(|n| n.span.contains(lost));
+    if let Some(block) = around.and_then(|n| n.children.as_mut()) {
+        match block.nodes.iter().any(|n| n.span.contains(lost)) {
+            true => leave(&mut block.nodes, lost),
+            false => block.lost.push(lost),
+        }
+    }
 }
 
 /// Reads these nodes: directly where it is plain how, with the library where it is not.

@@ -10,7 +10,7 @@ use proptest::test_runner::{TestError, TestRunner};
 use super::direct::Direct;
 use super::finding::Findings;
 use super::outline::Item;
-use super::parse::{parse, sound_nodes};
+use super::parse::{Sound, parse};
 use super::tree::Node;
 use super::{library, prescan};
 use crate::source::SourceMap;
@@ -33,7 +33,11 @@ impl Count {
         let scan = prescan::scan(&mut findings);
         self.texts.set(self.texts.get() + 1);
         let Some(scan) = scan else { return Ok(()) };
-        let items: Vec<Item> = sound_nodes(&scan, &findings).into_iter().cloned().collect();
+        let items: Vec<Item> = Sound::of(&scan, &findings)
+            .nodes
+            .into_iter()
+            .cloned()
+            .collect();
         let mut direct = Direct::new(id, text, &scan.tokens);
         let ours = items.iter().map(|item| direct.node(item));
         let ours: Vec<Option<Node>> = ours.collect();
@@ -99,7 +103,10 @@ fn same<T: std::fmt::Debug>(written: &str, ours: &T, theirs: &T) -> Result<(), S
 /// Each node before those in its block, with its depth and without them.
 fn flatten(depth: usize, nodes: Vec<Node>, out: &mut Vec<(usize, Node)>) {
     for mut node in nodes {
-        let block = node.children.as_mut().map(|b| &mut b.nodes);
+        let block = node.children.as_mut().map(|b| {
+            b.lost.clear();
+            &mut b.nodes
+        });
         let inner = block.map(std::mem::take).unwrap_or_default();
         out.push((depth, node));
         flatten(depth + 1, inner, out);

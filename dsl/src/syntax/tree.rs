@@ -22,6 +22,8 @@ pub struct Node {
 pub struct Block {
     /// The nodes in it.
     pub nodes: Vec<Node>,
+    /// Where nodes stand in it that cannot be read.
+    pub lost: Vec<Span>,
     /// From the opening to the closing brace, both included.
     pub span: Span,
 }
@@ -66,6 +68,12 @@ impl Node {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         self.children.as_ref().map_or(&[], |b| b.nodes.as_slice())
+    }
+
+    /// Where nodes stand in the block that cannot be read.
+    #[must_use]
+    pub fn lost(&self) -> &[Span] {
+        self.children.as_ref().map_or(&[], |b| b.lost.as_slice())
     }
 }
 

@@ -7,6 +7,7 @@ pub(super) use super::finding::{Wording, wording};
 use super::lexer::{Bad, Kind, Token};
 use crate::codes::syntax as codes;
 use crate::diagnostic::{Code, Severity};
+use crate::units;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,11 +148,25 @@ fn number(token: &Token, text: &str, findings: &mut Findings) {
             wording(
                 format!("`{}` is neither a number nor a text", show(text)),
                 "begins like a number",
-                format!("write `{}`", quoted(text)),
+                match counted(text) {
+                    "" => format!("write `{}`", quoted(text)),
+                    number => format!(
+                        "write `{number}` for a number, or `{}` for a text",
+                        quoted(text)
+                    ),
+                },
             ),
         ),
     };
     findings.add(code, token, what);
+}
+
+/// The number in a word that counts something, `3` of `3x`; empty where it measures or names, as in `30m` or `1.95-alpine`.
+fn counted(text: &str) -> &str {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let counts =
+        is_digits(number, 10) && units::duration(text).is_err() && units::size(text).is_err();
+    if counts { number } else { "" }
 }
 
 enum Measure {

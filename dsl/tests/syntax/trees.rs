@@ -142,7 +142,15 @@ fn pipelines_have_no_findings() {
 
 #[test]
 fn a_mistake_leaves_the_other_nodes_in_the_tree() {
-    let (nodes, findings) = dsl::syntax::parse(&source("a 1\nb {\n    c 30m\n}\nd 2\n"));
-    let names: Vec<_> = nodes.iter().map(|n| n.name.value.as_str()).collect();
-    assert_eq!((names, findings.len()), (vec!["a", "d"], 1));
+    let (nodes, findings) =
+        dsl::syntax::parse(&source("a 1\nb {\n    c 30m { e }\n    f\n}\nd 2\n"));
+    let names =
+        |nodes: &[Node]| -> Vec<String> { nodes.iter().map(|n| n.name.value.clone()).collect() };
+    assert_eq!(
+        (names(&nodes), findings.len()),
+        (vec!["a".into(), "b".into(), "d".into()], 1)
+    );
+    assert_eq!(names(nodes[1].nodes()), ["f"]);
+    let lost: Vec<_> = nodes[1].lost().iter().map(|s| (s.start, s.end)).collect();
+    assert_eq!(lost, [(12, 23)]);
 }

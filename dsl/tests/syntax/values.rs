@@ -81,7 +81,7 @@ fn what_begins_like_a_number_is_one_or_needs_quotes() {
     > x 0b2
     E114 1:3-6 `0b2` is neither a number nor a text | write `"0b2"`
     > x 0x
-    E114 1:3-5 `0x` is neither a number nor a text | write `"0x"`
+    E114 1:3-5 `0x` is neither a number nor a text | write `0` for a number, or `"0x"` for a text
     > x 170141183460469231731687303715884105728
     E115 1:3-42 this number is too large | write `"170141183460469231731687303715884105728"` if it is a text
     > x 1e999
