@@ -2,7 +2,8 @@
 //! What a job made is not trusted: a link that it planted leads nowhere.
 
 use std::cell::RefCell;
-use std::fs::{self, File, Metadata};
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use indexmap::{IndexMap, IndexSet};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::side_by_side::side_by_side;
 
 /// Patterns such as `dist/**`, `coverage.xml`, `!**/*.tmp`, relative to a folder.
 #[derive(Debug, Default)]
@@ -164,18 +167,23 @@ impl Patterns {
         folder: &Path,
         glance: Option<&Glance>,
     ) -> io::Result<Vec<(PathBuf, Metadata)>> {
-        let mut found = Vec::new();
-        let mut open = self.roots.clone();
-        for root in &open {
+        for root in &self.roots {
             no_links_before(folder, root, glance)?;
         }
-        while let Some(relative) = open.pop() {
-            // Not there, or gone since its folder was read.
-            let Some(meta) = Glance::look(glance, folder, &relative)? else {
-                continue;
+        let mut found = Vec::new();
+        // What is looked at next stands last. A folder that was read has told what is in it, and costs no look at each.
+        let mut open: Vec<(PathBuf, Option<FileType>)> =
+            self.roots.iter().rev().map(|r| (r.clone(), None)).collect();
+        while let Some((relative, kind)) = open.pop() {
+            let (kind, meta) = match kind {
+                Some(kind) => (kind, None),
+                None => match Glance::look(glance, folder, &relative)? {
+                    Some(meta) => (meta.file_type(), Some(meta)),
+                    None => continue,
+                },
             };
             let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
-            if meta.is_dir() {
+            if kind.is_dir() {
                 // A build folder may hold more than all the rest. What is not wanted is not looked into.
                 if self.unwanted.holds(&relative) {
                     continue;
@@ -184,11 +192,10 @@ impl Patterns {
                 if !self.own_too && name.is_some_and(|n| n == ".pipe" || n == ".git") {
                     continue;
                 }
-                match fs::read_dir(folder.join(&relative)) {
+                match read_folder(&folder.join(&relative)) {
                     Ok(entries) => {
-                        for entry in entries {
-                            open.push(relative.join(entry?.file_name()));
-                        }
+                        let inside = |(name, kind)| (relative.join(name), Some(kind));
+                        open.extend(entries.into_iter().map(inside));
                     }
                     Err(e) if is_not_there(&e) => continue,
                     Err(e) => return Err(e),
@@ -198,10 +205,36 @@ impl Patterns {
                 found.push((relative, meta));
             }
         }
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        found.dedup_by(|(a, _), (b, _)| a == b);
-        Ok(found)
+        // One tree is walked in order; the trees of several roots may lie in each other.
+        if self.roots.len() > 1 {
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+            found.dedup_by(|(a, _), (b, _)| a == b);
+        }
+        let looked = side_by_side(&found, |(relative, meta)| match meta {
+            Some(meta) => Ok(Some(meta.clone())),
+            None => Glance::look(None, folder, relative),
+        })?;
+        let found = found.into_iter().zip(looked);
+        // Gone since its folder was read.
+        Ok(found
+            .filter_map(|((path, _), meta)| Some((path, meta?)))
+            .collect())
     }
+}
+
+/// What is in a folder, the last name first.
+fn read_folder(path: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    let entry = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name(), entry.file_type()?))
+    };
+    let entries = fs::read_dir(path)?.map(entry).filter(|e| match e {
+        Err(e) => !is_not_there(e),
+        Ok(_) => true,
+    });
+    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    Ok(entries)
 }
 
 fn is_not_there(error: &io::Error) -> bool {
@@ -480,6 +513,18 @@ mod tests {
         );
         assert_eq!(found(&["src/deep/**"]), ["src/deep/b.rs", "src/deep/c.txt"]);
         assert_eq!(found(&["src/*/b.rs"]), ["src/deep/b.rs"]);
+        assert_eq!(
+            found(&["src/deep/**", "a", "src"]),
+            [
+                "a",
+                "src",
+                "src/a.rs",
+                "src/deep",
+                "src/deep/b.rs",
+                "src/deep/c.txt",
+                "src/empty"
+            ]
+        );
         assert_eq!(
             found(&["**/*.rs"]),
             ["src/a.rs", "src/deep/b.rs", "target/x.rs"]

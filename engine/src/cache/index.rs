@@ -11,7 +11,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
@@ -49,6 +50,12 @@ impl Seen {
         }
     }
 
+    /// The size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The time of the last change, since 1970.
     fn last_change(&self) -> Duration {
         let (seconds, nanos) = self.changed.max(self.modified);
@@ -69,7 +76,7 @@ impl Seen {
 /// The index of one checkout.
 #[derive(Debug)]
 pub struct Index {
-    known: Mutex<Known>,
+    known: LazyLock<RwLock<Known>, Box<dyn FnOnce() -> RwLock<Known> + Send>>,
     /// The device on which every change has a time of its own.
     exact_on: Option<u64>,
 }
@@ -85,21 +92,40 @@ impl Index {
     /// file system of the checkout in which a file can be made for a moment.
     #[must_use]
     pub fn open(path: &Path, scratch: Option<&Path>) -> Self {
-        let files = sealed::read(path).unwrap_or_default();
-        let exact_on = scratch.and_then(|folder| exact_device(folder).ok().flatten());
-        Self {
-            known: Mutex::new(Known {
-                files,
+        let own = path.to_owned();
+        // That of many files takes a while, in which they can be looked for.
+        let begun = thread::Builder::new().spawn(move || sealed::read(&own));
+        let path = path.to_owned();
+        let known = move || {
+            let read = begun.map(JoinHandle::join);
+            let files = match read {
+                Ok(Ok(files)) => files,
+                _ => sealed::read(&path),
+            };
+            RwLock::new(Known {
+                files: files.unwrap_or_default(),
                 learnt: false,
-            }),
-            exact_on,
+            })
+        };
+        Self {
+            known: LazyLock::new(Box::new(known)),
+            exact_on: scratch.and_then(|folder| exact_device(folder).ok().flatten()),
+        }
+    }
+
+    /// An index that knows nothing.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self {
+            known: LazyLock::new(Box::new(RwLock::default)),
+            exact_on: None,
         }
     }
 
     /// The content of a file that looks like this, if that is known.
     #[must_use]
     pub fn content(&self, path: &str, seen: &Seen) -> Option<Digest> {
-        let known = self.known();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let (then, digest) = known.files.get(path)?;
         (then == seen).then_some(*digest)
     }
@@ -130,8 +156,8 @@ impl Index {
         Ok(())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,8 +200,8 @@ mod tests {
 
     fn blank(exact_on: Option<u64>) -> Index {
         Index {
-            known: Mutex::default(),
             exact_on,
+            ..Index::blank()
         }
     }
 

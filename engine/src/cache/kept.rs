@@ -99,7 +99,7 @@ impl Cache {
         let place = Place {
             root: &kept.path,
             scratch,
-            index: &Index::open(Path::new(""), None),
+            index: &Index::blank(),
         };
         restore::restore(&entries, &self.store, &place, &patterns, &|_| false)?;
         self.mark(kept, &key)?;
@@ -117,7 +117,7 @@ impl Cache {
             return Ok(());
         }
         let all = Patterns::everything(["."]).map_err(|e| e.to_string())?;
-        let nothing = Index::open(Path::new(""), None);
+        let nothing = Index::blank();
         let entries = snapshot::keep(&kept.path, &all, &self.store, &nothing)?;
         let stored = || -> io::Result<()> {
             let tree = self.store.put(&serde_json::to_vec(&entries)?)?;

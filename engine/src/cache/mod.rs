@@ -13,7 +13,6 @@ pub mod key;
 pub mod remote;
 pub mod restore;
 mod sealed;
-mod side_by_side;
 pub mod snapshot;
 pub mod steps;
 pub mod store;

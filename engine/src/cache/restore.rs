@@ -14,12 +14,12 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, CWD};
 
 use super::index::{Index, Seen};
-use super::side_by_side::side_by_side;
 use super::snapshot::entry_in_place;
 use super::store::{Lost, Store};
 use super::{Digest, Entry, Is};
 use crate::files::{self, Patterns, beneath_dir, open_dir};
 use crate::own_files;
+use crate::side_by_side::side_by_side;
 
 /// Where things go.
 pub struct Place<'a> {

@@ -11,16 +11,19 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::index::{Index, Seen};
-use super::side_by_side::side_by_side;
 use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
 use crate::files::{Glance, Patterns, no_links_before};
+use crate::side_by_side::side_by_side;
 
 /// So many things are looked at sooner than a thread is found for them.
 const FEW: usize = 32;
 
 /// A file that is read sooner than a thread is found for it.
 const SHORT: u64 = 16 << 10;
+
+/// So much of a file is read at once, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// What counts of each input, by path: its content and whether it can be executed; of a link where it leads, and the
 /// content of the file there. `without` are the step's own products; `glance` is what was seen a moment ago.
@@ -114,7 +117,7 @@ pub(super) fn content(
     let began = SystemTime::now();
     let mut file = open(&root.join(path))?;
     let before = Seen::of(&file.metadata()?);
-    let digest = hash(&mut file)?;
+    let digest = hash(&mut file, before.size())?;
     if Seen::of(&file.metadata()?) == before {
         index.learn(path, before, digest, began);
     }
@@ -136,8 +139,14 @@ pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glan
     }
 }
 
-fn hash(file: &mut File) -> io::Result<Digest> {
-    let mut piece = vec![0; 64 << 10];
+/// The digest of what a file of about this size holds.
+fn hash(file: &mut File, size: u64) -> io::Result<Digest> {
+    // One byte more shows the end.
+    let length = usize::try_from(size)
+        .unwrap_or(PIECE)
+        .clamp(4095, PIECE - 1)
+        + 1;
+    let mut piece = vec![0; length];
     let mut length = fill(file, &mut piece)?;
     if length < piece.len() {
         return Ok(Digest::of(&piece[..length]));

@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::side_by_side::side_by_side;
 use super::store::{Lost, Store};
 use super::{Action, Digest};
 use crate::oci::Layout;
 use crate::own_files::{self, private_folder};
+use crate::side_by_side::side_by_side;
 
 /// What a cache may hold where nobody says otherwise, in bytes.
 pub const USUAL_SIZE: u64 = 10 << 30;

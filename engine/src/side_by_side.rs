@@ -14,7 +14,7 @@ static WORKERS: LazyLock<usize> =
     LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
 /// Does `work` for every item. Stops at the first error it comes across.
-pub(super) fn side_by_side<I: Sync, T: Send, E: Send>(
+pub(crate) fn side_by_side<I: Sync, T: Send, E: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
