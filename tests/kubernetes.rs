@@ -6,4 +6,5 @@ pub mod cluster;
 mod crash;
 mod manifests;
 mod rollout;
+mod sets;
 mod ssh;

@@ -7,6 +7,7 @@ mod canary;
 mod objects;
 mod rollout;
 mod source;
+mod stuck;
 mod unmanaged;
 mod wait;
 

@@ -116,7 +116,17 @@ impl Kubernetes {
             let title = workload.title();
             let to = format!("--to-revision={revision}");
             let call = self.call_at(workload, &["rollout", "undo", &title, &to]);
-            self.run(call, hands).await?;
+            match self.run(call, hands).await {
+                // Whoever went back before was ended: a revision that is run again has another number. What runs then is
+                // compared all the same.
+                Err(failure) if is_renumbered(&failure) => {
+                    let line = format!(
+                        "{title} has no revision {revision} any more: it may be back already"
+                    );
+                    hands.say(&line).await;
+                }
+                undone => drop(undone?),
+            }
             if let Some(replicas) = replicas {
                 let replicas = format!("--replicas={replicas}");
                 let call = self.call_at(workload, &["scale", &title, &replicas]);
@@ -158,10 +168,16 @@ impl Kubernetes {
         let patience = Patience::new(self.ready.as_ref(), WITHIN, ASKING);
         loop {
             let failure = match self.live(workload, hands).await {
-                Ok(Some(live)) => match rollout::progress(&live) {
-                    Progress::Done => return Ok(()),
-                    Progress::Going(why) | Progress::Stuck(why) => Failure::new(why),
-                },
+                Ok(Some(live)) => {
+                    let replaced = self.unstuck(workload, &live, hands).await;
+                    match (rollout::progress(&live), replaced) {
+                        (Progress::Done, Ok(None)) => return Ok(()),
+                        (_, Err(failure)) if !failure.unreachable => return Err(failure),
+                        (_, Err(failure)) => failure,
+                        (Progress::Done, Ok(Some(why)))
+                        | (Progress::Going(why) | Progress::Stuck(why), Ok(_)) => Failure::new(why),
+                    }
+                }
                 Ok(None) => return Err(Failure::new(format!("{} is gone", workload.title()))),
                 // A cluster that does not answer for a moment is no reason to give up.
                 Err(failure) if failure.unreachable => failure,
@@ -181,4 +197,9 @@ impl Kubernetes {
             hands.pause(EVERY).await?;
         }
     }
+}
+
+/// Whether kubectl says that there is no such revision.
+fn is_renumbered(failure: &Failure) -> bool {
+    failure.what.contains("unable to find") && failure.what.contains("revision")
 }

@@ -74,8 +74,9 @@ impl Kubernetes {
         let Some(live) = self.live(workload, hands).await? else {
             return Err(Failure::new(format!("{} is gone", workload.title())));
         };
+        let replaced = self.unstuck(workload, &live, hands).await?;
         match rollout::progress(&live) {
-            Progress::Done => Ok(Ok(())),
+            Progress::Done => Ok(replaced.map_or(Ok(()), Err)),
             Progress::Stuck(why) => Err(self.explained(workload, release, &why, hands).await),
             Progress::Going(text) => {
                 let pods = self.new_pods(workload, &live, release, hands).await?;
