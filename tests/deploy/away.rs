@@ -19,14 +19,24 @@ fn told(nodes: &str, code: i32) -> String {
     told_by(None, nodes, code)
 }
 
+/// The same, where the step has two seconds.
+fn told_soon(nodes: &str, code: i32) -> String {
+    told_of(None, "timeout \"2s\"", nodes, code)
+}
+
 /// The same of a server, with its user's key.
 fn told_by(server: Option<&Server>, nodes: &str, code: i32) -> String {
+    told_of(server, "", nodes, code)
+}
+
+fn told_of(server: Option<&Server>, step: &str, nodes: &str, code: i32) -> String {
     let folder = Path::new(PLUGIN).parent().unwrap().parent().unwrap();
     let digest = format!("r/app@sha256:{}", "1".repeat(64));
     let project = Project::with(&format!(
-        "pipeline p {{ pass-env DOCKER_HOST DOCKER_CONFIG; }}\nsecret KEY\ntarget live {{\n    {nodes}\n    ready command=\"true\" within=\"5s\"\n    no-rollback \"a test\"\n}}\nstage ship {{\n    deploy app to=live {{ digest app=\"{digest}\"; }}\n}}\n"
+        "pipeline p {{ pass-env DOCKER_HOST DOCKER_CONFIG; }}\nsecret KEY\ntarget live {{\n    {nodes}\n    ready command=\"true\" within=\"5s\"\n    no-rollback \"a test\"\n}}\nstage ship {{\n    deploy app to=live {{ {step}\n digest app=\"{digest}\"; }}\n}}\n"
     ))
     .file("known_hosts", &server.map_or(String::new(), |s| s.known("host")))
+    .file("hangs", "sleep 600")
     .file("compose.yml", "services: { app: { image: \"${APP}\" } }\n")
     .git();
     let env = [
@@ -40,7 +50,9 @@ fn told_by(server: Option<&Server>, nodes: &str, code: i32) -> String {
     // Nothing was begun.
     let history = project.pipe(&["history", "live"]).stdout;
     assert!(!history.contains("unknown"), "{history}");
-    let (_, told) = out.rsplit_once("─\n").unwrap();
+    let Some((_, told)) = out.rsplit_once("─\n") else {
+        return String::new();
+    };
     let told = told.split("   defined at").next().unwrap();
     let hint = out.lines().find(|l| l.starts_with(" hint "));
     [Some(told.trim_end()), hint]
@@ -93,6 +105,44 @@ fn a_host_that_does_not_answer_ends_it_with_3_whatever_runs_there() {
     insta::assert_snapshot!(told(&format!("{NOBODY}\n    {own}"), 3), @r"
      `observe` cannot say what runs: 127.0.0.1 cannot be reached: ssh: connect to host 127.0.0.1 port 1: Connection refused
      hint try `ssh root@127.0.0.1`
+    ");
+}
+
+#[test]
+fn a_host_of_which_nobody_asks_what_runs_is_connected_to_before_anything_begins() {
+    if let Some(why) = no_server() {
+        return skip(why);
+    }
+    let own = "run { apply \"touch applied\"; }";
+    insta::assert_snapshot!(told(&format!("{NOBODY}\n    {own}"), 3), @r"
+     127.0.0.1 cannot be reached: ssh: connect to host 127.0.0.1 port 1: Connection refused
+     hint try `ssh root@127.0.0.1`
+    ");
+    // Where it answers, nothing else is asked of it.
+    let server = Server::new();
+    let ssh = format!(
+        "ssh \"root@127.0.0.1:{}\" key=KEY known-hosts=\"known_hosts\"",
+        server.port
+    );
+    let applied = server.at("applied");
+    let own = format!("run {{ apply \"echo $SSH_CONNECTION >>{applied}\"; }}");
+    let _ = told_by(Some(&server), &format!("{ssh}\n    {own}"), 0);
+    let lines = std::fs::read_to_string(&applied).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[test]
+fn a_cluster_that_never_answers_ends_it_with_3_when_the_time_of_the_step_is_over() {
+    // A fake, for the fault: a cluster that takes the question, and says nothing.
+    let kubernetes = "kubernetes deployment=web kubectl=\"sh hangs\"";
+    insta::assert_snapshot!(told_soon(kubernetes, 3), @r"
+     `sh hangs get deployment web --ignore-not-found --output=json` did not end in time
+     hint raise the `timeout` of the step, or find out why it does not answer
+    ");
+    let own = "run {\n        apply \"true\"\n        observe \"sleep 600\"\n    }";
+    insta::assert_snapshot!(told_soon(own, 1), @r"
+     `observe` cannot say what runs: `sleep 600` did not end in time
+     hint raise the `timeout` of the step, or find out why it does not answer
     ");
 }
 

@@ -16,6 +16,12 @@ use super::ssh::{self, Asks, Ssh};
 use crate::process::{self, Chunk, Exit, Spec, Stop, Stream};
 use crate::run::environment::Environment;
 
+/// What to do where the step's time was over.
+const LATE: &str = "raise the `timeout` of the step, or find out why it does not answer";
+
+/// How long it may take to connect to a host.
+const CONNECT: Duration = Duration::from_secs(60);
+
 /// How much of an answer is kept.
 const MOST: usize = 4 << 20;
 
@@ -261,12 +267,34 @@ impl Hands {
                 });
             }
         };
+        let is_late = ended.stopped == Some(Stop::TimedOut);
         Err(Failure {
             command: Some(title),
             // A command that was cut off over the network may go on there.
-            unreachable: remote.is_some() && ended.stopped == Some(Stop::TimedOut),
+            unreachable: remote.is_some() && is_late,
+            // What a driver asks is answered soon.
+            infrastructure: is_late,
+            help: (is_late && limit == left).then(|| LATE.to_owned()),
             ..Failure::new(what)
         })
+    }
+
+    /// Connects to the host, where it is another one, and asks it for nothing: a host that runs one command whatever it is
+    /// asked for would run that. The connection is the one of the commands that follow.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn connect(&mut self) -> Result<(), Failure> {
+        let Some(ssh) = self.ssh.clone() else {
+            return Ok(());
+        };
+        let call = Call::new("ssh", ssh.connection()).called("ssh");
+        let call = call.here().quiet().muted().within(CONNECT);
+        let told = self.ask(call).await?;
+        match told.code {
+            0 => Ok(()),
+            _ => Err(ssh.explain(&told.errors, self).await),
+        }
     }
 
     /// The host on which it works, for a person.

@@ -102,9 +102,12 @@ impl Driver for Own {
                 return Ok(Observed::default());
             };
             let call = self.call(text).quiet().within(OBSERVE);
+            // How long a command of the file takes is the file's business; a host that does not answer is not.
+            let is_elsewhere = hands.ssh.is_some();
             let told = hands.run(call).await.map_err(|failure| Failure {
                 what: format!("`observe` cannot say what runs: {}", failure.what),
                 unreachable: true,
+                infrastructure: failure.infrastructure && is_elsewhere,
                 ..failure
             })?;
             observed(&told)
@@ -117,7 +120,12 @@ impl Driver for Own {
     }
 
     fn look_before<'a>(&'a self, _: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {
-        Box::pin(self.settings.on_host(&self.env, &[], hands))
+        Box::pin(async move {
+            if self.observe.is_none() {
+                hands.connect().await?;
+            }
+            self.settings.on_host(&self.env, &[], hands).await
+        })
     }
 
     fn apply<'a>(&'a self, release: &'a Release, hands: &'a mut Hands) -> Answer<'a, ()> {

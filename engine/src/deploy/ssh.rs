@@ -152,6 +152,15 @@ impl Ssh {
         ("ssh".into(), all)
     }
 
+    /// The arguments that connect to it, and run nothing there.
+    #[must_use]
+    pub fn connection(&self) -> Vec<OsString> {
+        let mut all = self.options();
+        all.extend(["-f", "-N", "-T", "--"].map(OsString::from));
+        all.push(self.address.clone().into());
+        all
+    }
+
     /// Ends the connection that several commands shared.
     pub fn close(&self, cwd: &Path) {
         if self.control.as_ref().is_none_or(|c| !c.exists()) {
