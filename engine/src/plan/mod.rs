@@ -367,13 +367,6 @@ impl Plan {
         targets.into_iter().any(local)
     }
 
-    /// The release of a promotion that this version cannot make, if it has one.
-    fn unreleasable(&self, rule: &str) -> Option<Span> {
-        let (release, _) = self.pipeline.promotions.get(rule)?.release.as_ref()?;
-        let forge = release.forge.as_ref().map(|f| f.value.as_str());
-        matches!(forge, Some("gitlab" | "gitea")).then_some(release.span)
-    }
-
     /// Whether a promotion goes from registry to registry.
     #[must_use]
     pub fn is_transfer(&self, promote: &Promote) -> bool {
@@ -402,18 +395,9 @@ impl Plan {
                 | StepKind::Push(_)
                 | StepKind::Approve(_)
                 | StepKind::Sign(_)
+                | StepKind::Promote(_)
+                | StepKind::Release(_)
                 | StepKind::Deploy(_) => None,
-                StepKind::Promote(promote) => {
-                    let span = self.unreleasable(&promote.rule.value)?;
-                    let what = "promotion that makes a release at another forge than GitHub";
-                    Some((what, span))
-                }
-                StepKind::Release(release) => {
-                    let forge = release.options.forge.as_ref().map(|f| f.value.as_str());
-                    let known = !matches!(forge, Some("gitlab" | "gitea"));
-                    let what = "release at another forge than GitHub";
-                    (!known).then_some((what, definition.span))
-                }
                 StepKind::Job(job) => match &job.container {
                     None if !job.services.is_empty() => {
                         Some(("job with services on this machine", definition.span))
