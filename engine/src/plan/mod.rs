@@ -19,7 +19,7 @@ use dsl::expr::{Missing, Template};
 use dsl::model::{
     Driver, Leg, Made, Pipeline, Promote, Promotion, Registry, Step, StepId, StepKind, Target,
 };
-use dsl::source::{Span, Spanned};
+use dsl::source::Spanned;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -383,31 +383,5 @@ impl Plan {
         let (pipeline, request) = (&self.pipeline, &self.request);
         let filled = values::fill_before(template, pipeline, request, &step.leg, &step.env);
         filled.map_or_else(|_| template.to_string(), |t| t.to_string())
-    }
-
-    /// Steps that this version cannot run, with what they are.
-    #[must_use]
-    pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
-        let what = |step: &PlannedStep| {
-            let definition = self.definition(step);
-            match &definition.kind {
-                StepKind::Build(_)
-                | StepKind::Push(_)
-                | StepKind::Approve(_)
-                | StepKind::Sign(_)
-                | StepKind::Promote(_)
-                | StepKind::Release(_)
-                | StepKind::Deploy(_) => None,
-                StepKind::Job(job) => match &job.container {
-                    None if !job.services.is_empty() => {
-                        Some(("job with services on this machine", definition.span))
-                    }
-                    _ => None,
-                },
-            }
-        };
-        self.steps()
-            .filter_map(|(id, step)| what(step).map(|(w, span)| (id, w, span)))
-            .collect()
     }
 }
