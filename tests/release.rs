@@ -1,5 +1,7 @@
 //! Versions and releases in real repositories with a remote: which version is next, who gets it, what is left of a failure.
 
+mod api;
+mod forges;
 mod github;
 mod promoted;
 

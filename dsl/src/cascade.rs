@@ -9,6 +9,9 @@ use crate::load::Unit;
 use crate::source::{SourceMap, Span};
 use crate::syntax::tree::Node;
 
+/// How often is looked for what follows from what was lost; what stands behind it is found the first time.
+const ROUNDS: usize = 4;
+
 /// What a reference to a step names.
 pub const STEP: &str = "step or stage";
 
@@ -21,13 +24,18 @@ pub fn tidy(diagnostics: &mut Diagnostics, units: &[Unit], sources: &SourceMap) 
     if diagnostics.iter().any(|d| d.missing.is_some()) {
         let mut lost = Lost::of(diagnostics, units, sources);
         // What names something lost is lost itself: a `push` to a registry that could not be read is no step.
-        loop {
-            let explained = diagnostics.extract_if(.., |d| lost.explains(d));
-            let lines: Vec<Span> = explained.map(|d| lines_around(sources, d.span())).collect();
-            if lines.is_empty() {
+        for _ in 0..ROUNDS {
+            let before = diagnostics.len();
+            diagnostics.retain(|d| {
+                let explained = lost.explains(d);
+                if explained {
+                    lost.add_line(sources, d.span());
+                }
+                !explained
+            });
+            if diagnostics.len() == before {
                 break;
             }
-            lines.into_iter().for_each(|line| lost.add(sources, line));
         }
     }
     if diagnostics.iter().any(is_absence) {
@@ -36,8 +44,16 @@ pub fn tidy(diagnostics: &mut Diagnostics, units: &[Unit], sources: &SourceMap) 
             .filter(|d| d.code == &shape::UNKNOWN_NODE);
         let unknown = unknown.map(Diagnostic::span).collect();
         let partial = units.iter().flat_map(|u| partial(&u.nodes, &unknown));
-        let partial: Vec<Span> = partial.collect();
-        let of_partial = |d: &Diagnostic| partial.iter().any(|line| line.contains(d.span()));
+        let partial: BTreeSet<Span> = partial.collect();
+        // No line lies in another one.
+        let of_partial = |d: &Diagnostic| {
+            let to = Span {
+                end: u32::MAX,
+                ..d.span()
+            };
+            let before = partial.range(..=to).next_back();
+            before.is_some_and(|line| line.contains(d.span()))
+        };
         diagnostics.retain(|d| !is_absence(d) || !of_partial(d));
     }
     diagnostics.sort_by_key(|d| (d.span().source, d.span().start, d.code.id));
@@ -145,6 +161,8 @@ fn of_severity(found: &[Diagnostic], severity: Severity) -> impl Iterator<Item =
 struct Lost<'a> {
     /// The words in it, each with its first places.
     words: BTreeMap<&'a str, Vec<Span>>,
+    /// The lines that were added.
+    lines: BTreeSet<Span>,
     /// A whole file is missing, so that any name may be declared there.
     file: bool,
     /// A template is missing, so that any step may come from it.
@@ -169,7 +187,6 @@ impl<'a> Lost<'a> {
         for span in units.iter().flat_map(|u| lost_in(&u.nodes)) {
             lost.add(sources, span);
         }
-        let mut seen = BTreeSet::new();
         for d in found {
             let of_template = |m: &crate::diagnostic::Missing| m.noun == "template";
             lost.file |= d.code == &names::INCLUDE;
@@ -178,10 +195,7 @@ impl<'a> Lost<'a> {
             if d.code.id.starts_with("E2") && d.code != &shape::DUPLICATE
                 || d.code == &values::NOT_INTERPOLATED
             {
-                let line = lines_around(sources, d.span());
-                if seen.insert(line) {
-                    lost.add(sources, line);
-                }
+                lost.add_line(sources, d.span());
             }
         }
         lost
@@ -204,6 +218,14 @@ impl<'a> Lost<'a> {
             sources,
             Span::new(source, from, sources.get(source).text.len()),
         );
+    }
+
+    /// The lines on which a span begins and ends.
+    fn add_line(&mut self, sources: &'a SourceMap, span: Span) {
+        let line = lines_around(sources, span);
+        if self.lines.insert(line) {
+            self.add(sources, line);
+        }
     }
 
     fn add(&mut self, sources: &'a SourceMap, span: Span) {

@@ -270,6 +270,19 @@ fn wherever_a_line_is_broken_it_is_one_finding() {
 }
 
 #[test]
+fn a_service_without_a_container_is_told_unless_that_may_be_what_is_lost() {
+    let job = |container: &str| {
+        format!(
+            "stage a {{ job b {{\n{container}\nservice db \"postgres:15\"\nrun \"make\"\n}} }}\n"
+        )
+    };
+    insta::assert_snapshot!(found(&job("")), @"1: E206 a job with a `service` wants a `container` in its block");
+    insta::assert_snapshot!(found(&job("container 'rust:1.95'")), @"2: E110 the quote ' neither begins nor ends a text");
+    insta::assert_snapshot!(found(&job("contaner \"rust:1.95\"")), @"2: E201 there is no `contaner` in `job`");
+    insta::assert_snapshot!(found(&job("container \"rust:1.95\"")), @"");
+}
+
+#[test]
 fn what_stands_before_a_block_instead_of_in_it_is_told_once() {
     let text = r#"stage test {
     job unit "make unit"

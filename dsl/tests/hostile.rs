@@ -251,6 +251,24 @@ fn thousands_of_mistakes_are_twenty_shown() {
 }
 
 #[test]
+fn mistakes_that_follow_from_each_other_are_followed_so_far_only() {
+    // Each of them may be explained by the next one, which is looked at after it.
+    let jobs: String = (1..LARGE)
+        .rev()
+        .map(|i| format!("    job j{i} {{ needs m{i}; run \"m{}\" }}\n", i + 1))
+        .collect();
+    let text =
+        format!("registry r 3x\nstage s {{\n{jobs}    job z {{ needs r; run \"m1\" }}\n}}\n");
+    let loaded = in_time(text.clone());
+    check(&loaded, &text);
+    let unknown: String = (0..LARGE)
+        .map(|i| format!("    job j{i} {{ x{i} }}\n"))
+        .collect();
+    let text = format!("stage s {{\n{unknown}}}\n");
+    assert_eq!(in_time(text).diagnostics.len(), LARGE);
+}
+
+#[test]
 fn names_cannot_act_on_the_terminal() {
     let text = "stage \"s\\u{1b}[2J\" { job \"j\\u{202e}\" { needs \"x\\u{7}\\u{202e}\"; env \"A\\u{1b}\"=\"${git.\\u{1b}}\"; run \"x\" } }\n";
     let loaded = dsl::load(&Common, "pipeline.kdl", text.to_owned());

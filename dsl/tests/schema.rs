@@ -107,7 +107,11 @@ fn within(place: &str, body: &str) -> String {
         )),
         "push" => outer(&format!("push app to=ghcr as=again {{\n{body}\n}}")),
         "job" => {
-            let run = if name == "run" { "" } else { "run \"make\"" };
+            let run = match name {
+                "run" => "",
+                "service" => "container \"python:3.11\"\nrun \"make\"",
+                _ => "run \"make\"",
+            };
             outer(&format!("job j {{\n{body}\n{run}\n}}"))
         }
         "job.cache" => {

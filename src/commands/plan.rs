@@ -69,13 +69,12 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
         .max()
         .unwrap_or(0)
         .min(36);
-    let not_yet: Vec<VertexId> = plan.not_runnable().into_iter().map(|(v, _, _)| v).collect();
     for (at, stage) in plan.stages.iter().enumerate() {
         out.line(&format!(" {}", paint(STRONG, &stage.name)));
         for id in &stage.steps {
             let will = forecasts.get(id).map(|f| &f.will);
             if let Some(step) = plan.step(*id) {
-                let line = line(plan, (*id, step), will, not_yet.contains(id), width, out);
+                let line = line(plan, (*id, step), will, width, out);
                 out.line(&line);
             }
         }
@@ -87,12 +86,6 @@ pub fn human(project: &Project, plan: &Plan, again: &Again, out: &Out) -> i32 {
             let line = format!("   - {}  {}", pad(&part(plan, left), width), left.reason);
             out.line(&paint(DIM, &cut(&line, out.width)));
         }
-    }
-    if !not_yet.is_empty() {
-        out.line(&format!(
-            " {}: this version does not run the steps marked with it",
-            paint(CAREFUL, "?")
-        ));
     }
     refused(plan, out);
     assumed(&forecasts, out);
@@ -151,12 +144,10 @@ fn line(
     plan: &Plan,
     (id, step): (VertexId, &PlannedStep),
     will: Option<&Will>,
-    not_yet: bool,
     width: usize,
     out: &Out,
 ) -> String {
     let mark = match will {
-        _ if not_yet => paint(CAREFUL, "?"),
         Some(Will::BeCached) => paint(DIM, "="),
         Some(Will::RunChanged(_)) => paint(CAREFUL, "~"),
         _ => paint(GOOD, "+"),
@@ -326,7 +317,6 @@ struct StepJson<'a> {
     does: String,
     defined_at: String,
     needs: Vec<NeedJson>,
-    runs_here: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     will: &'static str,
@@ -359,7 +349,6 @@ struct UndoJson<'a> {
 #[must_use]
 pub fn json(project: &Project, plan: &Plan) -> String {
     let git = &plan.request.context.git;
-    let not_yet: Vec<VertexId> = plan.not_runnable().into_iter().map(|(v, _, _)| v).collect();
     let forecasts: BTreeMap<VertexId, Forecast> = project
         .forecast(plan)
         .into_iter()
@@ -389,7 +378,6 @@ pub fn json(project: &Project, plan: &Plan) -> String {
                 does: does(plan, step),
                 defined_at: project.loaded.sources.place(plan.definition(step).span),
                 needs: needs(plan, id),
-                runs_here: !not_yet.contains(&id),
                 refused: not_accepted.get(&id).cloned(),
                 will: told(&id).0,
                 why: told(&id).1,

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsl::source::Span;
 use engine::cache::{Cache, Settings};
 use engine::notify::Notifier;
 use engine::oci::Layout;
@@ -82,7 +81,6 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         let refused = !args.dry_run && !args.names.is_empty();
         return Ok(if refused { exit::REFUSED } else { status });
     }
-    runnable(&project, &plan)?;
     if resumed.is_none() {
         asked_for(&plan, args, out)?;
     }
@@ -128,49 +126,6 @@ const LEFT: Duration = Duration::from_secs(1);
 fn depth() -> u32 {
     let told = std::env::var("PIPE_DEPTH").ok();
     told.and_then(|d| d.parse().ok()).unwrap_or(0)
-}
-
-/// Refuses before anything begins what would stop half way.
-fn runnable(project: &Project, plan: &Plan) -> Result<(), Failed> {
-    let not = plan.not_runnable();
-    let Some((_, _, first)) = not.first() else {
-        return Ok(());
-    };
-    let place = |span: Span| project.loaded.sources.place(span);
-    let shown: Vec<String> = not
-        .iter()
-        .take(8)
-        .filter_map(|(v, what, span)| {
-            Some(format!(
-                "  {} ({what}, {})",
-                plan.step(*v)?.name,
-                place(*span)
-            ))
-        })
-        .collect();
-    let more = if not.len() > 8 {
-        format!("\n  and {} more", not.len() - 8)
-    } else {
-        String::new()
-    };
-    let able = plan
-        .steps()
-        .find(|(v, _)| not.iter().all(|(n, _, _)| n != v));
-    let hint = match able {
-        Some((_, step)) => format!(
-            "run others by name: `pipe run {}`; `pipe plan` and `pipe graph` show everything",
-            plan.pipeline.full_name(step.id)
-        ),
-        None => format!(
-            "`pipe plan` and `pipe graph` show what they would do; the first is at {}",
-            place(*first)
-        ),
-    };
-    Err(Failed::usage(format!(
-        "this version of pipe does not run yet:\n{}{more}",
-        shown.join("\n")
-    ))
-    .hint(hint))
 }
 
 /// Refuses before anything begins what a registry would not accept from this run.

@@ -2,13 +2,12 @@
 //! (<https://docs.github.com/en/rest/releases/releases>), and of the checks of commits
 //! (<https://docs.github.com/en/rest/checks/runs>). `gh` reaches it in the clear, as a proxy.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use super::api::{Asked, listen};
 use crate::support::Project;
 
 #[derive(Default)]
@@ -27,15 +26,14 @@ pub struct GitHub {
 
 impl GitHub {
     pub fn start(project: &Project) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(State::default());
         let own = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&own);
-                std::thread::spawn(move || serve(stream, &state));
-            }
+        let address = listen(move |asked: Asked| {
+            // The host comes first: it is asked as a proxy.
+            let path = asked.target.splitn(4, '/').nth(3).unwrap_or_default();
+            let path = path.split('?').next().unwrap();
+            let path = path.strip_prefix("api/v3/").unwrap_or(path);
+            answer(&asked.method, path, asked.body, &own)
         });
         Self {
             address,
@@ -70,49 +68,6 @@ impl GitHub {
 
     pub fn releases(&self) -> Vec<Value> {
         self.state.releases.lock().unwrap().clone()
-    }
-}
-
-fn serve(stream: TcpStream, state: &State) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            if line.trim().is_empty() {
-                break;
-            }
-            let lower = line.to_ascii_lowercase();
-            if let Some(value) = lower.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let mut words = first.split(' ');
-        let (method, target) = (words.next().unwrap(), words.next().unwrap());
-        let path = target.splitn(4, '/').nth(3).unwrap_or_default();
-        let path = path.split('?').next().unwrap();
-        let path = path.strip_prefix("api/v3/").unwrap_or(path);
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let (status, answer) = answer(method, path, body, state);
-        let text = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            text.len()
-        );
-        if stream
-            .write_all(format!("{head}{text}").as_bytes())
-            .is_err()
-        {
-            return;
-        }
     }
 }
 

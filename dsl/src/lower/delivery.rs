@@ -34,7 +34,7 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
         "release" => StepKind::Release(Release {
             version: form.arg(0)?.clone(),
             changelog: form.text("changelog"),
-            options: release_options(form),
+            options: release_options(reader, form),
         }),
         "promote" => StepKind::Promote(Promote {
             rule: form.arg(0)?.clone(),
@@ -49,9 +49,26 @@ pub(super) fn step(reader: &mut Reader<'_>, form: &Form<'_>, verb: &str) -> Opti
     })
 }
 
-fn release_options(form: &Form<'_>) -> ReleaseOptions {
+fn release_options(reader: &mut Reader<'_>, form: &Form<'_>) -> ReleaseOptions {
+    let forge = form.text("forge");
+    let written = form.node.props.iter().any(|p| p.name.value == "forge");
+    let not_by = match forge.as_ref().map(|f| f.value.as_str()) {
+        Some("gitlab") => Some("GitLab writes no texts of releases"),
+        Some("gitea") => Some("Gitea writes no texts of releases"),
+        Some("none") => Some("there is no release at a forge that could have a text"),
+        None if !written => Some("there is no release at a forge that could have a text"),
+        _ => None,
+    };
+    let auto = form.text("notes").filter(|n| n.value == "auto");
+    if let (Some(why), Some(notes)) = (not_by, auto) {
+        reader.report(
+            Diagnostic::new(&shape::WRONG_VALUE, why, notes.span, "left to the forge").help(
+                "write `forge=github`, or leave `notes` out: the text is made of the commits",
+            ),
+        );
+    }
     ReleaseOptions {
-        forge: form.text("forge"),
+        forge,
         notes: form.text("notes"),
         annotated: form.flag_or("annotated", true),
         span: form.node.span,
@@ -410,7 +427,7 @@ pub(super) fn promotion(
                 promotion.tags.extend(tag.map(|tag| (tag, registry)));
             }
             "release" => {
-                promotion.release = Some((release_options(&inner), inner.text("version")));
+                promotion.release = Some((release_options(reader, &inner), inner.text("version")));
             }
             _ => {}
         }

@@ -55,7 +55,34 @@ pub(super) fn job(
             _ => {}
         }
     }
+    if form.child("container").is_none() {
+        lonely_service(reader, form);
+    }
     (job, waits)
+}
+
+/// Services are reachable by name on a network that a job on this machine has no part in.
+fn lonely_service(reader: &mut Reader<'_>, form: &Form<'_>) {
+    let Some((_, service)) = form.child("service") else {
+        return;
+    };
+    let what = service.args.first().and_then(|a| a.as_str());
+    let what = what.unwrap_or("service");
+    reader.report(
+        Diagnostic::new(
+            &crate::codes::shape::MISSING_CHILD,
+            "a job with a `service` wants a `container` in its block",
+            form.name_span(),
+            "no `container` here",
+        )
+        .label(
+            service.name.span,
+            "reachable by its name, and only from a container",
+        )
+        .help(format!(
+            "add the image in which the commands run, `container \"IMAGE:VERSION\"`; they reach the service as `{what}`"
+        )),
+    );
 }
 
 /// `shell`

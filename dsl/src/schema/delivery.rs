@@ -211,7 +211,8 @@ const FORGE: Field = opt(
     "forge",
     Type::Word(&["github", "gitlab", "gitea", "none"]),
     "Where a release is created, besides the tag. `github` uses the program `gh`, which gets `GH_TOKEN` or `GITHUB_TOKEN` of \
-     the environment; `gitlab` and `gitea` are not run yet.",
+     the environment; `gitlab` asks with `GITLAB_TOKEN` or `CI_JOB_TOKEN`, `gitea`, which is also for Forgejo, with \
+     `GITEA_TOKEN` or `FORGEJO_TOKEN`.",
 )
 .default("none");
 const CHANGELOG: Field = opt(

@@ -19,7 +19,7 @@ use dsl::expr::{Missing, Template};
 use dsl::model::{
     Driver, Leg, Made, Pipeline, Promote, Promotion, Registry, Step, StepId, StepKind, Target,
 };
-use dsl::source::{Span, Spanned};
+use dsl::source::Spanned;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -367,13 +367,6 @@ impl Plan {
         targets.into_iter().any(local)
     }
 
-    /// The release of a promotion that this version cannot make, if it has one.
-    fn unreleasable(&self, rule: &str) -> Option<Span> {
-        let (release, _) = self.pipeline.promotions.get(rule)?.release.as_ref()?;
-        let forge = release.forge.as_ref().map(|f| f.value.as_str());
-        matches!(forge, Some("gitlab" | "gitea")).then_some(release.span)
-    }
-
     /// Whether a promotion goes from registry to registry.
     #[must_use]
     pub fn is_transfer(&self, promote: &Promote) -> bool {
@@ -390,40 +383,5 @@ impl Plan {
         let (pipeline, request) = (&self.pipeline, &self.request);
         let filled = values::fill_before(template, pipeline, request, &step.leg, &step.env);
         filled.map_or_else(|_| template.to_string(), |t| t.to_string())
-    }
-
-    /// Steps that this version cannot run, with what they are.
-    #[must_use]
-    pub fn not_runnable(&self) -> Vec<(VertexId, &'static str, Span)> {
-        let what = |step: &PlannedStep| {
-            let definition = self.definition(step);
-            match &definition.kind {
-                StepKind::Build(_)
-                | StepKind::Push(_)
-                | StepKind::Approve(_)
-                | StepKind::Sign(_)
-                | StepKind::Deploy(_) => None,
-                StepKind::Promote(promote) => {
-                    let span = self.unreleasable(&promote.rule.value)?;
-                    let what = "promotion that makes a release at another forge than GitHub";
-                    Some((what, span))
-                }
-                StepKind::Release(release) => {
-                    let forge = release.options.forge.as_ref().map(|f| f.value.as_str());
-                    let known = !matches!(forge, Some("gitlab" | "gitea"));
-                    let what = "release at another forge than GitHub";
-                    (!known).then_some((what, definition.span))
-                }
-                StepKind::Job(job) => match &job.container {
-                    None if !job.services.is_empty() => {
-                        Some(("job with services on this machine", definition.span))
-                    }
-                    _ => None,
-                },
-            }
-        };
-        self.steps()
-            .filter_map(|(id, step)| what(step).map(|(w, span)| (id, w, span)))
-            .collect()
     }
 }

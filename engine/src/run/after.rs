@@ -242,7 +242,7 @@ impl Releasing {
         bundle: &Bundle,
         a_try: &mut Try<'_>,
     ) -> Result<Option<Self>, NotDone> {
-        self.forge.is_there(a_try).map_err(NotDone::NotBegun)?;
+        self.forge.is_there(a_try).await?;
         let mut request = release::Request {
             sha: bundle.commit.clone(),
             ..self.request.clone()

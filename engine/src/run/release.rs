@@ -1,12 +1,17 @@
-//! `release`: a version, its tag, its changelog, and the forge's release, which the forge's own program makes.
+//! `release`: a version, its tag, its changelog, and the forge's release: GitHub's by its own program, that of others by
+//! their API.
+
+mod rest;
 
 use dsl::model::ReleaseOptions;
 use dsl::source::Spanned;
 
 use super::github::gh;
-use super::outcome::Failure;
+use super::outcome::{Failure, Means};
 use super::task::{Outputs, Try, version_output};
 use super::work::NotDone;
+use rest::{Kind, Place};
+
 use crate::process::{self, Exit};
 use crate::release::{self, Made, NoRelease, Request};
 use crate::world::Git;
@@ -23,12 +28,27 @@ pub(super) struct Release {
 /// What a forge gets besides the tag.
 #[derive(Debug, Clone)]
 pub(super) struct Forge {
-    /// Whether GitHub gets a release.
-    github: bool,
-    /// Whether GitHub writes its text.
+    /// Who gets a release.
+    at: At,
+    /// Whether the forge writes its text.
     notes_by_forge: bool,
     /// Whether it has a text.
     has_notes: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Nobody,
+    GitHub,
+    Other(Kind),
+}
+
+/// A forge that can be told.
+#[derive(Debug)]
+enum Reached {
+    Nobody,
+    GitHub,
+    Other(Place),
 }
 
 impl Forge {
@@ -38,22 +58,53 @@ impl Forge {
         };
         let notes = word(&options.notes);
         Self {
-            github: word(&options.forge) == "github",
+            at: match word(&options.forge).as_str() {
+                "github" => At::GitHub,
+                "gitlab" => At::Other(Kind::GitLab),
+                "gitea" => At::Other(Kind::Gitea),
+                _ => At::Nobody,
+            },
             notes_by_forge: notes == "auto",
             has_notes: notes != "none",
         }
     }
 
-    /// Whether it can be told here.
+    /// Whether it can be told from here.
     ///
     /// # Errors
-    /// When its program is missing.
-    pub(super) fn is_there(&self, a_try: &Try<'_>) -> Result<(), Failure> {
-        if !self.github || process::is_there(&gh(a_try, &[], &[])) {
-            return Ok(());
+    /// What is missing. Nothing has changed.
+    pub(super) async fn is_there(&self, a_try: &Try<'_>) -> Result<(), NotDone> {
+        self.reach(a_try).await.map(|_| ())
+    }
+
+    async fn reach(&self, a_try: &Try<'_>) -> Result<Reached, NotDone> {
+        let missing = |what: String, help: &str| {
+            let failure = Failure::new(what).help(format!("{help}; nothing was changed"));
+            NotDone::NotBegun(failure)
+        };
+        match self.at {
+            At::Nobody => Ok(Reached::Nobody),
+            At::GitHub if process::is_there(&gh(a_try, &[], &[])) => Ok(Reached::GitHub),
+            At::GitHub => Err(missing(
+                "the program gh was not found in PATH".to_owned(),
+                "install GitHub's `gh`, or write `forge=none`",
+            )),
+            At::Other(kind) => {
+                let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
+                let asking = tokio::task::spawn_blocking(move || git.remote_address());
+                let remote = asking.await.ok().and_then(Result::ok).flatten();
+                // What the step has of its own, its secrets among it, counts before what pipe has.
+                let own = |name: &str| {
+                    let mut vars = a_try.work.env.iter();
+                    let found = vars.find(|(n, _)| *n == name);
+                    found.map(|(_, value)| value.to_string_lossy().into_owned())
+                };
+                let env = |name: &str| own(name).or_else(|| std::env::var(name).ok());
+                let place = Place::of(kind, remote.as_deref(), &env);
+                let place = place.map_err(|unknown| missing(unknown.what, &unknown.help))?;
+                Ok(Reached::Other(place))
+            }
         }
-        let failure = Failure::new("the program gh was not found in PATH");
-        Err(failure.help("install GitHub's `gh`, or write `forge=none`; nothing was changed"))
     }
 }
 
@@ -62,8 +113,6 @@ impl Forge {
 /// # Errors
 /// Why there is none, or that there is nothing to release.
 pub(super) async fn run(release: &Release, a_try: &mut Try<'_>) -> Result<Outputs, NotDone> {
-    // Before anything is changed.
-    release.forge.is_there(a_try).map_err(NotDone::NotBegun)?;
     let made = publish(&release.request, &release.forge, true, a_try).await?;
     Ok(Outputs::from([
         (version_output(&release.name), made.version.clone()),
@@ -82,6 +131,7 @@ pub(super) async fn publish(
     is_all: bool,
     a_try: &mut Try<'_>,
 ) -> Result<Made, NotDone> {
+    let reached = forge.reach(a_try).await?;
     let git = Git::new(&a_try.site.root, &|name| std::env::var(name).ok());
     let request = request.clone();
     let making = tokio::task::spawn_blocking(move || release::make(&git, &request));
@@ -98,8 +148,10 @@ pub(super) async fn publish(
         (false, None) => format!("{} is tagged", made.tag),
     };
     a_try.say(line).await;
-    if forge.github {
-        on_github(forge, &made, a_try).await?;
+    match reached {
+        Reached::Nobody => {}
+        Reached::GitHub => on_github(forge, &made, a_try).await?,
+        Reached::Other(place) => elsewhere(&place, forge, &made, a_try).await?,
     }
     Ok(made)
 }
@@ -121,6 +173,43 @@ pub(super) fn no_release(why: NoRelease, is_all: bool) -> NotDone {
                 (None, true) => failure.help(state),
                 (None, false) => failure,
             })
+        }
+    }
+}
+
+/// Makes the release of a tag at another forge, if it has none.
+async fn elsewhere(
+    place: &Place,
+    forge: &Forge,
+    made: &Made,
+    a_try: &mut Try<'_>,
+) -> Result<(), NotDone> {
+    let (tag, name) = (made.tag.as_str(), place.kind.name());
+    let notes = if forge.has_notes { &made.notes } else { "" };
+    let making = async {
+        if made.before && place.has(tag).await? {
+            return Ok(format!("{name} has a release of {tag}"));
+        }
+        place.create(tag, notes).await?;
+        Ok::<_, rest::Refusal>(format!("{name} has a release of {tag} now"))
+    };
+    match a_try.wait(making).await? {
+        Ok(line) => {
+            a_try.say(line).await;
+            Ok(())
+        }
+        Err(refusal) => {
+            let what = format!(
+                "{tag} is tagged, and {name} has no release of it: {}",
+                refusal.why
+            );
+            let failure = Failure::new(what).help(
+                "mend that and run again: the tag is not made twice, and what is missing is made",
+            );
+            Err(NotDone::Failed(match refusal.is_outage {
+                true => failure.means(Means::Infrastructure),
+                false => failure,
+            }))
         }
     }
 }

@@ -211,6 +211,18 @@ impl Git {
         Ok(remote.map(str::to_owned))
     }
 
+    /// The address of that remote.
+    ///
+    /// # Errors
+    /// When git does not answer.
+    pub fn remote_address(&self) -> Result<Option<String>, GitError> {
+        let Some(remote) = self.remote()? else {
+            return Ok(None);
+        };
+        let address = self.output(&["remote", "get-url", "--", &remote])?;
+        Ok(Some(address.trim_end().to_owned()))
+    }
+
     /// Whether tracked files differ from the last commit or untracked ones lie about.
     /// This walks the whole tree: ask only where the answer matters.
     pub fn dirty(&self) -> Result<bool, GitError> {
