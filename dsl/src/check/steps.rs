@@ -2,7 +2,7 @@
 
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::{Job, Pipeline, Step, Wait, WaitTarget};
+use crate::model::{Job, Pipeline, Step, StepKind, Wait, WaitTarget};
 use crate::names;
 
 pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
@@ -22,6 +22,11 @@ pub(super) fn check(pipeline: &Pipeline, out: &mut Diagnostics) {
     slots(pipeline, out);
 }
 
+/// Whether a step has a way back: its own, or that of the target that it changes.
+fn can_be_undone(step: &Step) -> bool {
+    step.rollback.is_some() || matches!(step.kind, StepKind::Deploy(_) | StepKind::Promote(_))
+}
+
 /// Stages that would undo their steps, and have nothing to undo.
 pub(super) fn undo(pipeline: &Pipeline, out: &mut Diagnostics) {
     for stage in &pipeline.stages {
@@ -29,7 +34,7 @@ pub(super) fn undo(pipeline: &Pipeline, out: &mut Diagnostics) {
             && stage
                 .steps
                 .iter()
-                .all(|s| pipeline.step(*s).rollback.is_none())
+                .all(|s| !can_be_undone(pipeline.step(*s)))
         {
             out.push(
                 Diagnostic::new(
