@@ -187,6 +187,26 @@ fn the_way_back_takes_the_manifests_of_the_release_that_it_goes_back_to() {
     assert_eq!(shop.kubectl(&["get", "deployment", "shop", "-o", path]), "");
 }
 
+#[test]
+fn a_rollback_by_hand_waits_for_what_the_earlier_release_has() {
+    let Some(cluster) = cluster() else { return };
+    let shop = Shop::new(cluster, "earlier", 30105);
+    let _ = shop.deploy(&cluster.good("1")).exits(0);
+    // The next commit has a second workload, which somebody takes away.
+    let (other, _) = DEPLOYMENT.split_once("          readinessProbe").unwrap();
+    let other = other
+        .replace("shop}", "cache}")
+        .replace("name: shop\n          image: shop", "name: cache\n          image: \"pause:local\"\n          imagePullPolicy: Never\n          command: [\"/bin/pause\"]");
+    shop.project.write("k8s/cache.yaml", &other);
+    shop.project.run_git(&["add", "-A"]);
+    shop.project.run_git(&["commit", "-qm", "a cache"]);
+    let _ = shop.deploy(&cluster.good("2")).exits(0);
+    shop.kubectl(&["delete", "deployment", "cache"]);
+    let args = ["rollback", "live", "--yes", "--param", "digest=x"];
+    let _ = shop.pipe(&args).exits(0);
+    assert_eq!(shop.answers(), "1");
+}
+
 /// Something of a kind, and the kind.
 pub const WIDGETS: &str = "\
 apiVersion: example.com/v1

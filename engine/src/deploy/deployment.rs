@@ -495,7 +495,8 @@ impl Work<'_> {
         let (Some(made), Some(history)) = (&self.made, &self.history) else {
             return Answer::Failed(Failure::new("nobody has looked"));
         };
-        let release = self.release(&self.request.bundle, history, false);
+        let is_back = self.request.way.goes_back();
+        let release = self.release(&self.request.bundle, history, is_back);
         let mut done = made.driver.ready(&release, self.hands).await;
         if let (Ok(()), Some(ready)) = (&done, &made.ready) {
             done = ready.wait(self.hands).await;

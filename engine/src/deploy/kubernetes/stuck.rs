@@ -57,8 +57,8 @@ impl Kubernetes {
         });
         if let Some(trouble) = troubled {
             let line = format!(
-                "{} holds up what replaces it, and is taken away",
-                trouble.title()
+                "pod {} holds up what replaces it, and is taken away: {}",
+                trouble.pod, trouble.what
             );
             hands.say(&line).await;
             let args = [
