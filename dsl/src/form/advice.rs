@@ -162,6 +162,8 @@ impl Reader<'_> {
                 "`{0}` is written inside the block: `{1} … {{ {0} {value} }}`",
                 child.name, schema.name
             )
+        } else if let Some(ours) = foreign::our_property(schema, name) {
+            format!("it is called `{ours}` here: `{ours}={value}`")
         } else if let Some(near) = nearest(name, schema.props.iter().map(|p| p.name)) {
             format!("did you mean `{near}`?")
         } else if schema.props.is_empty() {

@@ -80,6 +80,21 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("workflow", "pipeline"),
 ];
 
+/// The same for properties.
+const OTHER_PROPERTIES: &[(&str, &str)] = &[
+    ("code", "status"),
+    ("contains", "body"),
+    ("deadline", "within"),
+    ("delay", "backoff"),
+    ("file", "dockerfile"),
+    ("interval", "every"),
+    ("pause", "backoff"),
+    ("period", "every"),
+    ("stage", "target"),
+    ("timeout", "within"),
+    ("wait", "backoff"),
+];
+
 const TAKE: &str = "what another job made is taken with `artifact NAME from=JOB`";
 
 /// Words of other tools that have no counterpart, and what to do instead.
@@ -157,6 +172,12 @@ pub(super) fn ours(schema: &NodeSchema, node: &Node) -> Option<&'static NodeSche
 pub(super) fn ours_by_name(schema: &NodeSchema, theirs: &str) -> Option<&'static NodeSchema> {
     let words = OTHER_WORDS.iter().filter(|(t, _)| *t == theirs);
     words.filter_map(|(_, ours)| schema.child(ours)).next()
+}
+
+/// Our name for a property.
+pub(super) fn our_property(schema: &NodeSchema, theirs: &str) -> Option<&'static str> {
+    let mut names = OTHER_PROPERTIES.iter().filter(|(t, _)| *t == theirs);
+    names.find_map(|(_, ours)| schema.prop(ours).map(|p| p.name))
 }
 
 /// Our word for the value of a property.

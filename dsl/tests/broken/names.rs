@@ -270,4 +270,11 @@ const WORDS_COME_FROM_OTHER_TOOLS: &[Case] = &[
         "target staging {",
         "environment staging {",
     ),
+    (
+        "timeout_of_readiness",
+        "E202",
+        ONCE,
+        "within=\"2m\"",
+        "timeout=\"2m\"",
+    ),
 ];
