@@ -220,7 +220,7 @@ const DELIVERIES_WOULD_HURT: &[Case] = &[
         "W502",
         SNAPSHOT,
         "stage snapshot {",
-        "stage snapshot rollback=reverse {",
+        "stage tidy rollback=reverse {\n    job tidy { run \"true\"; }\n}\n\nstage snapshot {",
     ),
     (
         "healthy_between_registries",
