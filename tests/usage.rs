@@ -261,7 +261,7 @@ fn a_run_that_is_not_trusted_says_why_and_what_to_do() {
 #[test]
 fn a_second_pipeline_node_is_not_to_be_given_another_name() {
     let project = Project::with(
-        "pipeline a\npipeline b\nstage s { job j { retry 1 delay=\"1s\"; run \"x\" } }\n",
+        "pipeline a\npipeline b\nstage s { job j { retry 1 limit=\"1s\"; run \"x\" } }\n",
     );
     let out = project.pipe(&["check"]).exits(2).stdout;
     assert!(

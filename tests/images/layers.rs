@@ -8,7 +8,7 @@ use engine::oci::{Digest, Layout};
 
 use super::{BOX, digest_of, images, lines};
 use crate::containers::engines::{Engine, on};
-use crate::support::{Output, Project, skip};
+use crate::support::{Output, Project, skip, wait_until};
 
 /// Puts the plugin where the project's user has it.
 #[track_caller]
@@ -35,8 +35,14 @@ fn run(project: &Project, args: &[&str]) -> Output {
 fn forget(mark: &str, image: &str) {
     let engine = Engine::Docker;
     let _ = engine.client(&["rmi", "--force", image]);
-    let told = engine.client(&["system", "df", "-v", "--format", "{{json .BuildCache}}"]);
-    let records: Vec<serde_json::Value> = serde_json::from_str(&told).unwrap();
+    // It fails where a container goes away meanwhile, as those of other tests do.
+    let (mut told, mut records) = (String::new(), None::<Vec<serde_json::Value>>);
+    wait_until("the engine says what it keeps", || {
+        told = engine.client(&["system", "df", "-v", "--format", "{{json .BuildCache}}"]);
+        records = serde_json::from_str(&told).ok();
+        records.is_some()
+    });
+    let records = records.unwrap();
     let own = records.iter().filter(|r| r.to_string().contains(mark));
     let mut gone = 0;
     for record in own {
