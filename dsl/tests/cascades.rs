@@ -10,28 +10,19 @@ impl Files for NoFiles {
     }
 }
 
-const PIPELINES: [(&str, &str); 5] = [
-    (
-        "split-registries",
-        include_str!("../../tests/pipelines/split-registries.kdl"),
-    ),
-    (
-        "build-once",
-        include_str!("../../tests/pipelines/build-once.kdl"),
-    ),
-    (
-        "ecs-service",
-        include_str!("../../tests/pipelines/ecs-service.kdl"),
-    ),
-    (
-        "snapshot-release",
-        include_str!("../../tests/pipelines/snapshot-release.kdl"),
-    ),
-    (
-        "supply-chain",
-        include_str!("../../tests/pipelines/supply-chain.kdl"),
-    ),
-];
+/// The acceptance pipelines, by name.
+fn pipelines() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/pipelines");
+    let own = "a file of this repository";
+    let files = std::fs::read_dir(folder).expect(own);
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let path = file.expect(own).path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let text = std::fs::read_to_string(&path).expect(own);
+        (name.into_owned(), text)
+    };
+    files.map(read).collect()
+}
 
 /// What is found: the line, the code and the message.
 fn found(text: &str) -> String {
@@ -237,7 +228,7 @@ stage build {
 fn wherever_a_line_is_broken_it_is_one_finding() {
     let (mut broken, mut told) = (0, Vec::new());
     let marks = ["3x ", "[a, b] ", "'it ", "\"\\d\" ", "a=b= ", "zq"];
-    for (name, text) in PIPELINES {
+    for (name, text) in pipelines() {
         // A line's first word, where a node begins; lines of a longer text are indented just so.
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         for start in starts {
