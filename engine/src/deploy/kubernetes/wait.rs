@@ -19,6 +19,10 @@ pub(super) const WITHIN: Duration = Duration::from_secs(600);
 pub(super) const ASKING: Duration = Duration::from_secs(3);
 /// How many lines of a container that failed are shown.
 const LINES: &str = "--tail=15";
+/// What a node says instead of what a container wrote that it has taken away.
+const GONE: &str = "unable to retrieve container logs for";
+/// How often it is asked then.
+const LOOKS: u32 = 5;
 
 impl Kubernetes {
     /// Waits until all pods of a workload are new and available.
@@ -143,20 +147,10 @@ impl Kubernetes {
         for warning in &warnings {
             hands.say(&format!("warning: {warning}")).await;
         }
-        let mut lines = Vec::new();
-        if let Some(before) = trouble.said {
-            let container = format!("--container={}", trouble.container);
-            let mut args = vec!["logs", &trouble.pod, &container, LINES];
-            if before {
-                args.push("--previous");
-            }
-            let call = self.call_at(workload, &args).quiet().muted();
-            if let Ok(told) = hands.ask(call).await
-                && told.code == 0
-            {
-                lines = told.out.lines().map(str::to_owned).collect();
-            }
-        }
+        let lines = match trouble.said {
+            Some(before) => self.said(workload, trouble, before, hands).await,
+            None => Vec::new(),
+        };
         for line in &lines {
             hands.say(&format!("{}: {line}", trouble.pod)).await;
         }
@@ -170,6 +164,36 @@ impl Kubernetes {
             failure.what += &format!("; {warning}");
         }
         failure
+    }
+
+    /// What the container wrote last, or the one before it.
+    async fn said(
+        &self,
+        workload: &Workload,
+        trouble: &Trouble,
+        before: bool,
+        hands: &mut Hands,
+    ) -> Vec<String> {
+        let container = format!("--container={}", trouble.container);
+        let mut args = vec!["logs", &trouble.pod, &container, LINES];
+        if before {
+            args.push("--previous");
+        }
+        for _ in 0..LOOKS {
+            let call = self.call_at(workload, &args).quiet().muted();
+            let told = match hands.ask(call).await {
+                Ok(told) if told.code == 0 => told,
+                _ => break,
+            };
+            // The node has taken it away, and has not told the cluster yet that there is a newer one.
+            if !told.out.starts_with(GONE) {
+                return told.out.lines().map(str::to_owned).collect();
+            }
+            if hands.pause(EVERY).await.is_err() {
+                break;
+            }
+        }
+        Vec::new()
     }
 
     async fn warnings(&self, workload: &Workload, pod: &str, hands: &mut Hands) -> Vec<String> {
