@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codes::{caching, delivery, names, shape, values};
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 use crate::load::Unit;
+use crate::schema::Kind;
 use crate::source::{SourceMap, Span};
 use crate::syntax::tree::Node;
 
@@ -13,7 +14,7 @@ use crate::syntax::tree::Node;
 const ROUNDS: usize = 4;
 
 /// What a reference to a step names.
-pub const STEP: &str = "step or stage";
+const STEP: &str = Kind::Step.noun();
 
 /// More places of a word than this are not needed to know that it stands somewhere else.
 const PLACES: usize = 4;

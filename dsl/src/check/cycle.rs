@@ -6,10 +6,10 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::cascade::STEP;
 use crate::codes::graph as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::{Pipeline, StageId, StepId, Wait, WaitTarget};
+use crate::schema::Kind;
 use crate::source::Span;
 
 /// A step, or the beginning or end of a stage.
@@ -290,7 +290,7 @@ fn finding(
     }
     // A name of a stage may mean a step of that name that could not be read.
     if let Some(stage) = written.iter().find_map(|b| b.stage()) {
-        finding = finding.missing(STEP, &pipeline.stage(stage).name.value);
+        finding = finding.missing(Kind::Step.noun(), &pipeline.stage(stage).name.value);
     }
     finding.help(help)
 }

@@ -55,9 +55,10 @@ fn release_options(reader: &mut Reader<'_>, form: &Form<'_>) -> ReleaseOptions {
     let not_by = match forge.as_ref().map(|f| f.value.as_str()) {
         Some("gitlab") => Some("GitLab writes no texts of releases"),
         Some("gitea") => Some("Gitea writes no texts of releases"),
-        Some("none") => Some("there is no release at a forge that could have a text"),
-        None if !written => Some("there is no release at a forge that could have a text"),
-        _ => None,
+        // A forge that does not exist has its own finding.
+        Some("github") => None,
+        None if written => None,
+        _ => Some("there is no release at a forge that could have a text"),
     };
     let auto = form.text("notes").filter(|n| n.value == "auto");
     if let (Some(why), Some(notes)) = (not_by, auto) {

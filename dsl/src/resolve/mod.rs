@@ -12,6 +12,7 @@ use crate::expr::{Expr, Ref};
 use crate::lower::{Lowered, RawWait};
 use crate::model::{Image, Pipeline, Stage, StageId, StepId, StepKind, Wait, WaitKind, WaitTarget};
 use crate::names::{self, Names};
+use crate::schema::Kind;
 use crate::source::{Span, Spanned};
 
 /// So many findings that guessing at what was meant would cost more than it helps.
@@ -272,7 +273,7 @@ impl Resolver<'_> {
     fn nothing(&self, stage: StageId, step: Option<StepId>, name: &Spanned<String>) -> Diagnostic {
         let form = || "write the name of a step, `stage.step`, or a stage".into();
         if self.out.len() > MANY {
-            return names::unknown("step or stage", name, &[], form);
+            return names::unknown(Kind::Step.noun(), name, &[], form);
         }
         let own = self.index.steps[stage.0 as usize].keys().copied();
         let before = self.index.steps[..stage.0 as usize]
@@ -297,7 +298,7 @@ impl Resolver<'_> {
         }
         let own_name = step.map(|id| self.pipeline.step(id).name.value.as_str());
         known.retain(|k| Some(*k) != own_name);
-        let finding = names::unknown("step or stage", name, &known, form);
+        let finding = names::unknown(Kind::Step.noun(), name, &known, form);
         let without_verb = without_verb(&name.value, &known);
         let finding = match nearest(&name.value, known.iter().copied()) {
             None if !without_verb.is_empty() => finding.help(match without_verb.as_slice() {
@@ -326,7 +327,7 @@ impl Resolver<'_> {
             name.span,
             "not found so far",
         )
-        .missing("step or stage", &name.value)
+        .missing(Kind::Step.noun(), &name.value)
         .label(step.name.span, format!("the stage `{stage}`, which has one, comes later"))
         .help(format!(
             "move the stage `{stage}` up, or write `{stage}.{}` if this stage does not come before it",

@@ -167,7 +167,7 @@ impl Type {
 impl Kind {
     /// The word for it in messages.
     #[must_use]
-    pub fn noun(self) -> &'static str {
+    pub const fn noun(self) -> &'static str {
         match self {
             Kind::Step => "step or stage",
             Kind::Image => "image",
