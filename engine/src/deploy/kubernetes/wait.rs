@@ -166,7 +166,10 @@ impl Kubernetes {
         failure
     }
 
-    /// What the container wrote last, or the one before it.
+    /// What the container wrote last, or the try before it.
+    ///
+    /// A node takes the oldest try away as it starts the next, and the cluster hears of that later: where one of the
+    /// two cannot be had, it is in the other, or can be had a moment later.
     async fn said(
         &self,
         workload: &Workload,
@@ -174,26 +177,54 @@ impl Kubernetes {
         before: bool,
         hands: &mut Hands,
     ) -> Vec<String> {
-        let container = format!("--container={}", trouble.container);
-        let mut args = vec!["logs", &trouble.pod, &container, LINES];
-        if before {
-            args.push("--previous");
-        }
+        let mut why = String::new();
         for _ in 0..LOOKS {
-            let call = self.call_at(workload, &args).quiet().muted();
-            let told = match hands.ask(call).await {
-                Ok(told) if told.code == 0 => told,
-                _ => break,
+            let told = match self.log(workload, trouble, before, hands).await {
+                Ok(lines) if !lines.is_empty() => return lines,
+                told => told,
             };
-            // The node has taken it away, and has not told the cluster yet that there is a newer one.
-            if !told.out.starts_with(GONE) {
-                return told.out.lines().map(str::to_owned).collect();
+            match (self.log(workload, trouble, !before, hands).await, told) {
+                (Ok(lines), _) if !lines.is_empty() => return lines,
+                // It has written nothing.
+                (_, Ok(_)) => return Vec::new(),
+                (_, Err(complaint)) => why = complaint,
             }
             if hands.pause(EVERY).await.is_err() {
                 break;
             }
         }
+        let what = format!(
+            "{}: what it wrote cannot be had: {}",
+            trouble.pod,
+            why.trim()
+        );
+        hands.say(&what).await;
         Vec::new()
+    }
+
+    /// The last lines of a try of the container.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    async fn log(
+        &self,
+        workload: &Workload,
+        trouble: &Trouble,
+        before: bool,
+        hands: &mut Hands,
+    ) -> Result<Vec<String>, String> {
+        let container = format!("--container={}", trouble.container);
+        let mut args = vec!["logs", &trouble.pod, &container, LINES];
+        if before {
+            args.push("--previous");
+        }
+        let call = self.call_at(workload, &args).quiet().muted();
+        let told = hands.ask(call).await.map_err(|failure| failure.what)?;
+        match told.code {
+            0 if told.out.starts_with(GONE) => Err(told.out),
+            0 => Ok(told.out.lines().map(str::to_owned).collect()),
+            _ => Err(told.complaint),
+        }
     }
 
     async fn warnings(&self, workload: &Workload, pod: &str, hands: &mut Hands) -> Vec<String> {
