@@ -113,6 +113,8 @@ pub(super) struct Trouble {
     pub said: Option<bool>,
     /// Whether waiting does not help.
     pub is_final: bool,
+    /// The image that its node could not fetch and will try to fetch again: only the cluster's warnings say why meanwhile.
+    pub awaits: Option<String>,
 }
 
 impl Trouble {
@@ -124,6 +126,24 @@ impl Trouble {
         }
     }
 
+    /// The same with what the warnings about its pod say of the image that it waits for.
+    pub(super) fn with(self, warnings: &[Value]) -> Self {
+        let Some(image) = &self.awaits else {
+            return self;
+        };
+        let begin = format!("Failed to pull image \"{image}\": ");
+        let all = warnings.iter().rev().map(|w| text(&w["message"]));
+        let mut whys = all.filter_map(|m| m.strip_prefix(&begin).map(str::to_owned));
+        match whys.find(|why| is_nowhere(why)) {
+            Some(why) => Self {
+                what: not_had("ErrImagePull", &why),
+                is_final: true,
+                ..self
+            },
+            None => self,
+        }
+    }
+
     /// It as a failure of a workload.
     pub(super) fn failure(&self, workload: &str, said: &str) -> Failure {
         let said = match said {
@@ -132,6 +152,16 @@ impl Trouble {
         };
         Failure::new(format!("{workload}: {}{said}", self.title()))
     }
+}
+
+/// Whether a registry says that it does not have an image, or that it is none.
+fn is_nowhere(message: &str) -> bool {
+    let gone = ["not found", "manifest unknown", "invalid reference"];
+    gone.iter().any(|g| message.contains(g))
+}
+
+fn not_had(reason: &str, message: &str) -> String {
+    format!("its image cannot be had ({reason}): {}", in_line(message))
 }
 
 /// What is wrong with the pods that are not ready, the worst first.
@@ -165,6 +195,7 @@ fn of_container(pod: &str, status: &Value, for_good: bool) -> Option<Trouble> {
             _ => format!("it ended with exit {code}"),
         }
     };
+    let mut awaits = None;
     let (what, said, is_final) = if let Some(reason) = state["waiting"]["reason"].as_str() {
         let message = one_line(&state["waiting"]["message"]);
         match reason {
@@ -174,12 +205,12 @@ fn of_container(pod: &str, status: &Value, for_good: bool) -> Option<Trouble> {
                 (what, Some(true), false)
             }
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-                let gone = ["not found", "manifest unknown", "invalid reference"];
+                let message = text(&state["waiting"]["message"]);
                 let is_final = reason == "InvalidImageName"
                     || reason == "ErrImageNeverPull"
-                    || gone.iter().any(|g| message.contains(g));
-                let what = format!("its image cannot be had ({reason}): {message}");
-                (what, None, is_final)
+                    || is_nowhere(&message);
+                awaits = (reason == "ImagePullBackOff").then(|| text(&status["image"]));
+                (not_had(reason, &message), None, is_final)
             }
             _ => (format!("{reason}: {message}"), None, false),
         }
@@ -203,6 +234,7 @@ fn of_container(pod: &str, status: &Value, for_good: bool) -> Option<Trouble> {
         what,
         said,
         is_final,
+        awaits,
     })
 }
 
@@ -215,12 +247,16 @@ fn of_pod(name: &str, pod: &Value) -> Option<Trouble> {
         what: format!("no node takes it: {}", one_line(&unscheduled["message"])),
         said: None,
         is_final: false,
+        awaits: None,
     })
 }
 
 /// A message, fit for one line.
 pub(super) fn one_line(message: &Value) -> String {
-    let text = text(message);
+    in_line(&text(message))
+}
+
+fn in_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     dsl::text::shorten(&words.join(" "), 240)
 }
@@ -306,5 +342,34 @@ mod tests {
                 "app in pod c: it ended with exit 7 and starts again and again (CrashLoopBackOff)",
             ]
         );
+    }
+
+    #[test]
+    fn why_an_image_cannot_be_had_is_in_the_warnings_while_its_node_waits() {
+        let pods = [
+            json!({"metadata": {"name": "a"}, "status": {"containerStatuses": [{
+                "name": "app",
+                "image": "r/app@sha256:0",
+                "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"r/app@sha256:0\""}},
+            }]}}),
+        ];
+        let told = |warnings: &[Value]| {
+            let trouble = troubles(&pods).remove(0).with(warnings);
+            (trouble.is_final, trouble.title())
+        };
+        let of = |image: &str, why: &str| json!({"message": format!("Failed to pull image \"{image}\": {why}")});
+        let waits = "app in pod a: its image cannot be had (ImagePullBackOff): Back-off pulling image \"r/app@sha256:0\"";
+        assert_eq!(told(&[]), (false, waits.to_owned()));
+        let others = [
+            of("r/db:1", "not found"),
+            of("r/app@sha256:0", "i/o timeout"),
+        ];
+        assert_eq!(told(&others), (false, waits.to_owned()));
+        let long = format!("{} manifest unknown", "x".repeat(300));
+        let (is_final, title) =
+            told(&[of("r/app@sha256:0", &long), of("r/app@sha256:0", "timeout")]);
+        assert!(is_final);
+        let begin = "app in pod a: its image cannot be had (ErrImagePull): xxx";
+        assert!(title.starts_with(begin), "{title}");
     }
 }

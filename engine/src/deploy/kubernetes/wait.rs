@@ -84,7 +84,11 @@ impl Kubernetes {
             Progress::Stuck(why) => Err(self.explained(workload, release, &why, hands).await),
             Progress::Going(text) => {
                 let pods = self.new_pods(workload, &live, release, hands).await?;
-                let trouble = rollout::troubles(&pods).into_iter().next();
+                let mut trouble = rollout::troubles(&pods).into_iter().next();
+                if let Some(pausing) = trouble.take_if(|t| t.awaits.is_some() && !t.is_final) {
+                    let warnings = self.warnings(workload, &pausing.pod, hands).await;
+                    trouble = Some(pausing.with(&warnings));
+                }
                 match trouble {
                     Some(trouble) if trouble.is_final => {
                         Err(self.told(workload, &trouble, hands).await)
@@ -144,6 +148,7 @@ impl Kubernetes {
     /// A trouble with what the container said last, and the cluster's warnings. More of it goes to the log.
     async fn told(&self, workload: &Workload, trouble: &Trouble, hands: &mut Hands) -> Failure {
         let warnings = self.warnings(workload, &trouble.pod, hands).await;
+        let warnings = told_once(&warnings);
         for warning in &warnings {
             hands.say(&format!("warning: {warning}")).await;
         }
@@ -227,7 +232,8 @@ impl Kubernetes {
         }
     }
 
-    async fn warnings(&self, workload: &Workload, pod: &str, hands: &mut Hands) -> Vec<String> {
+    /// What the cluster warns of, the last one last.
+    async fn warnings(&self, workload: &Workload, pod: &str, hands: &mut Hands) -> Vec<Value> {
         let field = format!("--field-selector=type=Warning,involvedObject.name={pod}");
         let args = [
             "get",
@@ -239,17 +245,21 @@ impl Kubernetes {
         let printed = self
             .run(self.call_at(workload, &args).quiet().muted(), hands)
             .await;
-        let events = printed.and_then(|p| objects::read(&p)).unwrap_or_default();
-        let mut messages: Vec<String> = Vec::new();
-        for event in &events {
-            let message = rollout::one_line(&event["message"]);
-            if !messages.contains(&message) {
-                messages.push(message);
-            }
-        }
-        let few = messages.len().saturating_sub(5);
-        messages.split_off(few)
+        printed.and_then(|p| objects::read(&p)).unwrap_or_default()
     }
+}
+
+/// The last few messages of events, each once.
+fn told_once(events: &[Value]) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
+    for event in events {
+        let message = rollout::one_line(&event["message"]);
+        if !messages.contains(&message) {
+            messages.push(message);
+        }
+    }
+    let few = messages.len().saturating_sub(5);
+    messages.split_off(few)
 }
 
 /// Whether a pod was made for a workload, which may be gone.
