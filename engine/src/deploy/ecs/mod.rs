@@ -60,7 +60,7 @@ pub struct Ecs {
     pub settings: Settings,
 }
 
-/// What was ordered of a service, and what it was before.
+/// What was ordered of a service, what it was before, and what AWS has told.
 #[derive(Debug, Clone, Default)]
 pub struct Ordered {
     /// The revision that is to run.
@@ -69,6 +69,10 @@ pub struct Ordered {
     before: Option<String>,
     /// The events that are from before.
     events: Vec<String>,
+    /// The service as AWS told of it with the last order, until it is asked for again.
+    told: Option<Value>,
+    /// The revisions that were asked for. One that is registered never changes.
+    known: BTreeMap<String, Value>,
 }
 
 impl Ecs {
@@ -169,6 +173,9 @@ impl Ecs {
     }
 
     async fn definition(&self, revision: &str, hands: &mut Hands) -> Result<Value, Failure> {
+        if let Some(known) = self.ordered.lock().await.known.get(revision) {
+            return Ok(known.clone());
+        }
         let args = [
             "describe-task-definition",
             "--task-definition",
@@ -177,7 +184,10 @@ impl Ecs {
             "TAGS",
         ];
         let call = self.call(&args, hands);
-        self.aws(call, hands).await
+        let told = self.aws(call, hands).await?;
+        let known = &mut self.ordered.lock().await.known;
+        known.insert(revision.to_owned(), told.clone());
+        Ok(told)
     }
 
     /// Which container of a task runs which image.
@@ -330,8 +340,12 @@ impl Ecs {
             args.push("--force-new-deployment");
         }
         let call = self.call(&args, hands);
-        self.aws(call, hands).await?;
-        self.ordered.lock().await.revision = Some(revision.to_owned());
+        let mut told = self.aws(call, hands).await?;
+        {
+            let mut ordered = self.ordered.lock().await;
+            ordered.revision = Some(revision.to_owned());
+            ordered.told = Some(told["service"].take()).filter(|service| !service.is_null());
+        }
         hands
             .say(&format!(
                 "{} is to run {}",
