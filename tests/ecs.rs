@@ -1,10 +1,14 @@
 //! Targets that are services of ECS: the real command line of AWS, against a fake service whose tasks are real containers and
 //! are asked over HTTP whether they are healthy; and against moto, which knows what AWS would accept.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::{Value, json};
+
 use crate::kubernetes::cluster::{Cluster, cluster};
+use crate::network::{self, Answer};
 use crate::started::Started;
 use crate::support::{Output, Project, skip, wait_until};
 
@@ -43,7 +47,7 @@ fn can() -> Option<&'static Cluster> {
 
 impl Service {
     /// A service with this circuit breaker, that runs a shop that says `0`.
-    fn new(cluster: &'static Cluster, port: u16, breaker: &str) -> Self {
+    fn new(cluster: &'static Cluster, port: u16, breaker: &Value) -> Self {
         let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ecs/fake.py");
         let socket = cluster.docker_socket();
         let service = Self::around(
@@ -52,14 +56,14 @@ impl Service {
             &["python3", fake, &port.to_string(), &socket],
         );
         let image = cluster.good("0");
-        service.aws(
-            "register-task-definition --family web --container-definitions",
-            &[&containers(&image)],
-        );
-        let configuration = format!("deploymentCircuitBreaker={{{breaker}}}");
-        service.aws(CREATE, &["--deployment-configuration", &configuration]);
+        let definition = json!({"family": "web", "containerDefinitions": containers(&image)});
+        service.asked("RegisterTaskDefinition", &definition);
+        let configuration = json!({"deploymentCircuitBreaker": breaker});
+        let made = json!({"cluster": "prod", "serviceName": "web", "taskDefinition": "web:1",
+            "desiredCount": 1, "deploymentConfiguration": configuration});
+        service.asked("CreateService", &made);
         wait_until("the first task is healthy", || {
-            service.field("deployments[0].rolloutState") == "COMPLETED"
+            service.now()["deployments"][0]["rolloutState"] == "COMPLETED"
         });
         service
     }
@@ -87,7 +91,9 @@ impl Service {
             port,
             fake,
         };
-        wait_until("ECS listens", || !service.post("/faults", "{}").is_empty());
+        wait_until("ECS listens", || {
+            service.say("GET / HTTP/1.0", &json!({})).is_some()
+        });
         service
     }
 
@@ -124,34 +130,47 @@ impl Service {
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
     }
 
-    /// A field of the service.
-    fn field(&self, name: &str) -> String {
-        let query = format!("services[0].{name}");
-        self.aws(
-            "describe-services --cluster prod --services web --query",
-            &[&query, "--output", "text"],
-        )
+    /// What the fake says to an operation, asked as the command line asks. That takes half a second of a processor to
+    /// start, and asks for pipe.
+    #[track_caller]
+    fn asked(&self, operation: &str, body: &Value) -> Value {
+        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+        let request = format!("POST / HTTP/1.0\r\nX-Amz-Target: {target}");
+        let (status, text) = self.say(&request, body).expect("ECS answers");
+        assert_eq!(status, 200, "{operation}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Says something to whoever listens at the port.
+    fn say(&self, request: &str, body: &Value) -> Answer {
+        let address = (Ipv4Addr::LOCALHOST, self.port).into();
+        let ask = || network::ask(address, request, &body.to_string());
+        network::within(self.cluster.network(), ask)
+    }
+
+    /// What goes wrong from now on; gives what was called so far.
+    fn faults(&self, faults: &Value) -> Vec<String> {
+        let (_, text) = self.say("POST /faults HTTP/1.0", faults).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        texts(&told["calls"])
+    }
+
+    /// The service as it is now.
+    fn now(&self) -> Value {
+        let query = json!({"cluster": "prod", "services": ["web"]});
+        self.asked("DescribeServices", &query)["services"][0].take()
     }
 
     /// The revision that the service is to run: `web:1`.
     fn revision(&self) -> String {
-        let arn = self.field("taskDefinition");
+        let arn = self.now()["taskDefinition"].as_str().unwrap().to_owned();
         arn.rsplit('/').next().unwrap().to_owned()
     }
 
-    /// Says something to the fake itself.
-    fn post(&self, path: &str, body: &str) -> String {
-        let text = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/{} || exit 1; printf 'POST {path} HTTP/1.0\\r\\nContent-Length: {}\\r\\n\\r\\n%s' \"$0\" >&3; cat <&3",
-            self.port,
-            body.len()
-        );
-        let out = self
-            .cluster
-            .command(&["bash", "-c", &text, body])
-            .stderr(Stdio::null())
-            .output();
-        String::from_utf8_lossy(&out.unwrap().stdout).into_owned()
+    /// A revision.
+    fn definition(&self, revision: &str) -> Value {
+        let query = json!({"taskDefinition": revision});
+        self.asked("DescribeTaskDefinition", &query)["taskDefinition"].take()
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -171,6 +190,13 @@ impl Service {
         self.project.write("pipeline.kdl", &text.replace(from, to));
     }
 
+    /// From now on pipe looks whether its containers are told what the first revision tells them.
+    fn asserts_its_settings(&self) {
+        let text = self.project.read("pipeline.kdl");
+        let text = text.replace("    ready", "    assert-env KEPT=yes TOKEN=any\n    ready");
+        self.project.write("pipeline.kdl", &text);
+    }
+
     fn deploy(&self, reference: &str) -> Output {
         let digest = format!("digest={reference}");
         self.pipe(&["run", "deploy-live", "--yes", "--param", &digest])
@@ -178,27 +204,32 @@ impl Service {
 
     /// What the tasks that run are told to run.
     fn digests(&self) -> Vec<String> {
-        let arns = self.aws(
-            "list-tasks --cluster prod --service-name web --query taskArns --output text",
-            &[],
-        );
-        let query = "tasks[].containers[].imageDigest";
-        let arns = arns.split_whitespace();
-        let more: Vec<&str> = ["--query", query, "--tasks"]
-            .into_iter()
-            .chain(arns)
-            .collect();
-        let told = self.aws("describe-tasks --cluster prod --output text", &more);
-        told.split_whitespace().map(str::to_owned).collect()
+        let query = json!({"cluster": "prod", "serviceName": "web"});
+        let arns = self.asked("ListTasks", &query)["taskArns"].take();
+        let told = self.asked("DescribeTasks", &json!({"cluster": "prod", "tasks": arns}));
+        let tasks = told["tasks"].as_array().unwrap().iter();
+        let containers = tasks.flat_map(|t| t["containers"].as_array().unwrap());
+        let digests = containers.filter_map(|c| c["imageDigest"].as_str());
+        digests.map(str::to_owned).collect()
     }
 }
 
+fn texts(all: &Value) -> Vec<String> {
+    let all = all.as_array().unwrap().iter();
+    all.map(|t| t.as_str().unwrap().to_owned()).collect()
+}
+
 /// The containers of the shop, as the first revision has them.
-fn containers(image: &str) -> String {
-    format!(
-        "[{{\"name\":\"web\",\"image\":\"{image}\",\"memory\":64,\"environment\":[{{\"name\":\"KEPT\",\"value\":\"yes\"}}],\
-         \"secrets\":[{{\"name\":\"TOKEN\",\"valueFrom\":\"arn:aws:ssm:eu-central-1:1:parameter/token\"}}]}}]"
-    )
+fn containers(image: &str) -> Value {
+    let kept = json!([{"name": "KEPT", "value": "yes"}]);
+    let token =
+        json!([{"name": "TOKEN", "valueFrom": "arn:aws:ssm:eu-central-1:1:parameter/token"}]);
+    json!([{"name": "web", "image": image, "memory": 64, "environment": kept, "secrets": token}])
+}
+
+/// Whether a service gives up, and whether it then goes back by itself.
+fn breaker(enable: bool, rollback: bool) -> Value {
+    json!({"enable": enable, "rollback": rollback})
 }
 
 fn digest(reference: &str) -> String {
@@ -206,30 +237,34 @@ fn digest(reference: &str) -> String {
 }
 
 #[test]
-fn a_service_gets_a_new_revision_and_goes_back_to_the_one_before_when_nothing_ends_its_tries() {
+fn a_service_gets_a_new_revision_that_differs_in_its_image_alone() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5601, "enable=false,rollback=false");
-    let (one, two) = (cluster.good("1"), cluster.good("2"));
-    let text = service.project.read("pipeline.kdl");
-    let text = text.replace("    ready", "    assert-env KEPT=yes TOKEN=any\n    ready");
-    service.project.write("pipeline.kdl", &text);
+    let service = Service::new(cluster, 5601, &breaker(false, false));
+    let one = cluster.good("1");
+    service.asserts_its_settings();
     // AWS is busy, and then broken.
-    service.post("/faults", "{\"throttle\": 2, \"broken\": 2}");
+    service.faults(&json!({"throttle": 2, "broken": 2}));
     let out = service.deploy(&one).exits(0).stdout;
     assert!(out.contains("once more in a moment"), "{out}");
     assert_eq!(service.revision(), "web:2");
     assert_eq!(service.digests(), [digest(&one)]);
-    let kept = "taskDefinition.containerDefinitions[0].environment[0].value";
-    let kept = service.aws(
-        "describe-task-definition --task-definition web:2 --query",
-        &[kept, "--output", "text"],
-    );
+    let kept = service.definition("web:2");
+    let kept = &kept["containerDefinitions"][0]["environment"][0]["value"];
     assert_eq!(kept, "yes");
     let out = service.deploy(&one).exits(0).stdout;
     assert!(out.contains(" runs there already, and is ready"), "{out}");
     assert_eq!(service.revision(), "web:2");
+}
 
+#[test]
+fn a_service_goes_back_to_the_revision_before_when_nothing_ends_its_tries() {
+    let Some(cluster) = can() else { return };
     // Without a circuit breaker ECS tries for ever.
+    let service = Service::new(cluster, 5608, &breaker(false, false));
+    service.asserts_its_settings();
+    let (one, two) = (cluster.good("1"), cluster.good("2"));
+    let _ = service.deploy(&one).exits(0);
+    assert_eq!(service.revision(), "web:2");
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
     service.impatient(true);
     let out = service.deploy(&broken).exits(6).stdout;
@@ -254,42 +289,24 @@ fn a_service_gets_a_new_revision_and_goes_back_to_the_one_before_when_nothing_en
     assert_eq!(service.digests(), [digest(&one)]);
 }
 
+/// What is said of a service that ran before it was deployed to.
+const UNMANAGED: &str = "if it fails, it goes back to what runs there now, which pipe has not deployed: service/web (web:1)";
+const BACK: &str = "; back at what ran before, which pipe had not deployed: service/web (web:1)";
+
 #[test]
-fn a_service_that_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_killed() {
+fn a_service_that_pipe_had_not_deployed_runs_again_when_the_first_release_fails() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5607, "enable=false,rollback=false");
+    let service = Service::new(cluster, 5607, &breaker(false, false));
     let zero = cluster.good("0");
     service.impatient(true);
     let broken = cluster.image(&["GREETING=3", "BROKEN=1"]);
     let out = service.deploy(&broken).exits(6).stdout;
-    let before = "if it fails, it goes back to what runs there now, which pipe has not deployed: service/web (web:1)";
-    assert!(out.contains(before), "{out}");
-    let back = "; back at what ran before, which pipe had not deployed: service/web (web:1)";
-    assert!(out.contains(back), "{out}");
+    assert!(out.contains(UNMANAGED), "{out}");
+    assert!(out.contains(BACK), "{out}");
     assert_eq!(service.revision(), "web:1");
     assert_eq!(service.digests(), [digest(&zero)]);
     let out = service.pipe(&["history", "live"]).exits(0).stdout;
     assert!(!out.contains("healthy"), "{out}");
-
-    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
-    let param = format!("digest={never}");
-    let mut command = service.command(&["run", "deploy-live", "--yes", "--param", &param]);
-    let run = Started::of(&service.project, &mut command);
-    wait_until("it is ordered", || service.revision() == "web:3");
-    rustix::process::kill_process(run.engine(), rustix::process::Signal::KILL).unwrap();
-    assert_eq!(run.end().code, Some(137));
-    // Whoever comes next finds what was ordered, goes back, and begins from there.
-    let other = cluster.image(&["GREETING=5", "BROKEN=1"]);
-    let out = service.deploy(&other).exits(6).stdout;
-    for part in [
-        "the interrupted deployment is settled: rolled back",
-        before,
-        back,
-    ] {
-        assert!(out.contains(part), "{part}: {out}");
-    }
-    assert_eq!(service.revision(), "web:1");
-    assert_eq!(service.digests(), [digest(&zero)]);
 
     // What was healthy once is what a later failure goes back to.
     service.impatient(false);
@@ -305,9 +322,36 @@ fn a_service_that_pipe_had_not_deployed_runs_again_when_the_first_release_fails_
 }
 
 #[test]
+fn a_service_that_pipe_had_not_deployed_runs_again_when_the_first_release_is_killed() {
+    let Some(cluster) = can() else { return };
+    let service = Service::new(cluster, 5609, &breaker(false, false));
+    let zero = cluster.good("0");
+    service.impatient(true);
+    let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
+    let param = format!("digest={never}");
+    let mut command = service.command(&["run", "deploy-live", "--yes", "--param", &param]);
+    let run = Started::of(&service.project, &mut command);
+    wait_until("it is ordered", || service.revision() == "web:2");
+    rustix::process::kill_process(run.engine(), rustix::process::Signal::KILL).unwrap();
+    assert_eq!(run.end().code, Some(137));
+    // Whoever comes next finds what was ordered, goes back, and begins from there.
+    let other = cluster.image(&["GREETING=5", "BROKEN=1"]);
+    let out = service.deploy(&other).exits(6).stdout;
+    for part in [
+        "the interrupted deployment is settled: rolled back",
+        UNMANAGED,
+        BACK,
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert_eq!(service.revision(), "web:1");
+    assert_eq!(service.digests(), [digest(&zero)]);
+}
+
+#[test]
 fn a_service_whose_circuit_breaker_ends_the_tries_is_brought_back() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5602, "enable=true,rollback=false");
+    let service = Service::new(cluster, 5602, &breaker(true, false));
     let one = cluster.good("1");
     let _ = service.deploy(&one).exits(0);
     let gone = format!("127.0.0.1:5000/shop@sha256:{}", "0".repeat(64));
@@ -327,12 +371,12 @@ fn a_service_whose_circuit_breaker_ends_the_tries_is_brought_back() {
 #[test]
 fn a_service_that_went_back_by_itself_and_is_steady_is_no_success() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5603, "enable=true,rollback=true");
+    let service = Service::new(cluster, 5603, &breaker(true, true));
     let one = cluster.good("1");
     let _ = service.deploy(&one).exits(0);
     let never = cluster.image(&["GREETING=4", "BROKEN=1"]);
     // Nothing is seen of it before it has gone back.
-    service.post("/faults", "{\"late\": 1}");
+    service.faults(&json!({"late": 1}));
     let out = service.deploy(&never).exits(6).stdout;
     let back = "the service went to web:2 by itself, and not to web:3";
     assert!(out.contains(back), "{out}");
@@ -343,7 +387,7 @@ fn a_service_that_went_back_by_itself_and_is_steady_is_no_success() {
 #[test]
 fn an_ecs_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobody_knows() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5606, "enable=false,rollback=false");
+    let service = Service::new(cluster, 5606, &breaker(false, false));
     let one = cluster.good("1");
     let _ = service.deploy(&one).exits(0);
     let never = cluster.image(&["GREETING=4", "NEVER_READY=1"]);
@@ -351,7 +395,7 @@ fn an_ecs_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobod
     let mut command = service.command(&["run", "deploy-live", "--yes", "--param", &digest_param]);
     let run = Started::of(&service.project, &mut command);
     wait_until("it is ordered", || service.revision() == "web:3");
-    service.post("/faults", "{\"broken\": 1000000}");
+    service.faults(&json!({"broken": 1000000}));
     let out = run.end().exits(7).stdout;
     for part in [
         "AWS does not answer (5 tries)",
@@ -359,7 +403,7 @@ fn an_ecs_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobod
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
-    service.post("/faults", "{\"broken\": 0}");
+    service.faults(&json!({"broken": 0}));
     let out = service.deploy(&one).exits(5).stdout;
     assert!(out.contains("live is locked, unknown: "), "{out}");
     let param = format!("digest={one}");
@@ -370,17 +414,17 @@ fn an_ecs_that_is_gone_in_the_middle_of_a_rollout_leaves_a_target_of_which_nobod
     assert_eq!(service.digests(), [digest(&one)]);
 
     // Gone before anything is changed, it is only the network that failed.
-    service.post("/faults", "{\"broken\": 1000000}");
+    service.faults(&json!({"broken": 1000000}));
     let out = service.deploy(&cluster.good("2")).exits(3).stdout;
     assert!(out.contains("AWS does not answer (5 tries)"), "{out}");
-    service.post("/faults", "{\"broken\": 0}");
+    service.faults(&json!({"broken": 0}));
     assert_eq!(service.revision(), "web:2");
 }
 
 #[test]
 fn a_service_or_a_container_that_is_not_there_ends_it_before_anything_is_changed() {
     let Some(cluster) = can() else { return };
-    let service = Service::new(cluster, 5604, "enable=false,rollback=false");
+    let service = Service::new(cluster, 5604, &breaker(false, false));
     let one = cluster.good("1");
     let text = service.project.read("pipeline.kdl");
     service
@@ -425,7 +469,8 @@ fn a_service_or_a_container_that_is_not_there_ends_it_before_anything_is_changed
         "{out}"
     );
     assert_eq!(service.revision(), "web:1");
-    assert!(!service.post("/faults", "{}").contains("UpdateService"));
+    let calls = service.faults(&json!({}));
+    assert!(!calls.contains(&"UpdateService".to_owned()), "{calls:?}");
 }
 
 #[test]
@@ -441,11 +486,14 @@ fn every_order_is_one_that_aws_would_understand() {
     service.aws("create-cluster --cluster-name prod", &[]);
     service.aws(
         "register-task-definition --family web --container-definitions",
-        &[&containers(&zero)],
+        &[&containers(&zero).to_string()],
     );
     service.aws(CREATE, &[]);
     // Nothing runs behind moto, so that it is never ready; but every call is understood.
-    service.impatient(true);
+    let text = service.project.read("pipeline.kdl");
+    let soon = text.replace("within=\"90s\"", "within=\"2s\"");
+    assert_ne!(text, soon);
+    service.project.write("pipeline.kdl", &soon);
     let out = service.deploy(&one);
     assert_ne!(out.code, Some(0));
     assert!(out.stdout.contains("registered web:2"), "{}", out.stdout);

@@ -11,6 +11,7 @@
     reason = "a skipped test says so, a sweep how far it came"
 )]
 
+mod network;
 mod started;
 mod support;
 

@@ -90,6 +90,12 @@ impl<'p> Started<'p> {
     }
 }
 
+/// The first process of what a script has put into a machine of its own, with `unshare`.
+pub fn inside(script: &Child) -> i32 {
+    let unshare = children(i32::try_from(script.id()).unwrap())[0];
+    children(unshare)[0]
+}
+
 /// The numbers of a process's children.
 pub fn children(parent: i32) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();

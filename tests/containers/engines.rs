@@ -4,7 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -21,16 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Both of them, while they run: they end with their input.
 struct Engines {
     folder: PathBuf,
-    ending: Mutex<Child>,
+    /// The first process of their own little machine.
+    inside: i32,
+    /// What ends with the test program.
+    _ending: Child,
 }
 
 impl Engines {
-    /// The first process of their own little machine.
     fn inside(&self) -> i32 {
-        let script = self.ending.lock().unwrap().id();
-        let children = |of: i32| crate::started::children(of);
-        let unshare = children(i32::try_from(script).unwrap())[0];
-        children(unshare)[0]
+        self.inside
     }
 }
 
@@ -84,7 +83,8 @@ fn start() -> Result<Engines, String> {
     let child = brought_up(what, script, &folder.join("up"), PATIENCE)?;
     Ok(Engines {
         folder,
-        ending: Mutex::new(child),
+        inside: crate::started::inside(&child),
+        _ending: child,
     })
 }
 
@@ -131,6 +131,11 @@ impl Engine {
     /// A folder of theirs, which goes with them.
     pub fn place(name: &str) -> PathBuf {
         Self::folder().join(name)
+    }
+
+    /// The network in which the engines and their registry are.
+    pub fn network() -> crate::network::Of {
+        Some(engines().expect("only with engines").inside())
     }
 
     /// The words in front of a command that runs in the network in which the engines and their registry are, as root.

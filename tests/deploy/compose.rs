@@ -4,8 +4,8 @@
 use rustix::process::Signal;
 
 use super::host::{
-    self, Client, Ends, answers, app, begin, container, containers, docker, migrator, on_host,
-    redis, with_databases,
+    self, Ends, answers, app, begin, container, containers, docker, migrator, on_host, redis,
+    with_databases,
 };
 use crate::support::{Output, Project, wait_until};
 
@@ -118,7 +118,7 @@ fn releases_come_and_go_and_each_migration_runs_once() {
         assert_eq!(containers(name), services);
 
         // One that starts and is never ready: back, and its migration is not run again, whatever is tried.
-        let client = Client::of(8401);
+        let client = host::asking(8401);
         let wrong = app("GREETING=sorry");
         let out = deploy(&project, &wrong, &two, "hello-2").exits(6);
         assert!(out.stdout.contains("; rolled back to "), "{}", out.stdout);
@@ -146,7 +146,7 @@ fn releases_come_and_go_and_each_migration_runs_once() {
 
         // A migration that fails: the application is never touched.
         let before = containers(name);
-        let client = Client::of(8401);
+        let client = host::asking(8401);
         let next = app("GREETING=hello-4");
         let out = deploy(&project, &next, &migrator("bad"), "hello-4").exits(6);
         let line = "failed: migrator ended with exit 3: the schema does not fit";

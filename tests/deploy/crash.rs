@@ -217,7 +217,8 @@ fn a_signal_takes_the_target_back_and_blames_nobody() {
     shop.version("2", Is::NeverReady);
     let run = Started::new(&shop.project, &["run", "deploy-staging", "--yes"]);
     wait_until("it answers", || {
-        super::shop::get(shop.port("staging"), "/").is_some_and(|(_, text)| text.contains("shop 2"))
+        crate::network::get(shop.address("staging"), "/")
+            .is_some_and(|(_, text)| text.contains("shop 2"))
     });
     run.signal(Signal::INT);
     let out = run.end().exits(130);

@@ -1,19 +1,18 @@
 //! A host with Docker and Compose behind a registry that wants a login: what runs there, what its services answer, and
 //! somebody who asks all the time. Its network is that of the tests' engines.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::containers::engines::Engine;
+use crate::network::{self, Answer, Asking};
 use crate::started::Started;
-use crate::support::{Output, Project, has_program, skip, wait_until};
+use crate::support::{Output, Project, has_program, skip};
 
 /// The registry, and where the images are in it.
 const REGISTRY: &str = "127.0.0.1:5000/team";
-
-/// Asks the port `$0` over HTTP; the last line of what it answers, or `nothing`.
-const ASK: &str = "ask() { t=$({ printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; timeout 10 cat <&3; } 3<>/dev/tcp/127.0.0.1/$0 2>/dev/null | tail -n 1); echo \"${t:-nothing}\"; }\n";
 
 /// Where `tests/setup-compose.sh` puts Compose.
 pub const PLUGIN: &str = concat!(
@@ -104,17 +103,29 @@ fn databases() -> &'static [String; 2] {
     })
 }
 
+/// A check of a container's health that is made often until it is good, and then seldom: each costs a tenth of a second of a
+/// processor.
+fn asked_for(command: &str) -> String {
+    format!(
+        r#"["CMD", "sh", "-c", "{command} || exit 1; [ ! -e /tmp/asked ] || sleep 5; >/tmp/asked"]"#
+    )
+}
+
 /// Both, as services of a Compose file, with the volume `data`.
 pub fn database_services() -> String {
     let (postgres, redis) = (postgres(), redis());
+    let (postgres_answers, redis_answers) = (
+        asked_for("pg_isready -h 127.0.0.1 -U postgres"),
+        asked_for("redis-cli ping"),
+    );
     format!(
         r#"  postgres:
     image: {postgres}
     volumes: ["data:/data"]
-    healthcheck: {{ test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"], interval: 500ms, retries: 120 }}
+    healthcheck: {{ test: {postgres_answers}, interval: 500ms, retries: 120 }}
   redis:
     image: {redis}
-    healthcheck: {{ test: ["CMD", "redis-cli", "ping"], interval: 500ms, retries: 120 }}
+    healthcheck: {{ test: {redis_answers}, interval: 500ms, retries: 120 }}
 "#
     )
 }
@@ -156,14 +167,28 @@ pub fn begin<'p>(project: &'p Project, args: &[&str]) -> Started<'p> {
     Started::of(project, command.envs(env()))
 }
 
+fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The last line of an answer.
+fn last_line(answer: Answer) -> String {
+    let text = answer.map(|(_, text)| text).unwrap_or_default();
+    let last = text.lines().last().map(str::trim);
+    last.filter(|l| !l.is_empty())
+        .unwrap_or("nothing")
+        .to_owned()
+}
+
 /// What answers on a port of the host.
 pub fn answers(port: u16) -> String {
-    let text = format!("{ASK}ask");
-    let out = Engine::within("bash")
-        .args(["-c", &text, &port.to_string()])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    let asking = || network::get(address(port), "/");
+    last_line(network::within(Engine::network(), asking))
+}
+
+/// Somebody who asks a port of the host all the time.
+pub fn asking(port: u16) -> Asking {
+    Asking::of(Engine::network(), address(port), last_line)
 }
 
 /// The containers of a project, as `SERVICE ID`, by service.
@@ -194,50 +219,5 @@ impl Drop for Ends {
             let id = container.split(' ').next_back().unwrap_or_default();
             let _ = docker(&["rm", "-f", "-v", id]);
         }
-    }
-}
-
-/// Somebody who asks a port of the host every 50 ms, and writes down what it answers.
-pub struct Client {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Client {
-    pub fn of(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let said = std::fs::File::create(folder.path().join("said")).unwrap();
-        let text = format!("{ASK}while :; do ask; sleep 0.05; done");
-        let child = Engine::within("bash")
-            .args(["-c", &text, &port.to_string()])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .stdout(said)
-            .spawn()
-            .unwrap();
-        Self { child, folder }
-    }
-
-    /// Everything that was answered, in order, until somebody who asked after this call has an answer.
-    pub fn heard(mut self) -> Vec<String> {
-        let said = self.folder.path().join("said");
-        let text = || std::fs::read_to_string(&said).unwrap();
-        let before = text().lines().count();
-        // The next one may have been asked before, and the one after may not be whole yet.
-        wait_until("the client has asked once more", || {
-            text().lines().count() >= before + 3
-        });
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let text = text();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|l| l.trim().to_owned()).collect()
-    }
-
-    /// The same, each change once.
-    pub fn saw(self) -> Vec<String> {
-        let mut all = self.heard();
-        all.dedup();
-        all
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::host::{self, Client, Ends, answers, app, container, docker, on_host};
+use super::host::{self, Ends, answers, app, container, docker, on_host};
 use super::ssh::{Server, no_server};
 use crate::support::{Output, Project, skip};
 
@@ -256,11 +256,11 @@ stage ship {{
         let _ = remote.deploy(&project, &one).exits(0);
         assert_eq!(answers(8412), "hello-1");
         assert!(docker(&["exec", name, "env"]).contains("TOKEN=open-sesame\n"));
-        let client = Client::of(8412);
+        let client = host::asking(8412);
         let _ = remote.deploy(&project, &app("BROKEN=1")).exits(6);
         let _ = remote.deploy(&project, &app("GREETING=sorry")).exits(6);
         assert_eq!(client.saw(), ["hello-1"]);
-        let client = Client::of(8412);
+        let client = host::asking(8412);
         let _ = remote.deploy(&project, &two).exits(0);
         let heard = client.heard();
         eprintln!(

@@ -1,14 +1,10 @@
 //! The shop of the example: its versions, good and bad; the machine that runs it; and somebody who asks it all the time.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
+use crate::network::{self, Asking};
 use crate::support::{Output, Project, has_program, wait_until};
 
 /// What is wrong with a version.
@@ -125,7 +121,7 @@ impl Shop {
 
     /// What answers on a target now: its version.
     pub fn answers(&self, target: &str) -> Option<String> {
-        let (status, text) = get(self.port(target), "/")?;
+        let (status, text) = network::get(self.address(target), "/")?;
         (status == 200).then(|| text.trim().to_owned())
     }
 
@@ -139,6 +135,20 @@ impl Shop {
 
     pub fn port(&self, target: &str) -> u16 {
         self.ports[usize::from(target == "production")]
+    }
+
+    /// Where a target answers.
+    pub fn address(&self, target: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(target)).into()
+    }
+
+    /// Somebody who asks a target all the time, and writes down its version or what else it answers.
+    pub fn asking(&self, target: &str) -> Asking {
+        Asking::of(None, self.address(target), |answer| match answer {
+            Some((200, text)) => text.trim().to_owned(),
+            Some((status, _)) => status.to_string(),
+            None => "nothing".to_owned(),
+        })
     }
 
     /// What the ledger says of a target, the oldest first, as plain git reads it.
@@ -210,61 +220,5 @@ impl Drop for Shop {
         }
         let _ = self.host.kill();
         let _ = self.host.wait();
-    }
-}
-
-/// Asks for a page.
-pub fn get(port: u16, page: &str) -> Option<(u16, String)> {
-    let address = format!("127.0.0.1:{port}").parse().unwrap();
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
-    stream
-        .write_all(format!("GET {page} HTTP/1.0\r\n\r\n").as_bytes())
-        .ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
-}
-
-/// Somebody who asks a target every 50 ms, and writes down what it answers.
-pub struct Client {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<String>>,
-}
-
-impl Client {
-    pub fn of(port: u16) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut seen: Vec<String> = Vec::new();
-            loop {
-                // Whoever wants to know gets one more answer that was asked for afterwards.
-                let last = stopped.load(Ordering::Relaxed);
-                let said = match get(port, "/") {
-                    Some((200, text)) => text.trim().to_owned(),
-                    Some((status, _)) => status.to_string(),
-                    None => "nothing".to_owned(),
-                };
-                if seen.last() != Some(&said) {
-                    seen.push(said);
-                }
-                if last {
-                    return seen;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        Self { stop, thread }
-    }
-
-    /// What was answered, each change once.
-    pub fn saw(self) -> Vec<String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
     }
 }

@@ -1,6 +1,6 @@
 //! The way of one deployment: what runs before, during and after, for each thing that can be wrong.
 
-use super::shop::{Client, Is, Shop, lacks};
+use super::shop::{Is, Shop, lacks};
 use crate::support::{skip, wait_until};
 
 /// A shop whose first version is deployed.
@@ -24,7 +24,7 @@ fn what_was_asked_for_runs_and_is_recorded_with_who_and_when() {
     }
     let shop = deployed();
     shop.version("2", Is::Good);
-    let client = Client::of(shop.port("staging"));
+    let client = shop.asking("staging");
     let _ = shop.deploy().exits(0);
     let saw = client.saw();
     assert_eq!(saw.first().map(String::as_str), Some("shop 1"), "{saw:?}");
@@ -40,7 +40,7 @@ fn what_was_asked_for_runs_and_is_recorded_with_who_and_when() {
     );
     assert_eq!(shop.told("staging"), ("healthy".into(), Some("2".into())));
     // Once more is nothing to do, and touches nothing.
-    let client = Client::of(shop.port("staging"));
+    let client = shop.asking("staging");
     let again = shop.deploy().exits(0);
     assert_eq!(client.saw(), ["shop 2"]);
     assert!(
@@ -73,7 +73,7 @@ fn a_release_that_is_bad_is_undone_and_the_one_before_answers() {
         let shop = deployed();
         soon(&shop, also);
         shop.version("2", is);
-        let client = Client::of(shop.port("staging"));
+        let client = shop.asking("staging");
         let out = shop.deploy().exits(6);
         let saw = client.saw();
         assert_eq!(saw.first().map(String::as_str), Some("shop 1"), "{saw:?}");

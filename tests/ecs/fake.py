@@ -5,30 +5,45 @@ release that is not is what the service's own deploymentCircuitBreaker says: not
     fake.py PORT DOCKER_SOCKET
 `POST /faults {"throttle": 2, "broken": 1}` lets the next calls fail; with `"late": 1` whoever asks for a service hears of
 it only when it is steady."""
+import http.client
 import http.server
 import json
-import subprocess
+import socket
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 
-PORT, SOCKET = int(sys.argv[1]), sys.argv[2]
+PORT, SOCKET = int(sys.argv[1]), sys.argv[2].removeprefix("unix://")
 LOCK = threading.RLock()
 ARN = "arn:aws:ecs:eu-central-1:123456789012:"
 definitions, services, tasks, faults = {}, {}, {}, {"throttle": 0, "broken": 0, "late": 0}
 calls, counter = [], [0]
 # How long a task may take to get healthy, how many may fail, and the pause before another one is tried.
-PATIENCE, THRESHOLD, PAUSE = 4, 3, 0.5
+PATIENCE, THRESHOLD, PAUSE = 10, 3, 0.5
 
 
 class Refused(Exception):
     pass
 
 
-def docker(*args):
-    out = subprocess.run(["docker", "--host", SOCKET, *args], capture_output=True, text=True)
-    return out.returncode, out.stdout.strip(), out.stderr.strip()
+def docker(method, path, body=None, **query):
+    """Asks Docker by its own API: every half a second a program to do it would be half of the machine. What went wrong, or
+    nothing; and the answer."""
+    connection = http.client.HTTPConnection("docker")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(SOCKET)
+    text = json.dumps(body) if body is not None else None
+    path = "/v1.40%s?%s" % (path, urllib.parse.urlencode(query))
+    connection.request(method, path, text, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    lines = [json.loads(line) for line in answer.read().splitlines() if line.strip()]
+    connection.close()
+    last = lines[-1] if lines else {}
+    # A pull fails in the middle of its answer.
+    why = last.get("message", "") if answer.status >= 400 else last.get("error", "")
+    return why, last
 
 
 def number():
@@ -192,7 +207,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def healthy(address):
     try:
-        with urllib.request.urlopen("http://%s:8080/ready" % address, timeout=1) as got:
+        with urllib.request.urlopen("http://%s:8080/ready" % address, timeout=5) as got:
             return got.status == 200
     except OSError:
         return False
@@ -201,7 +216,7 @@ def healthy(address):
 def stop(task, reason):
     task.update(desiredStatus="STOPPED", lastStatus="STOPPED", stoppedReason=reason)
     if task.get("id"):
-        docker("rm", "--force", task["id"])
+        docker("DELETE", "/containers/" + task["id"], force="true")
 
 
 def start(service, one):
@@ -209,32 +224,35 @@ def start(service, one):
     container = definition["containerDefinitions"][0]
     arn = ARN + "task/" + number()
     task = {"taskArn": arn, "service": service["serviceName"], "deployment": one["id"], "taskDefinitionArn": one["taskDefinition"],
-            "group": "service:" + service["serviceName"], "lastStatus": "PENDING", "desiredStatus": "RUNNING", "begun": time.time(),
+            "group": "service:" + service["serviceName"], "lastStatus": "PENDING", "desiredStatus": "RUNNING",
             "containers": [{"name": container["name"], "image": container["image"]}]}
     with LOCK:
         tasks[arn] = task
-    rc, _, why = docker("pull", "--quiet", container["image"])
-    if rc:
+    repository, _, tag = container["image"].rpartition("@" if "@" in container["image"] else ":")
+    why, _ = docker("POST", "/images/create", fromImage=repository, tag=tag)
+    if why:
         task["containers"][0]["reason"] = "CannotPullContainerError: " + why
         stop(task, "Task failed to start")
         return False
-    variables = [a for v in container.get("environment", []) for a in ("--env", "%s=%s" % (v["name"], v["value"]))]
-    _, task["id"], _ = docker("run", "--detach", *variables, container["image"])
-    _, digests, _ = docker("image", "inspect", "--format", "{{json .RepoDigests}}", container["image"])
-    task["containers"][0]["imageDigest"] = json.loads(digests)[0].split("@")[1]
+    variables = ["%s=%s" % (v["name"], v["value"]) for v in container.get("environment", [])]
+    _, made = docker("POST", "/containers/create", {"Image": container["image"], "Env": variables})
+    task["id"] = made["Id"]
+    docker("POST", "/containers/%s/start" % task["id"])
+    task["begun"] = time.time()
+    _, image = docker("GET", "/images/%s/json" % container["image"])
+    task["containers"][0]["imageDigest"] = image["RepoDigests"][0].split("@")[1]
     return True
 
 
 def look_at(task):
     """Whether it is healthy; None while nobody knows."""
-    _, state, _ = docker("inspect", "--format", "{{.State.Running}} {{.State.ExitCode}} {{.NetworkSettings.IPAddress}}", task["id"])
-    running, code, address = (state.split(" ") + ["", ""])[:3]
-    if running != "true":
-        task["containers"][0]["exitCode"] = int(code or 1)
+    _, told = docker("GET", "/containers/%s/json" % task["id"])
+    if not told["State"]["Running"]:
+        task["containers"][0]["exitCode"] = told["State"]["ExitCode"]
         stop(task, "Essential container in task exited")
         return False
     task["lastStatus"] = "RUNNING"
-    if healthy(address):
+    if healthy(told["NetworkSettings"]["IPAddress"]):
         return True
     if task.get("healthy") or time.time() - task["begun"] > PATIENCE:
         stop(task, "Task failed container health checks")

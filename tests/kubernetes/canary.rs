@@ -1,6 +1,6 @@
 //! Canary steps: a share of the requests first, and the old pods untouched until it is good.
 
-use super::cluster::{Shop, Target, cluster};
+use super::cluster::{Shop, Target, cluster, heard};
 use crate::support::wait_until;
 
 #[test]
@@ -32,7 +32,7 @@ fn a_canary_gets_a_share_of_the_requests_first_and_a_bad_one_is_taken_away() {
 
     let asking = shop.asking();
     let out = shop.deploy(&two).exits(0).stdout;
-    let (answers, asked) = asking.end();
+    let (answers, asked) = heard(asking);
     assert_eq!(answers, ["1", "2"], "asked {asked} times");
     for line in [
         "canary: 10% of the requests, 1 beside 2",

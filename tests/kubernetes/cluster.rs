@@ -1,22 +1,29 @@
 //! The cluster, started once, apart from everything else on the machine, and ended with the test program; and a shop in a
 //! namespace of its own.
 
-use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::network::{self, Answer, Asking};
 use crate::started::Started;
 use crate::support::{Output, Project, brought_up, skip};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Its only node.
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 250, 0, 1);
+
 /// The cluster, while it runs: it ends with its input.
 pub struct Cluster {
     folder: PathBuf,
-    ending: Mutex<Child>,
+    /// The first process of its own little machine.
+    inside: i32,
+    /// What ends with the test program.
+    _ending: Child,
 }
 
 /// What the setup built.
@@ -42,7 +49,8 @@ fn start() -> Result<Cluster, String> {
     let child = brought_up("Kubernetes", script, &folder.join("up"), PATIENCE)?;
     Ok(Cluster {
         folder,
-        ending: Mutex::new(child),
+        inside: crate::started::inside(&child),
+        _ending: child,
     })
 }
 
@@ -61,11 +69,14 @@ pub fn cluster() -> Option<&'static Cluster> {
 impl Cluster {
     /// The words by which a command gets into its network.
     pub fn around(&self) -> Vec<String> {
-        let script = i32::try_from(self.ending.lock().unwrap().id()).unwrap();
-        let unshare = crate::started::children(script)[0];
-        let inside = crate::started::children(unshare)[0];
-        let words = ["nsenter", "--target", &inside.to_string(), "--net", "--"];
+        let inside = self.inside.to_string();
+        let words = ["nsenter", "--target", &inside, "--net", "--"];
         words.map(str::to_owned).to_vec()
+    }
+
+    /// Its network.
+    pub fn network(&self) -> network::Of {
+        Some(self.inside)
     }
 
     /// A command in its network.
@@ -269,57 +280,35 @@ impl Shop {
 
     /// What whoever asks gets.
     pub fn answers(&self) -> String {
-        let port = self.port.to_string();
-        let text = format!("{ASK}ask \"$0\"");
-        let out = self.cluster.command(&["bash", "-c", &text, &port]).output();
-        String::from_utf8_lossy(&out.unwrap().stdout)
-            .trim()
-            .to_owned()
+        let asking = || network::get(self.address(), "/");
+        good(network::within(self.cluster.network(), asking))
     }
 
     /// Somebody who asks all the time.
     pub fn asking(&self) -> Asking {
-        let port = self.port.to_string();
-        // The pause is a wait for a word that says that it is enough.
-        let text =
-            format!("{ASK}while ! read -r -t 0.05 enough; do ask \"$0\" || echo FAILED; done");
-        let mut child = self
-            .cluster
-            .command(&["bash", "-c", &text, &port])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        Asking { child, stdin }
+        Asking::of(self.cluster.network(), self.address(), good)
+    }
+
+    fn address(&self) -> SocketAddr {
+        (NODE, self.port).into()
     }
 }
 
-/// Asks a port of the node; fails where there is no good answer.
-const ASK: &str = "ask() { timeout 5 bash -c 'exec 3<>/dev/tcp/10.250.0.1/$0 && printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3 && \
-read -r _ status _ <&3 && [ $status = 200 ] && while read -r line && [ \"$line\" != $'\\''\\r'\\'' ]; do :; done <&3 && cat <&3' \"$1\"; }; ";
-
-/// Somebody who asks every fifty milliseconds, until it is enough.
-pub struct Asking {
-    child: Child,
-    stdin: std::process::ChildStdin,
+/// What an answer says, if it is a good one.
+fn good(answer: Answer) -> String {
+    match answer {
+        Some((200, text)) => text.trim().to_owned(),
+        _ => "FAILED".to_owned(),
+    }
 }
 
-impl Asking {
-    /// What was answered, each as long as it was the same; and how often.
-    pub fn end(mut self) -> (Vec<String>, usize) {
-        let _ = self.stdin.write_all(b"enough\n");
-        drop(self.stdin);
-        let out = self.child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&out.stdout);
-        let answers: Vec<String> = text.lines().map(str::to_owned).collect();
-        let asked = answers.len();
-        let mut different = answers;
-        different.sort();
-        different.dedup();
-        (different, asked)
-    }
+/// What somebody heard who asked all the time, each once; and how often.
+pub fn heard(asking: Asking) -> (Vec<String>, usize) {
+    let mut different = asking.heard();
+    let asked = different.len();
+    different.sort();
+    different.dedup();
+    (different, asked)
 }
 
 fn service(port: u16) -> String {

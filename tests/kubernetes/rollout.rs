@@ -1,6 +1,6 @@
 //! Rollouts, good and bad, and the ways back.
 
-use super::cluster::{DEPLOYMENT, Shop, Target, cluster, programs};
+use super::cluster::{DEPLOYMENT, Shop, Target, cluster, heard, programs};
 use super::manifests::WIDGETS;
 use crate::support::wait_until;
 
@@ -32,7 +32,7 @@ fn a_release_replaces_the_one_before_and_nobody_who_asks_notices() {
 
     let asking = shop.asking();
     let _ = shop.deploy(&two).exits(0);
-    let (answers, asked) = asking.end();
+    let (answers, asked) = heard(asking);
     assert_eq!(answers, ["1", "2"], "asked {asked} times");
     assert_eq!(shop.images(), [two.as_str()]);
 
@@ -63,7 +63,7 @@ fn a_release_that_never_gets_ready_makes_way_and_is_told_with_what_its_pods_said
     let out = shop.deploy_bad(&never).exits(6).stdout;
     assert!(out.contains("it runs and is not ready"), "{out}");
     assert_eq!(shop.images(), [one.as_str()]);
-    let (answers, asked) = asking.end();
+    let (answers, asked) = heard(asking);
     assert_eq!(answers, ["1"], "asked {asked} times");
 }
 
