@@ -36,16 +36,13 @@ openssl genrsa -out "$HERE/certs/sa.key" 2048 2>/dev/null
 openssl rsa -in "$HERE/certs/sa.key" -pubout -out "$HERE/certs/sa.pub" 2>/dev/null
 # A root without CAP_SYS_RESOURCE cannot make a process less likely to be killed, which the kubelet asks for.
 cat >"$HERE/runc" <<'END'
-#!/usr/bin/python3
-import json, os, sys
-args = sys.argv[1:]
-if "create" in args and "--bundle" in args:
-    path = os.path.join(args[args.index("--bundle") + 1], "config.json")
-    with open(path) as file: config = json.load(file)
-    if config.get("process", {}).get("oomScoreAdj", 0) < 0:
-        config["process"]["oomScoreAdj"] = 0
-        with open(path, "w") as file: json.dump(config, file)
-os.execvp("runc", ["runc"] + args)
+#!/bin/sh
+before=
+for word in "$@"; do
+    [ "$before" != --bundle ] || sed -i 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj":0/' "$word/config.json"
+    before=$word
+done
+exec runc "$@"
 END
 chmod +x "$HERE/runc"
 
@@ -75,6 +72,10 @@ until $kubectl get --raw=/readyz >/dev/null 2>&1; do sleep 0.1; done
 docker="docker -H unix://$HERE/docker.sock"
 until $docker version >/dev/null 2>&1; do sleep 0.1; done
 $docker import -c 'CMD ["/bin/pause"]' "$HERE/box.tar" pause:local >/dev/null
+# A pod whose container never began is gone only when what held its network is, and the kubelet looks for such once in a
+# minute. Here they are taken away when they have ended.
+$docker events --filter event=die --filter label=io.kubernetes.docker.type=podsandbox --format '{{.ID}}' |
+    while read -r id; do sleep 0.5; $docker rm "$id" >/dev/null 2>&1 || :; done &
 # What the kubelet writes is kept off the machine.
 mount --bind "$HERE/var/log" /var/log
 mount --bind "$HERE/var/lib" /var/lib

@@ -287,13 +287,18 @@ impl Output {
     }
 }
 
-/// Waits until something holds; fails the test after half a minute.
+/// Waits until something holds; fails the test after a minute and a half. Where it is a program that knows, most of the time
+/// is left to those who are waited for.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    const SOON: std::time::Duration = std::time::Duration::from_millis(20);
+    let mut asked = std::time::Instant::now();
+    let deadline = asked + std::time::Duration::from_secs(90);
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "waited for: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        let longer = asked.elapsed() * 3;
+        std::thread::sleep(longer.clamp(SOON, SOON * 50));
+        asked = std::time::Instant::now();
     }
 }
 
