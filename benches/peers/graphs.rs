@@ -98,7 +98,7 @@ fn one(under: &Path, settings: &Settings, shape: Shape, count: usize, peers: &[&
         Some(peer) => work.visit(peer, settings, &mut table),
         None => floors(&site, &graph, settings, &mut table),
     });
-    fs::remove_dir_all(&site.folder).expect("the folder is removed");
+    site.close();
     table.print(rounds);
     table
 }

@@ -42,7 +42,7 @@ pub fn run(under: &Path, settings: &Settings, peers: &[Peer]) {
         None => floors(&site, settings, &mut table),
     });
     table.print(rounds);
-    fs::remove_dir_all(&site.folder).expect("the folder is removed");
+    site.close();
 }
 
 fn fill(folder: &Path, files: usize) {

@@ -67,6 +67,6 @@ fn works(under: &Path, settings: &Settings, peer: &Peer) -> bool {
             site.last_words()
         );
     }
-    std::fs::remove_dir_all(&site.folder).expect("the folder is removed");
+    site.close();
     run.fault.is_none()
 }

@@ -36,6 +36,7 @@ fn one(under: &Path, settings: &Settings, peers: &[&Peer], files: usize, bytes: 
         fs::create_dir(folder.join("in")).expect("a folder is made");
         fs::write(folder.join("in/seed"), "seed\n").expect("a file is written");
     });
+    let site = if files == 1 { site.large() } else { site };
     let command = "cp -r ../payload/. out".to_owned();
     let jobs = [Job::new(None, "in/seed", WHOLE_FOLDER, command).traced(0)];
     let middle = (files / 2).to_string();
@@ -59,7 +60,7 @@ fn one(under: &Path, settings: &Settings, peers: &[&Peer], files: usize, bytes: 
         None => floors(&site, &jobs, &mut table),
     });
     table.print(rounds);
-    fs::remove_dir_all(&site.folder).expect("the folder is removed");
+    site.close();
     fs::remove_dir_all(&payload).expect("the folder is removed");
 }
 

@@ -1,5 +1,7 @@
 //! The folder in which all peers work in turn: a git repository with the inputs. Does not know the peers' files.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,8 +13,15 @@ use crate::peer::{Peer, search_path};
 const IGNORED: &str = "/out/\n/ran\n/.pipe/\n/.cache/\n/.turbo/\n/.moon/cache/\n/.nx/\n/.task/\n/.ninja_*\n/node_modules\n";
 
 /// A repository with inputs.
+///
+/// What was made in it is set aside and deleted at the very end: ext4 looks for a free inode past all that were freed in
+/// the last minutes, so that a round would pay for what the ones before it left. Nobody's first run does.
 pub struct Site {
     pub folder: PathBuf,
+    aside: PathBuf,
+    /// What is there before anything is made.
+    inputs: BTreeSet<OsString>,
+    is_large: bool,
     home: PathBuf,
     log: PathBuf,
 }
@@ -20,8 +29,11 @@ pub struct Site {
 impl Site {
     /// A new repository; `fill` makes its inputs.
     pub fn new(under: &Path, name: &str, fill: impl FnOnce(&Path)) -> Self {
-        let site = Self {
+        let mut site = Self {
             folder: under.join(name),
+            aside: under.join("aside"),
+            inputs: BTreeSet::new(),
+            is_large: false,
             home: under.join("home"),
             log: under.join("log"),
         };
@@ -33,21 +45,67 @@ impl Site {
         site.git(&["add", "--all"]);
         let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
         site.git(&[&who[..], &["commit", "--quiet", "--message", "inputs"]].concat());
+        site.inputs = site.names().collect();
         site
+    }
+
+    /// What was made is deleted at once: there would be no room for it.
+    pub fn large(self) -> Self {
+        Self {
+            is_large: true,
+            ..self
+        }
+    }
+
+    /// Ends the work in this folder; `under` is deleted when all have ended.
+    pub fn close(self) {
+        self.set_aside(&self.folder);
+    }
+
+    fn names(&self) -> impl Iterator<Item = OsString> + use<> {
+        let entries = fs::read_dir(&self.folder).expect("a folder is read");
+        entries.map(|entry| entry.expect("a folder is read").file_name())
+    }
+
+    fn set_aside(&self, path: &Path) {
+        if self.is_large {
+            fs::remove_dir_all(path).expect("the folder is removed");
+            return;
+        }
+        fs::create_dir_all(&self.aside).expect("a folder is made");
+        let place = tempfile::tempdir_in(&self.aside)
+            .expect("a temporary folder")
+            .keep();
+        let to = place.join("it");
+        fs::rename(path, to).expect("a folder is renamed");
     }
 
     /// Takes away everything but the inputs, and puts these back as they were.
     pub fn reset(&self) {
         self.git(&["checkout", "--quiet", "--", "."]);
+        for name in self.names().filter(|name| !self.inputs.contains(name)) {
+            let path = self.folder.join(name);
+            match path.is_dir() {
+                true => self.set_aside(&path),
+                false => fs::remove_file(path).expect("the file is removed"),
+            }
+        }
         self.git(&["clean", "-xffd", "--quiet"]);
         self.empty_out();
     }
 
     /// Takes away the outputs; their folder is there.
     pub fn empty_out(&self) {
+        self.remove_out();
+        fs::create_dir(self.folder.join("out")).expect("a folder is made");
+    }
+
+    /// Takes away the outputs with their folder.
+    pub fn remove_out(&self) {
         let out = self.folder.join("out");
-        let _ = fs::remove_dir_all(&out);
-        fs::create_dir(&out).expect("a folder is made");
+        if out.exists() {
+            self.set_aside(&out);
+        }
     }
 
     /// The jobs that said that they ran, since the last time somebody asked.

@@ -91,10 +91,9 @@ impl Work<'_> {
 
     /// A folder stays where the jobs write into it without making it.
     fn remove_outputs(&self) {
-        let out = self.site.folder.join("out");
-        fs::remove_dir_all(&out).expect("the folder is removed");
-        if self.jobs.iter().all(|j| j.output != WHOLE_FOLDER) {
-            fs::create_dir(&out).expect("a folder is made");
+        match self.jobs.iter().all(|j| j.output != WHOLE_FOLDER) {
+            true => self.site.empty_out(),
+            false => self.site.remove_out(),
         }
     }
 

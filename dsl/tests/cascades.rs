@@ -224,33 +224,46 @@ stage build {
     ");
 }
 
+/// A line with one mistake in it, in several ways.
+fn damaged(line: &str) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let word = line[indent..]
+        .split_inclusive(' ')
+        .next()
+        .unwrap_or_default();
+    if !word.ends_with(' ') || !word.starts_with(|c: char| c.is_lowercase()) {
+        return Vec::new();
+    }
+    let (name, rest) = line.split_at(indent + word.len());
+    let marks = ["3x ", "[a, b] ", "'it ", "\"\\d\" ", "a=b= ", "\u{200b} "];
+    let mut all: Vec<String> = marks.map(|mark| format!("{name}{mark}{rest}")).into();
+    all.push(format!("{}zq{word}{rest}", &line[..indent]));
+    if let Some((before, after)) = line.rsplit_once('"') {
+        all.push(format!("{before}{after}"));
+    }
+    all
+}
+
 #[test]
-fn wherever_a_line_is_broken_it_is_one_finding() {
-    let (mut broken, mut told) = (0, Vec::new());
-    let marks = ["3x ", "[a, b] ", "'it ", "\"\\d\" ", "a=b= ", "zq"];
+fn wherever_a_line_is_broken_it_is_one_finding_and_hides_no_other_stage() {
+    let (mut broken, mut told) = (0, Vec::<String>::new());
     for (name, text) in pipelines() {
         // A line's first word, where a node begins; lines of a longer text are indented just so.
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         for start in starts {
             let line = text[start..].lines().next().unwrap_or_default();
-            let Some(word) = line.trim_start().split_inclusive(' ').next() else {
-                continue;
-            };
-            let is_name = word.ends_with(' ') && word.starts_with(|c: char| c.is_lowercase());
-            let at = start + line.len() - line.trim_start().len() + word.len();
-            for mark in marks.iter().filter(|_| is_name) {
-                let damaged = match *mark {
-                    "zq" => format!("{}zq{}", &text[..at - word.len()], &text[at - word.len()..]),
-                    _ => format!("{}{mark}{}", &text[..at], &text[at..]),
-                };
-                let found = found(&damaged);
+            for damaged in damaged(line) {
+                let (before, after) = (&text[..start], &text[start + line.len()..]);
+                let once = found(&format!("{before}{damaged}{after}"));
                 // In a text or a comment it is none.
-                broken += usize::from(!found.is_empty());
-                if found.lines().count() > 1 {
-                    told.push(format!(
-                        "{name}, {mark}before {}\n{found}",
-                        &line[line.len().min(word.len())..]
-                    ));
+                broken += usize::from(!once.is_empty());
+                let count = once.lines().count();
+                let other = "stage zz { job zz { needs zq; run \"make\" } }";
+                let twice = found(&format!("{before}{damaged}{after}\n{other}\n"));
+                let is_told = twice.contains("E301 there is no step or stage named `zq`");
+                // What begins with three quotes and never ends has the rest of the file in it.
+                if count > 1 || !is_told && !line.ends_with("\"\"\"") {
+                    told.push(format!("{name}: {damaged}\n{twice}"));
                 }
             }
         }
@@ -258,6 +271,35 @@ fn wherever_a_line_is_broken_it_is_one_finding() {
     println!("{broken} broken lines");
     assert_eq!(told, [""; 0]);
     assert!(broken > 500, "{broken}");
+}
+
+#[test]
+fn a_text_without_its_end_and_a_hidden_character_cost_their_line() {
+    let text = "stage test {
+    job lint { run \"make lint }
+    job unit {
+        run \"make unit
+        tmeout \"5m\"
+    }
+    job docs {
+        run\u{200b} \"make docs\"
+        // hidden\u{200b}
+        retyr 3
+    }
+}
+stage build {
+    job app { needs lnit; run \"make\" }
+}
+";
+    insta::assert_snapshot!(found(text), @"
+    2: E103 this text is never closed
+    4: E103 this text is never closed
+    5: E201 there is no `tmeout` in `job`
+    8: E127 the character U+200B is not allowed
+    9: E127 the character U+200B is not allowed
+    10: E201 there is no `retyr` in `job`
+    14: E301 there is no step or stage named `lnit`
+    ");
 }
 
 #[test]

@@ -225,6 +225,23 @@ fn a_target_is_like_another_one_that_comes_later() {
 }
 
 #[test]
+fn a_promotion_that_no_step_makes_is_for_the_command_line() {
+    let loaded = load(
+        r#"
+registry ghcr "ghcr.io/acme"
+target staging { container app; ready "http://127.0.0.1/" }
+target live { container app; ready "http://127.0.0.1/" }
+promotion to-live from=staging to=live { images app }
+stage build { build app; push app to=ghcr tag=edge; deploy app to=staging }
+"#,
+    );
+    assert_eq!(
+        loaded.pipeline.promotions.keys().collect::<Vec<_>>(),
+        ["to-live"]
+    );
+}
+
+#[test]
 fn references_in_an_included_file_mean_what_it_declares() {
     let common =
         "version v fixed=\"1\"\ntemplate t { job j { env V=\"${version.v}\"; run \"x\" } }\n";

@@ -15,7 +15,6 @@ const KINDS: &[Kind] = &[
     Kind::Registry,
     Kind::Version,
     Kind::Target,
-    Kind::Promotion,
     Kind::Template,
 ];
 

@@ -57,7 +57,7 @@ super::codes! {
     good ""
 
     UNUSED "W301" "something is declared and never used"
-    "A secret, registry, version, template or parameter that nothing names is either left over or mistyped where it should be named. A stage without steps does nothing."
+    "A secret, registry, version, target, image, template or parameter that nothing names is either left over or mistyped where it should be named. A stage without steps does nothing. A promotion needs no step: `pipe promote` makes it."
     bad "pipeline app\nsecret NPM_TOKEN\nstage test {\n    job unit { run \"npm test\" }\n}\n"
     good "pipeline app\nsecret NPM_TOKEN\nstage test {\n    job unit { secrets NPM_TOKEN; run \"npm test\" }\n}\n"
 }

@@ -1,6 +1,7 @@
 //! Which brace closes which block, and which one is missing or too many.
 //! Knows tokens and indentation, not nodes.
 
+use super::chars::is_newline;
 use super::finding::{Findings, MAX_DEPTH, MAX_FINDINGS, show, wording};
 use super::lexer::{Bad, Kind, Token};
 use crate::codes::syntax as codes;
@@ -25,16 +26,16 @@ pub(super) fn check(tokens: &mut [Token], findings: &mut Findings) -> Mends {
         return Mends::default();
     }
     let indented = Walk::run(tokens, Trust::Indentation(plain.ignore_stray()));
-    let walk = if indented.faults == plain.faults {
-        indented
-    } else {
-        plain
-    };
-    let hidden = tokens.iter().any(|t| hides_brace(t, findings.text()));
-    if hidden {
-        findings.more = true;
-    } else {
+    let by_indentation = indented.faults == plain.faults;
+    let walk = if by_indentation { indented } else { plain };
+    let hiding = |t: &&Token| hides_brace(t, findings.text());
+    let hidden: Vec<&Token> = tokens.iter().filter(hiding).collect();
+    if hidden.is_empty() {
         report(&walk, tokens, findings);
+    } else {
+        // What hides it is told. Where that is one line, the indentation shows what the rest of the file means.
+        let in_its_line = |t: &&Token| !findings.text()[t.range()].contains(is_newline);
+        findings.more |= !by_indentation || !hidden.iter().all(in_its_line);
     }
     Mends {
         close_before: walk.close_before,

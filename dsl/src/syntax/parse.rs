@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::chars::is_newline;
 use super::direct::Direct;
 use super::finding::{Findings, wording};
 use super::lexer::{Kind, Token};
@@ -57,7 +58,7 @@ impl<'s> Sound<'s> {
         let errors = findings.list().iter();
         let mut broken: Vec<usize> = errors
             .filter(|d| d.severity() == Severity::Error)
-            .filter_map(|d| broken_by(items, d.code, d.span().start as usize))
+            .filter_map(|d| broken_by(items, d.code, d.span(), findings.text()))
             .collect();
         broken.sort_unstable();
         let mut sound = Self::default();
@@ -78,9 +79,10 @@ impl<'s> Sound<'s> {
     }
 }
 
-/// Which node a mistake at this place costs: the one in whose line it is, where it can be no further; else the whole of
-/// the top level in which it is.
-fn broken_by(items: &[Item], code: Code, at: usize) -> Option<usize> {
+/// Which node a mistake costs: the one in whose line it is, where it can be no further; else the whole of the top level
+/// in which it is.
+fn broken_by(items: &[Item], code: Code, span: Span, text: &str) -> Option<usize> {
+    let at = span.start as usize;
     let before = &items[..items.partition_point(|i| i.header().start <= at)];
     let top = before.iter().rposition(|i| i.depth() == 0)?;
     let nearest = before.len() - 1;
@@ -88,15 +90,22 @@ fn broken_by(items: &[Item], code: Code, at: usize) -> Option<usize> {
         return None;
     }
     let in_its_line = at < items[nearest].header().end;
+    let stays = stays_in_its_line(code, &text[at..span.end as usize]);
     match in_its_line {
-        true if stays_in_its_line(code) => Some(nearest),
-        false if code == &codes::HASH_COMMENT => None,
+        true if stays => Some(nearest),
+        // In a comment, or one itself.
+        false if stays && [&codes::HASH_COMMENT, &codes::FORBIDDEN_CHARACTER].contains(&code) => {
+            None
+        }
         _ => Some(top),
     }
 }
 
-/// Whether such a mistake leaves it plain where the line ends, and which lines belong to which block.
-fn stays_in_its_line(code: Code) -> bool {
+/// Whether a mistake, which is in this text, leaves it plain where the line ends, and which lines belong to which block.
+fn stays_in_its_line(code: Code, text: &str) -> bool {
+    if code == &codes::UNCLOSED_TEXT || code == &codes::FORBIDDEN_CHARACTER {
+        return !text.contains(is_newline);
+    }
     [
         &codes::BAD_ESCAPE,
         &codes::LINES_INDENT,

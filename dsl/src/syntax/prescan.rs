@@ -10,6 +10,9 @@ use super::lexer::{self, Kind, Token};
 use super::outline::{self, Outline};
 use crate::codes::syntax as codes;
 
+/// Up to so many forbidden characters are each told.
+const FEW: usize = 10;
+
 /// The tokens of a text and the nodes among them.
 pub(super) struct Scan {
     pub(super) tokens: Vec<Token>,
@@ -76,48 +79,52 @@ fn long_line(text: &str) -> Option<usize> {
     None
 }
 
-/// Each forbidden character once: a damaged file is full of them.
+/// Every forbidden character; each once where there are many: a damaged file is full of them.
 fn check_characters(findings: &mut Findings) {
-    let text = findings.text();
-    let usual = |b: u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
+    let all = forbidden_characters(findings.text());
+    let is_damaged = all.len() > FEW;
+    findings.more |= is_damaged;
     let mut seen = BTreeSet::new();
-    let mut after = 0;
-    loop {
-        let at = after + long_run(&text.as_bytes()[after..], usual);
-        let Some(c) = text[at..].chars().next() else {
-            return;
-        };
-        after = at + c.len_utf8();
-        let Some(name) = forbidden(c) else { continue };
-        let allowed = match c {
-            '\u{feff}' => at == 0,
-            '\r' => text[after..].starts_with('\n'),
-            _ => false,
-        };
-        if allowed {
+    for (at, c, name) in all {
+        if is_damaged && !seen.insert(c) {
             continue;
         }
-        findings.more = true;
-        if !seen.insert(c) {
-            continue;
-        }
-        let help = if is_newline(c) {
-            "end the line with a line feed"
-        } else {
-            "delete it, or write it as an escape in a text"
+        let help = match is_newline(c) {
+            true => "end the line with a line feed".to_owned(),
+            false => {
+                let code = u32::from(c);
+                format!("delete it, or write it as an escape in a text: `\\u{{{code:x}}}`")
+            }
         };
-        let help = if is_newline(c) {
-            help.to_owned()
-        } else {
-            format!("{help}: `\\u{{{:x}}}`", u32::from(c))
-        };
-        let token = Token::new(Kind::Word, at, after);
+        let token = Token::new(Kind::Word, at, at + c.len_utf8());
         let message = format!("the character U+{:04X} is not allowed", u32::from(c));
         findings.add(
             &codes::FORBIDDEN_CHARACTER,
             &token,
             wording(message, name, help),
         );
+    }
+}
+
+/// The characters that may not stand where they do: place, character, what it is called.
+fn forbidden_characters(text: &str) -> Vec<(usize, char, &'static str)> {
+    let usual = |b: u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let at = after + long_run(&text.as_bytes()[after..], usual);
+        let Some(c) = text[at..].chars().next() else {
+            return all;
+        };
+        after = at + c.len_utf8();
+        let Some(name) = forbidden(c) else { continue };
+        let is_allowed = match c {
+            '\u{feff}' => at == 0,
+            '\r' => text[after..].starts_with('\n'),
+            _ => false,
+        };
+        if !is_allowed {
+            all.push((at, c, name));
+        }
     }
 }
 

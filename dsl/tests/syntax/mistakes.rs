@@ -396,6 +396,7 @@ fn hidden_characters_are_refused_everywhere() {
     E127 1:3-4 the character U+FEFF is not allowed | delete it, or write it as an escape in a text: `\u{feff}`
     > a "\u{1b}[31m" "\u{1b}[0m"
     E127 1:4-5 the character U+001B is not allowed | delete it, or write it as an escape in a text: `\u{1b}`
+    E127 1:12-13 the character U+001B is not allowed | delete it, or write it as an escape in a text: `\u{1b}`
     > a \u{85}b
     E127 1:3-4 the character U+0085 is not allowed | end the line with a line feed
     "#);
