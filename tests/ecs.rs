@@ -1,20 +1,50 @@
-//! Targets that are services of ECS: the real command line of AWS, against a fake service whose tasks are real containers and
-//! are asked over HTTP whether they are healthy; and against moto, which knows what AWS would accept.
+//! Targets that are services of ECS: the real command line of AWS, loaded once, against a fake service whose tasks are real
+//! containers and are asked over HTTP whether they are healthy; and as it is against moto, which knows what AWS would accept.
 
+use std::fs::Permissions;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::kubernetes::cluster::{Cluster, cluster};
 use crate::network::{self, Answer};
 use crate::started::Started;
-use crate::support::{Output, Project, skip, wait_until};
+use crate::support::{Output, Project, brought_up, skip, wait_until};
 
 /// Where the setup put the command line.
 fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ecs/bin")
+}
+
+/// A folder with the command line as `tests/ecs/preloaded.py` has it, which ends with the test program.
+fn preloaded(cluster: &'static Cluster) -> PathBuf {
+    static LOADED: OnceLock<(tempfile::TempDir, Child)> = OnceLock::new();
+    let (folder, _) = LOADED.get_or_init(|| {
+        let folder = tempfile::Builder::new().prefix("pipe-aws-").tempdir();
+        let folder = folder.unwrap();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ecs/preloaded.py");
+        let python = programs().join("python3").display().to_string();
+        let text = std::fs::read_to_string(file).unwrap();
+        let caller = folder.path().join("aws");
+        std::fs::write(&caller, format!("#!{python} -IS\n{text}")).unwrap();
+        std::fs::set_permissions(&caller, Permissions::from_mode(0o755)).unwrap();
+        let socket = folder.path().join("socket");
+        let mut server = cluster.command(&[&python, file, &socket.display().to_string()]);
+        server
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = brought_up("aws", server, &socket, Duration::from_secs(60));
+        (folder, child.unwrap())
+    });
+    folder.path().to_owned()
 }
 
 /// Makes the service.
@@ -27,6 +57,8 @@ struct Service {
     project: Project,
     port: u16,
     fake: Child,
+    /// Where its command line is.
+    programs: PathBuf,
 }
 
 impl Drop for Service {
@@ -50,11 +82,9 @@ impl Service {
     fn new(cluster: &'static Cluster, port: u16, breaker: &Value) -> Self {
         let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ecs/fake.py");
         let socket = cluster.docker_socket();
-        let service = Self::around(
-            cluster,
-            port,
-            &["python3", fake, &port.to_string(), &socket],
-        );
+        let fake = ["python3", fake, &port.to_string(), &socket];
+        let mut service = Self::around(cluster, port, &fake);
+        service.programs = preloaded(cluster);
         let image = cluster.good("0");
         let definition = json!({"family": "web", "containerDefinitions": containers(&image)});
         service.asked("RegisterTaskDefinition", &definition);
@@ -90,6 +120,7 @@ impl Service {
             project,
             port,
             fake,
+            programs: programs(),
         };
         wait_until("ECS listens", || {
             service.say("GET / HTTP/1.0", &json!({})).is_some()
@@ -100,7 +131,7 @@ impl Service {
     fn environment(&self, command: &mut Command) {
         let path = std::env::var("PATH").unwrap();
         command
-            .env("PATH", format!("{}:{path}", programs().display()))
+            .env("PATH", format!("{}:{path}", self.programs.display()))
             .env(
                 "AWS_ENDPOINT_URL",
                 format!("http://127.0.0.1:{}", self.port),

@@ -20,7 +20,7 @@ LOCK = threading.RLock()
 ARN = "arn:aws:ecs:eu-central-1:123456789012:"
 definitions, services, tasks, faults = {}, {}, {}, {"throttle": 0, "broken": 0, "late": 0}
 calls, counter = [], [0]
-# How long a task may take to get healthy, how many may fail, and the pause before another one is tried.
+# How long a task may take to get healthy, how many may fail, and the pause after the first one; it grows, as that of AWS.
 PATIENCE, THRESHOLD, PAUSE = 10, 3, 0.5
 
 
@@ -271,12 +271,12 @@ def reconcile(service):
         task["healthy"] = was
         if was is False:
             one["failedTasks"] += 1
-            one["next"] = time.time() + PAUSE
+            one["next"] = time.time() + PAUSE * one["failedTasks"]
     own = [t for t in own if t["desiredStatus"] == "RUNNING"]
     if len(own) < one["desiredCount"] and time.time() >= one["next"]:
         if not start(service, one):
             one["failedTasks"] += 1
-            one["next"] = time.time() + PAUSE
+            one["next"] = time.time() + PAUSE * one["failedTasks"]
     with LOCK:
         if service["deployments"][0] is not one:
             return
