@@ -32,6 +32,9 @@ const TRIES: u32 = 5;
 const AT_ONCE: usize = 100;
 /// How many revisions are looked at for an earlier release.
 const REVISIONS: &str = "20";
+/// Runs what follows with the input in a file.
+const OVER_SSH: &str =
+    "f=$(mktemp) && trap 'rm -f \"$f\"' EXIT && cat >\"$f\" && \"$@\" <\"$f\" || exit 1";
 /// How long tasks may take to stop.
 const GONE: Duration = Duration::from_secs(300);
 
@@ -81,11 +84,11 @@ impl Ecs {
         let mut words: Vec<&str> = vec!["ecs"];
         words.extend(args);
         words.extend(["--region", &self.region, "--output", "json"]);
-        // With 255, ssh's own failure looks like one of the command line; and an input behind ssh may be a socket, which
-        // cannot be opened by its name.
+        // With 255, ssh's own failure looks like one of the command line; and what it reads behind ssh is no file, where it
+        // opens its input twice by its name. A file there is its owner's alone, as what is in it may be secret.
         let call = match hands.ssh.is_some() {
             true => {
-                let around = ["-c", "cat | \"$@\" || exit 1", "sh", "aws"];
+                let around = ["-c", OVER_SSH, "sh", "aws"];
                 Call::new("sh", around.iter().chain(&words))
             }
             false => Call::new("aws", words),
