@@ -21,6 +21,8 @@ pub(super) const ASKING: Duration = Duration::from_secs(3);
 const LINES: &str = "--tail=15";
 /// What a node says instead of what a container wrote that it has taken away.
 const GONE: &str = "unable to retrieve container logs for";
+/// How many times the usual pause it is at most between two looks at a rollout that does not move.
+const SELDOM: u32 = 3;
 /// How often it is asked then.
 const LOOKS: u32 = 5;
 
@@ -37,6 +39,7 @@ impl Kubernetes {
     ) -> Result<(), Failure> {
         let patience = Patience::new(self.ready.as_ref(), WITHIN, ASKING);
         let mut last = String::new();
+        let mut same = 0;
         loop {
             let (said, why) = match self.look_at(workload, release, hands).await {
                 Ok(Ok(())) => {
@@ -52,9 +55,10 @@ impl Kubernetes {
                 }
                 Err(failure) => return Err(failure),
             };
+            same += 1;
             if said != last {
                 hands.say(&format!("{}: {said}", workload.title())).await;
-                last = said;
+                (last, same) = (said, 1);
             }
             if let Some(late) = patience.is_over(hands) {
                 if why.unreachable {
@@ -64,7 +68,8 @@ impl Kubernetes {
                 let failure = self.explained(workload, release, &what, hands).await;
                 return Err(failure.help(late.help));
             }
-            hands.pause(EVERY).await?;
+            // Where nothing moves, each look is as good as the last one; each may log in anew.
+            hands.pause(EVERY * same.min(SELDOM)).await?;
         }
     }
 
