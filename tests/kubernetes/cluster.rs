@@ -4,8 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::network::{self, Answer, Asking};
 use crate::started::Started;
@@ -186,9 +187,23 @@ pub struct Target<'t> {
     pub before: &'t str,
 }
 
-/// How long a good release may take on a machine that has much else to do; and how long somebody waits for one of which it
-/// is known that it is bad.
-const WITHIN: [&str; 2] = ["within=\"90s\"", "within=\"25s\""];
+/// How long a good release may take on a machine that has much else to do.
+pub const WITHIN: &str = "within=\"90s\"";
+
+/// The time of the slowest good release so far, in seconds.
+static SLOWEST: AtomicU64 = AtomicU64::new(0);
+
+/// Remembers how long a release took that is a good one.
+pub fn was_good(began: Instant) {
+    SLOWEST.fetch_max(began.elapsed().as_secs(), Ordering::Relaxed);
+}
+
+/// How long somebody waits for a release of which it is known that it is bad: what goes wrong has to be seen, and the way
+/// back has no longer than that.
+pub fn impatience() -> String {
+    let within = (SLOWEST.load(Ordering::Relaxed) * 3 / 2).clamp(25, 90);
+    format!("within=\"{within}s\"")
+}
 
 impl Shop {
     pub fn new(cluster: &'static Cluster, name: &str, port: u16) -> Self {
@@ -202,9 +217,8 @@ impl Shop {
         let Target { nodes, before, .. } = target;
         let text = format!(
             "pipeline p {{\n    pass-env KUBECONFIG\n}}\nparam digest\n{before}target live {{\n    kubernetes {properties} namespace=\"{name}\"\n    \
-             {nodes}\n    ready \"http://10.250.0.1:{port}/\" {} every=\"300ms\"\n}}\n\
-             stage ship {{\n    deploy shop to=live {{\n        digest shop=\"${{param.digest}}\"\n    }}\n}}\n",
-            WITHIN[0]
+             {nodes}\n    ready \"http://10.250.0.1:{port}/\" {WITHIN} every=\"300ms\"\n}}\n\
+             stage ship {{\n    deploy shop to=live {{\n        digest shop=\"${{param.digest}}\"\n    }}\n}}\n"
         );
         let project = Project::with(&text);
         project.write("k8s/service.yml", &service(port));
@@ -232,7 +246,12 @@ impl Shop {
     /// Deploys an image.
     pub fn deploy(&self, reference: &str) -> Output {
         let digest = format!("digest={reference}");
-        self.pipe(&["run", "deploy-live", "--yes", "--param", &digest])
+        let began = Instant::now();
+        let out = self.pipe(&["run", "deploy-live", "--yes", "--param", &digest]);
+        if out.code == Some(0) {
+            was_good(began);
+        }
+        out
     }
 
     /// Deploys an image that is known to be bad.
@@ -247,8 +266,7 @@ impl Shop {
     /// From now on nobody waits long.
     pub fn impatient(&self) {
         let text = self.project.read("pipeline.kdl");
-        let impatient = text.replace(WITHIN[0], WITHIN[1]);
-        assert_ne!(text, impatient);
+        let impatient = text.replace(WITHIN, &impatience());
         self.project.write("pipeline.kdl", &impatient);
     }
 
@@ -263,6 +281,13 @@ impl Shop {
         let namespace = format!("--namespace={}", self.name);
         self.cluster
             .kubectl(&[&[namespace.as_str()], args].concat())
+    }
+
+    /// Waits until what somebody has applied by hand runs.
+    pub fn rolled_out(&self, title: &str) {
+        let began = Instant::now();
+        self.kubectl(&["rollout", "status", title, "--timeout=120s"]);
+        was_good(began);
     }
 
     /// What the pods that are there for good are told to run.

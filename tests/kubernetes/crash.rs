@@ -51,7 +51,7 @@ fn what_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_kill
     };
     apply("k8s/service.yml");
     apply("by-hand.yaml");
-    shop.kubectl(&["rollout", "status", "deployment/shop", "--timeout=120s"]);
+    shop.rolled_out("deployment/shop");
     // The release brings a second workload, too.
     let (other, _) = DEPLOYMENT.split_once("          readinessProbe").unwrap();
     let other = other

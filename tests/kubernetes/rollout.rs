@@ -159,7 +159,7 @@ fn what_somebody_sets_by_hand_is_seen_and_put_right() {
     let (one, two) = (cluster.good("1"), cluster.good("2"));
     let _ = shop.deploy(&one).exits(0);
     shop.kubectl(&["set", "image", "deployment/shop", &format!("shop={two}")]);
-    shop.kubectl(&["rollout", "status", "deployment/shop", "--timeout=120s"]);
+    shop.rolled_out("deployment/shop");
     let out = shop.pipe(&["targets", "live", "--drift"]).exits(1).stdout;
     assert!(out.contains("what runs is not what was asked for"), "{out}");
     let _ = shop.deploy(&one).exits(0);

@@ -80,7 +80,7 @@ fn goes_back_to_what_was_there_by_hand(kind: &str, port: u16) {
         shop.project.write("by-hand.yaml", &text);
         let file = shop.project.path("by-hand.yaml").display().to_string();
         shop.kubectl(&["apply", "--filename", &file]);
-        shop.kubectl(&["rollout", "status", &title, "--timeout=120s"]);
+        shop.rolled_out(&title);
     };
     let service = shop.project.path("k8s/service.yml").display().to_string();
     shop.kubectl(&["apply", "--filename", &service]);
