@@ -104,13 +104,17 @@ pub async fn deploy(
         made: None,
         back: None,
         unmanaged: None,
+        from_nothing: false,
         before: Observed::default(),
         history: None,
         held: None,
         lost: Lost::default(),
         gave_up: false,
     };
-    let mut machine = Machine::new();
+    let mut machine = match request.way {
+        Way::TakeAway { .. } => Machine::taking_away(),
+        _ => Machine::new(),
+    };
     loop {
         let doing = machine.doing().clone();
         tracing::debug!(?doing, target = request.target, "deployment");
@@ -158,6 +162,8 @@ struct Work<'w> {
     back: Option<(Release, Made)>,
     /// What ran before, where that is no release, and the platform finds it again.
     unmanaged: Option<Unmanaged>,
+    /// Whether the target was seen to run nothing before.
+    from_nothing: bool,
     before: Observed,
     history: Option<History>,
     held: Option<(JoinHandle<Held>, CancellationToken, Beats)>,
@@ -266,6 +272,9 @@ impl Work<'_> {
             history = self.settle(&left, history).await?;
         }
         let request = self.request;
+        if let Way::TakeAway { deployment } = &request.way {
+            return self.look_at_what_goes(deployment, history).await;
+        }
         if let Current::Locked { outcome, .. } = history.current()
             && !request.way.goes_back()
         {
@@ -305,6 +314,36 @@ impl Work<'_> {
         self.say_back(&back).await;
         self.made = Some(made);
         self.history = Some(history);
+        Ok((Answer::Done, Some(back)))
+    }
+
+    /// Whether what is to be taken away still runs, and what was there before it.
+    async fn look_at_what_goes(
+        &mut self,
+        deployment: &str,
+        history: History,
+    ) -> Result<(Answer, Option<Back>), Failure> {
+        let (target, bundle) = (&self.request.target, &self.request.bundle);
+        match history.current() {
+            Current::Nothing => return Ok((Answer::Already, None)),
+            Current::Healthy(release) if release.bundle.id() == bundle.id() => {}
+            _ => {
+                let help = format!("`pipe history {target}` shows by whom");
+                let what = format!("{target} has been changed since, and is left as it is");
+                return Err(Failure::new(what).help(help));
+            }
+        }
+        let made = (self.request.make)(bundle, history.values_of(&bundle.id()))?;
+        let release = self.release(bundle, &history, true);
+        made.driver.look_before(&release, self.hands).await?;
+        self.unmanaged = history.unmanaged(deployment).cloned();
+        self.from_nothing = self.unmanaged.is_none();
+        self.made = Some(made);
+        self.history = Some(history);
+        let back = match self.from_nothing {
+            true => Back::ToNothing,
+            false => Back::ToUnmanaged,
+        };
         Ok((Answer::Done, Some(back)))
     }
 
@@ -387,6 +426,7 @@ impl Work<'_> {
                 self.before.shown()
             )));
         }
+        self.from_nothing = made.driver.can_observe();
         Ok(Back::ToNothing)
     }
 
@@ -450,6 +490,7 @@ impl Work<'_> {
             way: self.request.way.clone(),
             back: self.back.as_ref().map(|(r, _)| r.bundle.id()),
             unmanaged: self.unmanaged.clone(),
+            from_nothing: self.from_nothing,
             values: made.values.clone(),
         };
         if let Err(failure) = (self.request.journal)(&self.name).await {
