@@ -340,7 +340,7 @@ fn own_commands_of_the_step_undo_it_where_it_has_some() {
 }
 
 /// Both targets in one stage, which fails where there is a file `broken`.
-fn in_one_stage() -> Shop {
+pub fn in_one_stage() -> Shop {
     Shop::with(&|text| {
         let text = text.replace("protected=#true ", "");
         let (before, _) = text.split_once("promotion to-production").unwrap();
