@@ -88,6 +88,19 @@ impl Work<'_> {
         let release = self.release(bundle, &history, true);
         made.driver.look_before(&release, self.hands).await?;
         self.unmanaged = history.unmanaged(deployment).cloned();
+        if let Some(unmanaged) = &self.unmanaged
+            && !made.driver.keeps(&unmanaged.places, self.hands).await?
+        {
+            let what = format!(
+                "what ran on {target} before is gone, and was not deployed by pipe: {}",
+                unmanaged.title()
+            );
+            let help = format!(
+                "{target} is left as it is: healthy, with {}",
+                bundle.title()
+            );
+            return Err(Failure::new(what).help(help));
+        }
         self.from_nothing = self.unmanaged.is_none();
         self.made = Some(made);
         self.history = Some(history);
