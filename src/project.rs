@@ -1,7 +1,9 @@
 //! The pipeline of this folder: found, read, checked; and what a run of it would be about.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dsl::Loaded;
@@ -14,7 +16,7 @@ use engine::record::Runs;
 use engine::run::Options;
 use engine::run::forecast::{Forecast, forecast};
 use engine::run::outcome::exit;
-use engine::world::{self, Changed, Context, Flags, Git, Includes, changed_paths};
+use engine::world::{self, Changed, Context, ContextError, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
 
 use crate::args::{About, Global};
@@ -42,10 +44,12 @@ impl Project {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn open(global: &Global) -> Result<Self, Failed> {
-        let path = find(global)?;
-        let env = |name: &str| std::env::var(name).ok();
-        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let loaded = dsl::load_file_with(&path, &Includes::new(&root, &env)).map_err(|why| {
+        Self::read(&find(global)?, global)
+    }
+
+    fn read(path: &Path, global: &Global) -> Result<Self, Failed> {
+        let root = folder(path);
+        let loaded = dsl::load_file_with(path, &Includes::new(&root, &env)).map_err(|why| {
             let shown = path.display();
             Failed::usage(format!("{shown} cannot be read: {why}"))
                 .hint("`--file` names another file; `pipe init` writes one")
@@ -67,12 +71,30 @@ impl Project {
     /// # Errors
     /// When there is no such pipeline.
     pub fn open_sound(global: &Global, out: &Out) -> Result<Self, Failed> {
-        let project = Self::open(global)?;
-        if project.loaded.has_errors() {
-            out.report(&project.findings(out));
+        Self::open(global)?.sound(out)
+    }
+
+    /// The same for a run, about which git is asked meanwhile.
+    ///
+    /// # Errors
+    /// When there is no such pipeline.
+    pub fn open_asking(
+        global: &Global,
+        about: &About,
+        into: Option<&String>,
+        out: &Out,
+    ) -> Result<(Self, Asked), Failed> {
+        let path = find(global)?;
+        let asked = Asked::begin(folder(&path), about, into);
+        Ok((Self::read(&path, global)?.sound(out)?, asked))
+    }
+
+    fn sound(self, out: &Out) -> Result<Self, Failed> {
+        if self.loaded.has_errors() {
+            out.report(&self.findings(out));
             return Err(Failed::told(exit::USAGE));
         }
-        Ok(project)
+        Ok(self)
     }
 
     /// The findings for a person.
@@ -109,17 +131,23 @@ impl Project {
         names: &[String],
         out: &Out,
     ) -> Result<Request, Failed> {
-        let env = |name: &str| std::env::var(name).ok();
-        let flags = Flags {
-            event: about.event,
-            branch: about.branch.clone(),
-            tag: about.tag.clone(),
-            into: into.cloned(),
-            pr: about.pr,
-            sha: None,
-            base: about.base.clone(),
-        };
-        let (context, notes) = world::context(&self.root, &env, &flags)
+        let asked = Asked::begin(self.root.clone(), about, into);
+        self.request_of(asked, about, names, out)
+    }
+
+    /// The same, with what was asked before.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    pub fn request_of(
+        &self,
+        asked: Asked,
+        about: &About,
+        names: &[String],
+        out: &Out,
+    ) -> Result<Request, Failed> {
+        let (context, notes) = asked
+            .answer()
             .map_err(|e| Failed::usage(e.to_string()).hint(e.remedy()))?;
         notes.iter().for_each(|note| tracing::debug!("{note}"));
         if !context.trusted {
@@ -229,6 +257,39 @@ impl Project {
             refresh: false,
         })
     }
+}
+
+/// What git and the CI say of a run: asked beside other work, which takes as long.
+pub struct Asked(JoinHandle<Result<Answer, ContextError>>);
+
+/// What a run is about, and notes on what could not be learned.
+type Answer = (Context, Vec<String>);
+
+impl Asked {
+    fn begin(root: PathBuf, about: &About, into: Option<&String>) -> Self {
+        let flags = Flags {
+            event: about.event,
+            branch: about.branch.clone(),
+            tag: about.tag.clone(),
+            into: into.cloned(),
+            pr: about.pr,
+            sha: None,
+            base: about.base.clone(),
+        };
+        Self(thread::spawn(move || world::context(&root, &env, &flags)))
+    }
+
+    fn answer(self) -> Result<Answer, ContextError> {
+        self.0.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn folder(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// The folder of the user's cache: the one that was named, or the usual one.

@@ -77,6 +77,74 @@ fn a_container_is_replaced_and_a_bad_one_makes_way_for_the_one_before() {
 }
 
 #[test]
+fn a_container_that_somebody_has_started_runs_again_when_the_first_release_fails() {
+    on_both_at_once(|engine| {
+        let name = format!("byhand-{engine:?}").to_lowercase();
+        let project = project(&name, "");
+        let (zero, one) = (
+            image(engine, "GREETING=hello-0"),
+            image(engine, "GREETING=hello-1"),
+        );
+        let bad = image(engine, "BROKEN=1");
+        let zero = format!("localhost/app:{}", zero.replace(':', "-"));
+        let by_hand = |more: &[&str]| {
+            let run = ["run", "--detach", "--name", &name, "--label", "own=kept"];
+            let _ = engine.client(&[&run[..], more, &[&zero]].concat());
+        };
+        by_hand(&[]);
+        let out = deploy(engine, &project, &bad).exits(6).stdout;
+        let before = "if it fails, it goes back to what runs there now, which pipe has not deployed: container/";
+        assert!(out.contains(before), "{out}");
+        let back = "; back at what ran before, which pipe had not deployed: container/";
+        assert!(out.contains(back), "{out}");
+        assert_eq!(says(engine, &name), "hello-0");
+        assert_eq!(names(engine, &name), std::slice::from_ref(&name));
+        let label = "{{index .Config.Labels \"own\"}}";
+        assert_eq!(
+            engine.client(&["inspect", "--format", label, &name]),
+            "kept"
+        );
+
+        // A good one takes its place for good: a later failure finds nothing to go back to, and leaves the good one.
+        let text = project.read("pipeline.kdl");
+        let smoke = "    job smoke { needs deploy-live; run \"exit 1\" }\n}\n";
+        let text = text.replace("stage ship {", "stage ship rollback=reverse {");
+        let text = text.strip_suffix("}\n").unwrap().to_owned() + smoke;
+        project.write("pipeline.kdl", &text);
+        let param = format!("digest={one}");
+        let ship = ["run", "ship", "--yes", "--param", &param];
+        let out = engine.pipe(&project, &ship).exits(7).stdout;
+        let gone = format!(
+            "what ran on live before is gone, and was not deployed by pipe: container/{name} ("
+        );
+        assert!(out.contains(&gone), "{out}");
+        assert_eq!(says(engine, &name), "hello-1");
+        let told = engine.pipe(&project, &["targets", "live"]).stdout;
+        assert!(told.contains("healthy"), "{told}");
+        let _ = engine.client(&["rm", "-f", &name]);
+    });
+}
+
+#[test]
+fn a_container_that_would_be_gone_is_not_replaced() {
+    on_both_at_once(|engine| {
+        let name = format!("fleeting-{engine:?}").to_lowercase();
+        let project = project(&name, "");
+        let (zero, one) = (
+            image(engine, "GREETING=hello-0"),
+            image(engine, "GREETING=hello-1"),
+        );
+        let zero = format!("localhost/app:{}", zero.replace(':', "-"));
+        let _ = engine.client(&["run", "--detach", "--rm", "--name", &name, &zero]);
+        let out = deploy(engine, &project, &one).exits(5).stdout;
+        let why = format!("{name} is a container that was started with `--rm` and not by pipe");
+        assert!(out.contains(&why), "{out}");
+        assert_eq!(says(engine, &name), "hello-0");
+        let _ = engine.client(&["rm", "-f", &name]);
+    });
+}
+
+#[test]
 fn blue_green_never_interrupts_for_a_release_that_is_bad() {
     on_both_at_once(|engine| {
         let name = format!("blue-{engine:?}").to_lowercase();

@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::shop::{Is, Shop, lacks};
+use super::way::in_one_stage;
 use crate::started::Started;
 use crate::support::{skip, wait_until};
 use rustix::process::Signal;
@@ -78,6 +79,44 @@ fn killed_before_or_after_any_write_of_the_ledger_it_is_put_right() {
             assert_eq!(out.code, Some(137), "{what}: {out:?}");
             is_put_right(&shop, &name, &what);
         }
+    }
+}
+
+#[test]
+fn killed_while_a_first_release_is_taken_away_it_is_gone_after_the_run_is_continued() {
+    if let Some(why) = lacks() {
+        return skip(why);
+    }
+    let shop = in_one_stage();
+    shop.version("1", Is::Good);
+    shop.project.write("broken", "");
+    let all = ["run", "all", "--yes"];
+    // The release itself takes as many writes for both targets. What is written before one is written after the last.
+    for at in 9.. {
+        let path = deadly_git(&shop, at, false);
+        let out = shop.project.pipe_env(&all, &[("PATH", &path)]);
+        let what = format!("before {at}");
+        if out.code == Some(6) {
+            assert!(at > 14, "{what}: {out:?}");
+            break;
+        }
+        assert_eq!(out.code, Some(137), "{what}: {out:?}");
+        for target in ["staging", "production"] {
+            let (state, _) = shop.told(target);
+            let running = shop.answers(target);
+            match state.as_str() {
+                "healthy" => assert_eq!(running.as_deref(), Some("shop 1"), "{what}"),
+                "nothing" => assert_eq!(running, None, "{what}"),
+                state => assert_eq!(state, "unknown", "{what}"),
+            }
+        }
+        let out = shop.project.pipe(&["run", "--resume", "--yes"]).exits(6);
+        for target in ["staging", "production"] {
+            assert_eq!(shop.answers(target), None, "{what}: {}", out.stdout);
+            assert_eq!(shop.told(target), ("nothing".into(), None), "{what}");
+        }
+        let locks = shop.project.run_git(&["for-each-ref", "refs/pipe/locks"]);
+        assert_eq!(locks, "", "{what}");
     }
 }
 

@@ -339,17 +339,51 @@ fn own_commands_of_the_step_undo_it_where_it_has_some() {
     assert_eq!(shop.answers("staging").as_deref(), Some("shop 1"));
 }
 
+/// Both targets in one stage, which fails where there is a file `broken`.
+pub fn in_one_stage() -> Shop {
+    Shop::with(&|text| {
+        let text = text.replace("protected=#true ", "");
+        let (before, _) = text.split_once("promotion to-production").unwrap();
+        let stage = "stage all rollback=reverse {\n    job pack {\n        run \"mkdir -p builds\"\n        run \"hash=$(sha256sum shop.py | cut -d' ' -f1); cp shop.py builds/$hash.py; echo digest=sha256:$hash >> $PIPE_OUTPUT\"\n    }\n    deploy shop to=staging { digest shop=\"${pack.outputs.digest}\" }\n    deploy shop to=production { needs deploy-staging; digest shop=\"${pack.outputs.digest}\" }\n    job smoke { needs deploy-production; run \"test ! -e broken\" }\n}\n";
+        format!("{before}{stage}")
+    })
+}
+
+#[test]
+fn a_first_release_is_taken_away_when_its_stage_fails_later() {
+    if let Some(why) = lacks() {
+        return skip(why);
+    }
+    let shop = in_one_stage();
+    shop.version("1", Is::Good);
+    shop.project.write("broken", "");
+    let _ = shop.project.pipe(&["run", "all", "--yes"]).exits(6);
+    let why = "a later step of its run failed";
+    for target in ["staging", "production"] {
+        assert_eq!(shop.answers(target), None);
+        assert_eq!(shop.told(target), ("nothing".into(), None));
+        assert_eq!(
+            shop.ledger(target),
+            [
+                "deploying v1".to_owned(),
+                "v1 is healthy".to_owned(),
+                "taking away v1".to_owned(),
+                format!("v1 failed, rolled back to nothing: {why}"),
+            ]
+        );
+    }
+    // It was not to blame.
+    std::fs::remove_file(shop.project.path("broken")).unwrap();
+    let _ = shop.project.pipe(&["run", "all", "--yes"]).exits(0);
+    assert_eq!(shop.answers("production").as_deref(), Some("shop 1"));
+}
+
 #[test]
 fn a_later_failure_of_the_stage_takes_every_target_back() {
     if let Some(why) = lacks() {
         return skip(why);
     }
-    let shop = Shop::with(&|text| {
-        let text = text.replace("protected=#true ", "");
-        let (before, _) = text.split_once("promotion to-production").unwrap();
-        let stage = "stage all rollback=reverse {\n    job pack {\n        run \"mkdir -p builds\"\n        run \"hash=$(sha256sum shop.py | cut -d' ' -f1); cp shop.py builds/$hash.py; echo digest=sha256:$hash >> $PIPE_OUTPUT\"\n    }\n    deploy shop to=staging { digest shop=\"${pack.outputs.digest}\" }\n    deploy shop to=production { needs deploy-staging; digest shop=\"${pack.outputs.digest}\" }\n    job smoke { needs deploy-production; run \"test ! -e broken\" }\n}\n";
-        format!("{before}{stage}")
-    });
+    let shop = in_one_stage();
     shop.version("1", Is::Good);
     let _ = shop.project.pipe(&["run", "all", "--yes"]).exits(0);
     shop.version("2", Is::Good);

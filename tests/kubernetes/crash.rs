@@ -83,6 +83,18 @@ fn what_pipe_had_not_deployed_runs_again_when_the_first_release_fails_or_is_kill
     assert!(out.contains(settled), "{out}");
     assert!(out.contains("; back at what ran before, "), "{out}");
     is_as_before();
+
+    // A good one, whose stage fails later.
+    let text = shop.project.read("pipeline.kdl");
+    let smoke = "    job smoke { needs deploy-live; run \"exit 1\" }\n}\n";
+    let text = text.replace("stage ship {", "stage ship rollback=reverse {");
+    let text = text.strip_suffix("}\n").unwrap().to_owned() + smoke;
+    shop.project.write("pipeline.kdl", &text);
+    let digest = format!("digest={}", cluster.good("5"));
+    let out = shop.pipe(&["run", "ship", "--yes", "--param", &digest]);
+    let out = out.exits(6).stdout;
+    assert!(out.contains("going back to what ran before: "), "{out}");
+    is_as_before();
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn runs(project: &Project, image: &Descriptor) {
         way: Way::Deploy,
         back: None,
         unmanaged: None,
+        from_nothing: false,
         values: BTreeMap::new(),
     };
     ledger.note("staging", &intent).unwrap();

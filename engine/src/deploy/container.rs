@@ -1,12 +1,16 @@
 //! A target that is one container, on this machine's engine or on that of another host, by the engine's own program. The new
 //! container is made beside the old one, which is only stopped when the new one can start, and kept until it is ready.
 
+mod unmanaged;
+
+use std::collections::BTreeMap;
+
 use super::driver::{Answer, Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::ready::Readiness;
 use super::settings::Settings;
 use crate::container::PATIENCE;
-use crate::ledger::{Bundle, ImageAt};
+use crate::ledger::{Bundle, ImageAt, Place};
 
 /// How an engine's program is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -391,6 +395,30 @@ impl Driver for OneContainer {
             }
             Ok(())
         })
+    }
+
+    fn remembers<'a>(
+        &'a self,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, Option<BTreeMap<String, Place>>> {
+        Box::pin(self.remembered(hands))
+    }
+
+    fn keeps<'a>(
+        &'a self,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.kept(places, hands).await?.is_some()) })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        _: &'a Release,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, ()> {
+        Box::pin(self.restored(places, hands))
     }
 
     fn undo<'a>(

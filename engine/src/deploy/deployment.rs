@@ -1,6 +1,8 @@
 //! One deployment, done: what the machine says is next, with a real target and a real ledger. The one path of every driver,
 //! of promotions and of rollbacks. Does not know steps, plans or views.
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::driver::{Driver, Failure, Observed, Release};
 use super::hands::{Call, Hands};
 use super::lease::{Lost, beat, either};
-use super::machine::{Answer, Back, Do, Ending, Machine};
+use super::machine::{Answer, Do, Ending, Machine};
 use super::ready::Readiness;
-use super::settled::settled;
 use super::verdict;
 use crate::ledger::{
-    Bundle, Cause, Current, Held, History, Interrupted, Ledger, LedgerError, Outcome, Record,
-    Unmanaged, Way,
+    Bundle, Cause, Current, Held, History, Ledger, LedgerError, Outcome, Record, Unmanaged, Way,
 };
 
 /// How long an undo may take.
@@ -104,13 +104,17 @@ pub async fn deploy(
         made: None,
         back: None,
         unmanaged: None,
+        from_nothing: false,
         before: Observed::default(),
         history: None,
         held: None,
         lost: Lost::default(),
         gave_up: false,
     };
-    let mut machine = Machine::new();
+    let mut machine = match request.way {
+        Way::TakeAway { .. } => Machine::taking_away(),
+        _ => Machine::new(),
+    };
     loop {
         let doing = machine.doing().clone();
         tracing::debug!(?doing, target = request.target, "deployment");
@@ -158,6 +162,8 @@ struct Work<'w> {
     back: Option<(Release, Made)>,
     /// What ran before, where that is no release, and the platform finds it again.
     unmanaged: Option<Unmanaged>,
+    /// Whether the target was seen to run nothing before.
+    from_nothing: bool,
     before: Observed,
     history: Option<History>,
     held: Option<(JoinHandle<Held>, CancellationToken, Beats)>,
@@ -252,178 +258,6 @@ impl Work<'_> {
         Answer::Done
     }
 
-    async fn look_before(&mut self) -> (Answer, Option<Back>) {
-        match self.look().await {
-            Ok((answer, back)) => (answer, back),
-            Err(_) if self.is_cancelled() => (Answer::Cancelled, None),
-            Err(failure) => (Answer::Failed(failure), None),
-        }
-    }
-
-    async fn look(&mut self) -> Result<(Answer, Option<Back>), Failure> {
-        let mut history = self.read().await?;
-        if let Current::Interrupted(left) = history.current() {
-            history = self.settle(&left, history).await?;
-        }
-        let request = self.request;
-        if let Current::Locked { outcome, .. } = history.current()
-            && !request.way.goes_back()
-        {
-            return Err(locked(&request.target, &outcome));
-        }
-        self.refused(&history)?;
-        let made = (request.make)(
-            &request.bundle,
-            history
-                .values_of(&request.bundle.id())
-                .filter(|_| request.way.goes_back()),
-        )?;
-        let release = self.release(&request.bundle, &history, request.way.goes_back());
-        made.driver.look_before(&release, self.hands).await?;
-        if made.driver.can_observe() {
-            self.before = made.driver.observe(self.hands).await?;
-        }
-        let runs_it = match history.current() {
-            Current::Healthy(release) => release.bundle.id() == request.bundle.id(),
-            _ => false,
-        };
-        if runs_it
-            && made.driver.can_observe()
-            && verdict::runs(&self.before, &request.bundle, made.driver.as_ref()).is_ok()
-            && is_ready(made.ready.as_ref(), self.hands).await
-            && made.driver.is_unchanged(self.hands).await?
-        {
-            let line = format!(
-                "{} runs there already, and is ready",
-                request.bundle.title()
-            );
-            self.hands.say(&line).await;
-            return Ok((Answer::Already, None));
-        }
-        made.driver.check(&release, self.hands).await?;
-        let back = self.find_back(&history, &made).await?;
-        self.say_back(&back).await;
-        self.made = Some(made);
-        self.history = Some(history);
-        Ok((Answer::Done, Some(back)))
-    }
-
-    /// What was recorded about the bundle or the target may forbid it.
-    fn refused(&self, history: &History) -> Result<(), Failure> {
-        let request = self.request;
-        if request.is_explicit {
-            return Ok(());
-        }
-        let target = &request.target;
-        if let Some(why) = history.bad().get(&request.bundle.id()) {
-            return Err(Failure::new(format!(
-                "{} has failed on {target} before: {why}",
-                request.bundle.title()
-            ))
-            .help(format!(
-                "correct it and build it anew; to try the same once more, run the step by its name with `--yes`; `pipe history {target}` shows what happened"
-            ))
-            .refused());
-        }
-        if matches!(request.way, Way::Promotion { .. })
-            && let Some(why) = history.hold()
-        {
-            return Err(Failure::new(format!(
-                "promotion to {target} is on hold since a deployment was rolled back ({why})"
-            ))
-            .help(format!(
-                "promote by hand with `pipe promote`, or lift the hold with `pipe unlock {target}`"
-            ))
-            .refused());
-        }
-        Ok(())
-    }
-
-    async fn find_back(&mut self, history: &History, made: &Made) -> Result<Back, Failure> {
-        let request = self.request;
-        if request.way.goes_back() {
-            return Ok(Back::None("going back is tried once".to_owned()));
-        }
-        if request.stays.is_some() && request.rollback.is_empty() {
-            return Ok(Back::Stays);
-        }
-        let ways = history.ways_back(&request.bundle.id());
-        let mut gone = Vec::new();
-        for way in &ways {
-            let title = way.bundle.title();
-            if !(request.above_floor)(&way.bundle.commit) {
-                gone.push(format!("{title} is below the rollback floor"));
-                continue;
-            }
-            let back = (request.make)(&way.bundle, history.values_of(&way.bundle.id()))?;
-            if !back.driver.can_have(&way.bundle, self.hands).await? {
-                gone.push(format!("the images of {title} are gone"));
-                continue;
-            }
-            let release = self.release(&way.bundle, history, true);
-            self.back = Some((release, back));
-            return Ok(Back::To(way.bundle.id()));
-        }
-        if !ways.is_empty() {
-            return Ok(Back::None(gone.join(", ")));
-        }
-        if made.driver.can_observe() && !self.before.is_empty() {
-            let runs_it = verdict::runs(&self.before, &request.bundle, made.driver.as_ref());
-            if runs_it.is_ok() {
-                return Ok(Back::None("the same images run there already".to_owned()));
-            }
-            if self.is_unmanaged(history, made)
-                && let Some(places) = made.driver.remembers(self.hands).await?
-            {
-                self.unmanaged = Some(Unmanaged {
-                    places,
-                    digests: self.before.digests.clone(),
-                    ready: is_ready(made.ready.as_ref(), self.hands).await,
-                });
-                return Ok(Back::ToUnmanaged);
-            }
-            return Ok(Back::None(format!(
-                "{} runs there, and was not deployed by pipe",
-                self.before.shown()
-            )));
-        }
-        Ok(Back::ToNothing)
-    }
-
-    /// Whether what runs there came from elsewhere, and is nothing that a deployment left behind.
-    fn is_unmanaged(&self, history: &History, made: &Made) -> bool {
-        let is_left = |bundle| verdict::runs(&self.before, bundle, made.driver.as_ref()).is_ok();
-        let tried = history.entries.iter().any(|(_, e)| match &e.record {
-            Record::Intent { bundle, .. } => is_left(bundle),
-            _ => false,
-        });
-        history.current() == Current::Nothing && !tried
-    }
-
-    async fn say_back(&self, back: &Back) {
-        let line = match (back, &self.back) {
-            (Back::ToUnmanaged, _) => format!(
-                "if it fails, it goes back to what runs there now, which pipe has not deployed: {}",
-                self.unmanaged
-                    .as_ref()
-                    .map_or(String::new(), Unmanaged::title)
-            ),
-            (Back::To(_), Some((release, _))) => {
-                format!("if it fails, it goes back to {}", release.bundle.title())
-            }
-            (Back::None(_), _) if self.request.way.goes_back() => {
-                format!("going back to {}", self.request.bundle.title())
-            }
-            (Back::None(why), _) => format!("there is no way back: {why}"),
-            (Back::Stays, _) => format!(
-                "if it fails, it stays: {}",
-                self.request.stays.as_deref().unwrap_or_default()
-            ),
-            _ => "nothing runs there; if it fails, it goes back to nothing".to_owned(),
-        };
-        self.hands.say(&line).await;
-    }
-
     fn release(&self, bundle: &Bundle, history: &History, is_back: bool) -> Release {
         let id = bundle.id();
         let migrated = history.entries.iter().filter_map(|(_, e)| match &e.record {
@@ -450,6 +284,7 @@ impl Work<'_> {
             way: self.request.way.clone(),
             back: self.back.as_ref().map(|(r, _)| r.bundle.id()),
             unmanaged: self.unmanaged.clone(),
+            from_nothing: self.from_nothing,
             values: made.values.clone(),
         };
         if let Err(failure) = (self.request.journal)(&self.name).await {
@@ -650,38 +485,6 @@ impl Work<'_> {
     }
 
     /// Asks the target what became of a deployment whose end is not recorded; finishes it or undoes it, and writes that down.
-    async fn settle(&mut self, left: &Interrupted, history: History) -> Result<History, Failure> {
-        let line = format!(
-            "{} began to deploy {} and was interrupted; asking the target what runs",
-            left.run,
-            left.bundle.title()
-        );
-        self.hands.say(&line).await;
-        let make = &self.request.make;
-        let new = make(&left.bundle, history.values_of(&left.bundle.id()))?;
-        let back = left.back.as_ref().and_then(|id| history.bundle(id));
-        let back = match back {
-            Some(bundle) => {
-                let made = make(bundle, history.values_of(&bundle.id()))?;
-                Some((self.release(bundle, &history, true), made))
-            }
-            None => None,
-        };
-        let outcome = settled(left, &new, back.as_ref(), self.hands).await?;
-        self.hands
-            .say(&format!(
-                "the interrupted deployment is settled: {}",
-                outcome.word()
-            ))
-            .await;
-        let (target, deployment) = (self.request.target.clone(), left.deployment.clone());
-        on_ledger(self.ledger, move |l| {
-            conclude(l, &target, &deployment, &outcome)
-        })
-        .await
-        .map_err(|e| of_ledger(&e))
-    }
-
     async fn read(&mut self) -> Result<History, Failure> {
         let target = self.request.target.clone();
         let read = on_ledger(self.ledger, move |l| l.history(&target));
@@ -745,20 +548,6 @@ pub(super) async fn on_ledger<T: Send + 'static>(
     tokio::task::spawn_blocking(move || act(&ledger))
         .await
         .unwrap_or_else(|e| Err(LedgerError::File(e.to_string())))
-}
-
-/// Why a target takes nothing.
-pub(super) fn locked(target: &str, outcome: &Outcome) -> Failure {
-    let why = match outcome {
-        Outcome::PartlyRolledBack { why, undo } => format!("{why}; its undo: {undo}"),
-        Outcome::Unknown { why } => why.clone(),
-        _ => String::new(),
-    };
-    Failure::new(format!("{target} is locked, {}: {why}", outcome.word()))
-        .help(format!(
-            "`pipe rollback {target}` tries to bring the last healthy release back; once it is right by hand, `pipe unlock {target}`"
-        ))
-        .refused()
 }
 
 fn plain(done: Result<(), Failure>) -> Answer {

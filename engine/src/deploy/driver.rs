@@ -196,6 +196,16 @@ pub trait Driver: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
+    /// Whether the platform still keeps what it was said to keep.
+    fn keeps<'a>(
+        &'a self,
+        places: &'a BTreeMap<String, Place>,
+        hands: &'a mut Hands,
+    ) -> Answer<'a, bool> {
+        let _ = (places, hands);
+        Box::pin(async { Ok(true) })
+    }
+
     /// Goes back to what the platform was said to keep, after `from` failed, and waits until the platform says that it is
     /// up. It may be there already.
     fn restore<'a>(

@@ -113,6 +113,8 @@ pub struct Machine {
     undo: Option<Failure>,
     /// Whether the bundle is to blame.
     blamed: bool,
+    /// Whether what runs is only taken away.
+    takes_away: bool,
     ending: Option<Ending>,
 }
 
@@ -132,7 +134,19 @@ impl Machine {
             failure: None,
             undo: None,
             blamed: true,
+            takes_away: false,
             ending: None,
+        }
+    }
+
+    /// The same for a deployment that was healthy, and whose run failed later: its way back, and nothing else.
+    #[must_use]
+    pub fn taking_away() -> Self {
+        Self {
+            failure: Some(Failure::new("a later step of its run failed")),
+            blamed: false,
+            takes_away: true,
+            ..Self::new()
         }
     }
 
@@ -183,6 +197,7 @@ impl Machine {
             (Do::LookBefore, Answer::Already) => self.end(Ending::Already),
             (Do::LookBefore | Do::Intend, Answer::Failed(why)) => self.end(Ending::NotBegun(why)),
             (Do::LookBefore | Do::Intend, Answer::Cancelled) => self.end(Ending::Cancelled),
+            (Do::Intend, _) if self.takes_away => Do::Undo,
             (Do::Intend, _) => Do::Apply,
 
             (Do::Apply, Answer::Done | Answer::Already) => Do::AwaitReady,

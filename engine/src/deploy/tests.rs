@@ -11,6 +11,10 @@ type Path = Vec<(Do, Answer)>;
 
 /// Every way through a deployment, as what was done and how it ended.
 fn ways(back: &Back) -> Vec<(Path, Ending)> {
+    ways_of(Machine::new(), back)
+}
+
+fn ways_of(mut machine: Machine, back: &Back) -> Vec<(Path, Ending)> {
     let away = Failure::new("away").unreachable();
     let answers = [
         Answer::Done,
@@ -19,7 +23,6 @@ fn ways(back: &Back) -> Vec<(Path, Ending)> {
         Answer::Failed(away),
         Answer::Cancelled,
     ];
-    let mut machine = Machine::new();
     machine.goes_back(back.clone());
     let mut open = vec![(machine, Vec::new())];
     let mut ended = Vec::new();
@@ -171,6 +174,33 @@ fn a_failure_ends_in_one_of_the_named_states() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_taken_away_is_not_deployed_first_and_not_blamed() {
+    let mut back = 0;
+    for to in [Back::ToNothing, Back::ToUnmanaged] {
+        for (path, ending) in ways_of(Machine::taking_away(), &to) {
+            let intended = is_done(&path, &Do::Intend);
+            assert_eq!(began(&path, &Do::Apply), 0, "{path:?}");
+            assert_eq!(began(&path, &Do::Undo), usize::from(intended), "{path:?}");
+            let all = [Do::Undo, Do::AwaitBack, Do::CompareBack];
+            let is_back = all.iter().all(|d| is_done(&path, d));
+            let recorded = path.iter().find_map(|(d, _)| match d {
+                Do::Record(outcome) => Some(outcome),
+                _ => None,
+            });
+            assert_eq!(recorded.is_some(), intended, "{path:?}");
+            let expected = Outcome::RolledBack {
+                to: None,
+                why: "a later step of its run failed".into(),
+                blamed: false,
+            };
+            assert_eq!(recorded == Some(&expected), is_back, "{path:?}");
+            back += usize::from(matches!(ending, Ending::RolledBack(_)));
+        }
+    }
+    assert!(back > 0);
 }
 
 fn digest(n: u8) -> String {

@@ -508,6 +508,7 @@ impl History {
                     Way::Deploy => "deploying".to_owned(),
                     Way::Promotion { rule } => format!("promoting ({rule})"),
                     Way::Rollback | Way::Undo { .. } => "going back to".to_owned(),
+                    Way::TakeAway { .. } => "taking away".to_owned(),
                 };
                 format!("{verb} {} ({})", bundle.title(), bundle.id())
             }

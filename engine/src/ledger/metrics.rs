@@ -123,11 +123,12 @@ fn ended(history: &History) -> Vec<Ended<'_>> {
                     continue;
                 };
                 let healthy = *outcome == Outcome::Healthy;
-                let back = matches!(way, Way::Rollback | Way::Undo { .. });
-                if back
-                    && healthy
-                    && let Some(last) = all.iter_mut().rev().find(|e| e.is_change())
-                {
+                let restored = healthy || matches!(outcome, Outcome::RolledBack { .. });
+                let is_back = match way {
+                    Way::TakeAway { .. } => restored,
+                    way => way.goes_back() && healthy,
+                };
+                if is_back && let Some(last) = all.iter_mut().rev().find(|e| e.is_change()) {
                     last.taken_back = true;
                 }
                 all.push(Ended {
@@ -136,7 +137,7 @@ fn ended(history: &History) -> Vec<Ended<'_>> {
                     way,
                     commit: &bundle.commit,
                     healthy,
-                    restored: healthy || matches!(outcome, Outcome::RolledBack { .. }),
+                    restored,
                     taken_back: false,
                 });
             }
@@ -241,6 +242,7 @@ mod tests {
                     way,
                     back: None,
                     unmanaged: None,
+                    from_nothing: false,
                     values: std::collections::BTreeMap::new(),
                 },
             );

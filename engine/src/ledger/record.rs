@@ -54,6 +54,9 @@ pub enum Record {
         /// nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unmanaged: Option<Unmanaged>,
+        /// Whether nothing ran there before, so that it goes back to nothing.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_nothing: bool,
         /// The values that stood in the target's fields, by what was written there: a way back needs them again.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, String>,
@@ -94,6 +97,10 @@ impl Record {
         match self {
             Self::Intent {
                 unmanaged: Some(_), ..
+            }
+            | Self::Intent {
+                way: Way::TakeAway { .. },
+                ..
             } => 2,
             _ => 1,
         }
@@ -157,13 +164,21 @@ pub enum Way {
         /// The deployment that is undone.
         deployment: String,
     },
+    /// The same, where no release was there before: the bundle is the one that is taken away.
+    TakeAway {
+        /// The deployment that is undone.
+        deployment: String,
+    },
 }
 
 impl Way {
     /// Whether it goes back to what ran before: without migrations, and with one attempt.
     #[must_use]
     pub fn goes_back(&self) -> bool {
-        matches!(self, Way::Rollback | Way::Undo { .. })
+        matches!(
+            self,
+            Way::Rollback | Way::Undo { .. } | Way::TakeAway { .. }
+        )
     }
 }
 

@@ -99,6 +99,7 @@ fn intent(n: u8, back: Option<&Bundle>) -> Record {
         way: Way::Deploy,
         back: back.map(Bundle::id),
         unmanaged: None,
+        from_nothing: false,
         values: std::collections::BTreeMap::new(),
     }
 }
@@ -657,6 +658,7 @@ fn what_somebody_rolled_back_by_hand_is_bad_and_nothing_goes_back_to_it() {
         way: Way::Rollback,
         back: None,
         unmanaged: None,
+        from_nothing: false,
         values: std::collections::BTreeMap::new(),
     };
     let mut records = vec![

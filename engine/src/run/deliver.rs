@@ -293,29 +293,28 @@ async fn found(
             let way = Way::Undo {
                 deployment: deployment.clone(),
             };
-            let back = history.entries.iter().find_map(|(_, e)| match &e.record {
+            let begun = history.entries.iter().find_map(|(_, e)| match &e.record {
                 Record::Intent {
                     deployment: d,
+                    bundle,
                     back,
+                    unmanaged,
+                    from_nothing,
                     ..
-                } if d == deployment => Some(back.clone()),
+                } if d == deployment => Some((bundle, back, unmanaged.is_some() || *from_nothing)),
                 _ => None,
             });
-            match back {
+            match begun {
                 None => Ok(None),
-                Some(Some(id)) => Ok(history.bundle(&id).cloned().map(|b| (b, way))),
-                Some(None) => {
-                    let what = match history.unmanaged(deployment) {
-                        Some(before) => format!(
-                            "what ran on {target} before was not deployed by pipe, so that it is brought back by hand: {}",
-                            before.title()
-                        ),
-                        None => {
-                            format!(
-                                "nothing ran on {target} before, so there is nothing to go back to"
-                            )
-                        }
-                    };
+                Some((_, Some(id), _)) => Ok(history.bundle(id).cloned().map(|b| (b, way))),
+                Some((bundle, None, true)) => {
+                    let deployment = deployment.clone();
+                    Ok(Some((bundle.clone(), Way::TakeAway { deployment })))
+                }
+                Some((_, None, false)) => {
+                    let what = format!(
+                        "what ran on {target} before was not deployed by pipe, and cannot be brought back by it"
+                    );
                     Err(Failure::new(what).means(Means::NeedsAttention))
                 }
             }
@@ -522,6 +521,10 @@ fn ended(ending: Ending, back: &Before, request: &Request) -> Result<Outputs, No
         Ending::Cancelled => return Err(NotDone::Cancelled),
         Ending::NotBegun(failure) => not_begun(failure),
         Ending::Stays(failure) => of_deploy_failure(failure, ""),
+        // That was all that there was to do.
+        Ending::RolledBack(_) if matches!(request.way, Way::TakeAway { .. }) => {
+            return Ok(Outputs::new());
+        }
         Ending::RolledBack(failure) => Failure {
             means: Some(Means::RolledBack),
             ..of_deploy_failure(failure, &is_back_at(back))

@@ -2,7 +2,9 @@
 //! flags win over the CI's environment, and that over what git says. Unaware of what the
 //! pipeline makes of it.
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -358,7 +360,7 @@ struct Head {
     shallow: bool,
 }
 
-/// Asks git about HEAD and the wanted commit, in two calls.
+/// Asks git about HEAD and the wanted commit, in two calls side by side.
 fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) -> Head {
     let unknown = || Head {
         sha: wanted.map(str::to_owned),
@@ -371,7 +373,15 @@ fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) 
         "--symbolic-full-name",
         "HEAD",
     ];
-    let answer = match git.output(&place) {
+    let (answer, asked) = thread::scope(|scope| {
+        let asked = scope.spawn(|| commit(git, wanted.unwrap_or("HEAD")));
+        let answer = git.output(&place);
+        (
+            answer,
+            asked.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        )
+    });
+    let answer = match answer {
         Ok(answer) => answer,
         Err(GitError::Unborn) => {
             let branch = git
@@ -400,7 +410,7 @@ fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) 
         ..Head::default()
     };
     let sha = wanted.unwrap_or(&checked_out).to_owned();
-    match commit(git, &sha) {
+    match asked {
         Ok((sha, author, message)) => {
             // In a pull request's run the trial merge is checked out; nobody is surprised.
             if sha != checked_out && event != Event::PullRequest {
