@@ -121,26 +121,36 @@ impl OneContainer {
         Ok(told.code == 0)
     }
 
+    /// What the engine says of a container; none where there is no such container.
+    async fn inspected(
+        &self,
+        name: &str,
+        format: &str,
+        hands: &mut Hands,
+    ) -> Result<Option<String>, Failure> {
+        let call = self.call(&["container", "inspect", "--format", format, "--", name]);
+        let told = hands.ask(silent(call).within(PATIENCE)).await;
+        let told = told.map_err(Failure::unreachable)?;
+        match told.code {
+            0 => Ok(Some(told.out.trim().to_owned())),
+            _ if is_gone(&told.complaint) => Ok(None),
+            _ => Err(
+                Failure::new(format!("the engine cannot be asked: {}", told.complaint))
+                    .unreachable()
+                    .help(no_engine(hands)),
+            ),
+        }
+    }
+
     /// What a container runs: whether it does, its image's id, and what its labels say.
     async fn state(&self, name: &str, hands: &mut Hands) -> Result<Option<State>, Failure> {
         let format = format!(
             "{{{{.State.Running}}}}|{{{{.Image}}}}|{{{{index .Config.Labels \"{DIGEST}\"}}}}|{{{{index .Config.Labels \"{IMAGE}\"}}}}|{{{{.State.ExitCode}}}}"
         );
-        let call = self.call(&["container", "inspect", "--format", &format, "--", name]);
-        let told = hands.ask(silent(call).within(PATIENCE)).await;
-        let told = told.map_err(Failure::unreachable)?;
-        if told.code != 0 {
-            return match is_gone(&told.complaint) {
-                true => Ok(None),
-                false => Err(Failure::new(format!(
-                    "the engine cannot be asked: {}",
-                    told.complaint
-                ))
-                .unreachable()
-                .help(no_engine(hands))),
-            };
-        }
-        let mut fields = told.out.trim().split('|').map(str::to_owned);
+        let Some(told) = self.inspected(name, &format, hands).await? else {
+            return Ok(None);
+        };
+        let mut fields = told.split('|').map(str::to_owned);
         let mut next = || fields.next().unwrap_or_default();
         Ok(Some(State {
             runs: next() == "true",

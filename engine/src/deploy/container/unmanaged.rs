@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::driver::Failure;
 use super::super::hands::Hands;
-use super::{CONTAINER, OneContainer, is_gone, silent};
-use crate::container::PATIENCE;
+use super::{CONTAINER, OneContainer};
 use crate::ledger::Place;
 
 /// How much of an id is enough.
@@ -15,26 +14,6 @@ const ID: usize = 12;
 impl OneContainer {
     fn place(&self) -> String {
         format!("container/{}", self.name)
-    }
-
-    /// What an engine says of a container; none where there is no such container.
-    async fn inspected(
-        &self,
-        name: &str,
-        format: &str,
-        hands: &mut Hands,
-    ) -> Result<Option<String>, Failure> {
-        let call = self.call(&["container", "inspect", "--format", format, "--", name]);
-        let told = hands.ask(silent(call).within(PATIENCE)).await;
-        let told = told.map_err(Failure::unreachable)?;
-        match told.code {
-            0 => Ok(Some(told.out.trim().to_owned())),
-            _ if is_gone(&told.complaint) => Ok(None),
-            _ => Err(
-                Failure::new(format!("the engine cannot be asked: {}", told.complaint))
-                    .unreachable(),
-            ),
-        }
     }
 
     /// The container that has the target's name.
