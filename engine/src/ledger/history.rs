@@ -76,6 +76,19 @@ pub struct Interrupted {
     pub run: String,
 }
 
+/// What was intended with a deployment: what it was to bring, and where it could go back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intended<'h> {
+    /// What was to run.
+    pub bundle: &'h Bundle,
+    /// The name of the release to go back to.
+    pub back: Option<&'h str>,
+    /// What ran that `pipe` had not deployed, where the platform finds it again.
+    pub unmanaged: Option<&'h Unmanaged>,
+    /// Whether nothing ran.
+    pub from_nothing: bool,
+}
+
 /// A deployment with its recorded end.
 struct Ended<'h> {
     way: &'h Way,
@@ -399,19 +412,27 @@ impl History {
     /// What ran before this deployment and was not deployed by `pipe`, where the deployment could go back to it.
     #[must_use]
     pub fn unmanaged(&self, deployment: &str) -> Option<&Unmanaged> {
-        self.intent(deployment)?.1
+        self.intent(deployment)?.unmanaged
     }
 
-    /// What a deployment was to bring, and what ran before that `pipe` had not deployed.
-    fn intent(&self, deployment: &str) -> Option<(&Bundle, Option<&Unmanaged>)> {
+    /// What was intended with a deployment.
+    #[must_use]
+    pub fn intent(&self, deployment: &str) -> Option<Intended<'_>> {
         let mut records = self.entries.iter().rev().map(|(_, e)| &e.record);
         records.find_map(|record| match record {
             Record::Intent {
                 deployment: of,
                 bundle,
+                back,
                 unmanaged,
+                from_nothing,
                 ..
-            } if of == deployment => Some((bundle, unmanaged.as_ref())),
+            } if of == deployment => Some(Intended {
+                bundle,
+                back: back.as_deref(),
+                unmanaged: unmanaged.as_ref(),
+                from_nothing: *from_nothing,
+            }),
             _ => None,
         })
     }
@@ -499,7 +520,7 @@ impl History {
                 .map_or_else(|| id.to_owned(), |b| format!("{} ({id})", b.title()))
         };
         let of = |deployment: &str| match self.intent(deployment) {
-            Some((bundle, _)) => format!("{} ({})", bundle.title(), bundle.id()),
+            Some(Intended { bundle, .. }) => format!("{} ({})", bundle.title(), bundle.id()),
             None => deployment.to_owned(),
         };
         let what = match &entry.record {

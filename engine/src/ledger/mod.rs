@@ -19,7 +19,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use error::{Cause, LedgerError};
-pub use history::{Current, History, Interrupted, Release};
+pub use history::{Current, History, Intended, Interrupted, Release};
 pub use lease::{BEAT, HOLDS, Lease};
 pub use record::{
     Approval, Bundle, Entry, FORMAT, Given, ImageAt, Outcome, Place, Record, Unmanaged, Way,

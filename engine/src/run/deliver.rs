@@ -290,28 +290,20 @@ async fn found(
         }
         What::Before(deployment) => {
             let history = history.await?;
-            let way = Way::Undo {
-                deployment: deployment.clone(),
+            let deployment = deployment.clone();
+            let Some(begun) = history.intent(&deployment) else {
+                return Ok(None);
             };
-            let begun = history.entries.iter().find_map(|(_, e)| match &e.record {
-                Record::Intent {
-                    deployment: d,
-                    bundle,
-                    back,
-                    unmanaged,
-                    from_nothing,
-                    ..
-                } if d == deployment => Some((bundle, back, unmanaged.is_some() || *from_nothing)),
-                _ => None,
-            });
-            match begun {
-                None => Ok(None),
-                Some((_, Some(id), _)) => Ok(history.bundle(id).cloned().map(|b| (b, way))),
-                Some((bundle, None, true)) => {
-                    let deployment = deployment.clone();
-                    Ok(Some((bundle.clone(), Way::TakeAway { deployment })))
+            match begun.back {
+                Some(id) => {
+                    let way = Way::Undo { deployment };
+                    Ok(history.bundle(id).cloned().map(|b| (b, way)))
                 }
-                Some((_, None, false)) => {
+                None if begun.unmanaged.is_some() || begun.from_nothing => {
+                    let bundle = begun.bundle.clone();
+                    Ok(Some((bundle, Way::TakeAway { deployment })))
+                }
+                None => {
                     let what = format!(
                         "what ran on {target} before was not deployed by pipe, and cannot be brought back by it"
                     );

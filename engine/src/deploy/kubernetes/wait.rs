@@ -21,10 +21,10 @@ pub(super) const ASKING: Duration = Duration::from_secs(3);
 const LINES: &str = "--tail=15";
 /// What a node says instead of what a container wrote that it has taken away.
 const GONE: &str = "unable to retrieve container logs for";
-/// How many times the usual pause it is at most between two looks at a rollout that does not move.
-const SELDOM: u32 = 3;
 /// How often it is asked then.
 const LOOKS: u32 = 5;
+/// How many times the usual pause it is at most between two looks at a rollout that does not move.
+const SELDOM: u32 = 3;
 
 impl Kubernetes {
     /// Waits until all pods of a workload are new and available.
