@@ -1,5 +1,6 @@
 //! The pipeline of this folder: found, read, checked; and what a run of it would be about.
 
+use std::cell::RefCell;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use dsl::Loaded;
 use dsl::render;
 use engine::cache::steps::Steps;
-use engine::cache::{Cache, Scope, Settings, trim};
+use engine::cache::{Cache, Scope, Settings, definition, trim};
 use engine::oci::Layout;
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
@@ -34,6 +35,10 @@ pub struct Project {
     pub file: String,
     /// What the file means.
     pub loaded: Loaded,
+    /// Whether that was known, and nothing was parsed.
+    is_known: bool,
+    /// What is remembered of the steps, once somebody has asked.
+    steps: RefCell<Option<(Scope, Arc<Steps>)>>,
     /// The user's cache folder; none where nobody says where it is.
     pub cache: Option<PathBuf>,
 }
@@ -49,7 +54,13 @@ impl Project {
 
     fn read(path: &Path, global: &Global) -> Result<Self, Failed> {
         let root = folder(path);
-        let loaded = dsl::load_file_with(path, &Includes::new(&root, &env)).map_err(|why| {
+        let cache = cache_folder(global)?;
+        let files = Includes::new(&root, &env);
+        let known = cache.as_deref();
+        let known = known.and_then(|folder| definition::known(folder, path, &files));
+        let is_known = known.is_some();
+        let loaded = known.map_or_else(|| dsl::load_file_with(path, &files), Ok);
+        let loaded = loaded.map_err(|why| {
             let shown = path.display();
             Failed::usage(format!("{shown} cannot be read: {why}"))
                 .hint("`--file` names another file; `pipe init` writes one")
@@ -62,8 +73,17 @@ impl Project {
             root,
             file,
             loaded,
-            cache: cache_folder(global)?,
+            is_known,
+            steps: RefCell::default(),
+            cache,
         })
+    }
+
+    /// Keeps what the file means for the next run. One that cannot be kept is read again.
+    pub fn remember(&self) {
+        if let (Some(folder), false) = (&self.cache, self.is_known) {
+            let _ = definition::keep(folder, &self.root.join(&self.file), &self.loaded);
+        }
     }
 
     /// Like `open`, and without errors in the file; findings are told.
@@ -206,8 +226,7 @@ impl Project {
     /// # Errors
     /// When the request does not fit, or values are missing; findings are told.
     pub fn plan(&self, request: Request, out: &Out) -> Result<Plan, Failed> {
-        let settings = self.cache_settings(&request.context);
-        let steps = settings.map(|s| Steps::of(&s));
+        let steps = self.steps(&request.context);
         let expected = |step: &str| Some(Duration::from_millis(steps.as_ref()?.millis(step)?));
         engine::plan::plan(&self.loaded.pipeline, request, &expected).map_err(|e| match e {
             PlanError::Request(errors) => {
@@ -234,6 +253,21 @@ impl Project {
             options.images = images;
         }
         forecast(plan, &options)
+    }
+
+    /// What is remembered of the steps from runs like one about this; read once.
+    #[must_use]
+    pub fn steps(&self, context: &Context) -> Option<Arc<Steps>> {
+        let settings = self.cache_settings(context)?;
+        let mut read = self.steps.borrow_mut();
+        match &*read {
+            Some((scope, steps)) if *scope == settings.scope => Some(Arc::clone(steps)),
+            _ => {
+                let steps = Arc::new(Steps::of(&settings));
+                *read = Some((settings.scope, Arc::clone(&steps)));
+                Some(steps)
+            }
+        }
     }
 
     /// Where images are kept that runs build.

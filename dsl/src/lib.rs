@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod expr;
 mod form;
+mod known;
 mod load;
 mod lower;
 pub mod model;
@@ -27,8 +28,9 @@ use std::sync::Arc;
 
 use diagnostic::{Diagnostic, Severity};
 use model::Pipeline;
-use source::{SourceMap, Span};
+use source::{SourceId, SourceMap, Span};
 
+pub use known::Known;
 pub use load::{Files, Folder, MAX_FILE, Remote};
 
 /// What a file means, and what is wrong with it.
@@ -40,6 +42,8 @@ pub struct Loaded {
     pub sources: SourceMap,
     /// All findings, in file order.
     pub diagnostics: Vec<Diagnostic>,
+    /// Which of the files are files of the pipeline's folder.
+    on_disk: Vec<SourceId>,
 }
 
 impl Loaded {
@@ -58,6 +62,7 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
     let load::Units {
         units,
         sources,
+        on_disk,
         mut diagnostics,
     } = load::read_all(files, name, text);
     let lowered = lower::lower(&units, &sources, &mut diagnostics);
@@ -77,6 +82,7 @@ pub fn load(files: &dyn Files, name: &str, text: String) -> Loaded {
         pipeline: Arc::new(pipeline),
         sources,
         diagnostics,
+        on_disk,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::codes::names as codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{SourceMap, Span, Spanned};
+use crate::source::{SourceId, SourceMap, Span, Spanned};
 use crate::syntax::tree::Node;
 use crate::{stdlib, syntax};
 
@@ -150,6 +150,8 @@ pub struct Units {
     pub units: Vec<Unit>,
     /// Their texts.
     pub sources: SourceMap,
+    /// Those that are files of the pipeline's folder.
+    pub on_disk: Vec<SourceId>,
     /// Findings of reading and parsing.
     pub diagnostics: Diagnostics,
 }
@@ -162,7 +164,7 @@ pub fn read_all(files: &dyn Files, entry: &str, text: String) -> Units {
         open: Vec::new(),
         read: BTreeSet::new(),
     };
-    all.file(entry, text, None, false);
+    all.file(entry, text, None, Origin::Folder);
     let mut result = all.result;
     if uses_std(&result.units) {
         for (name, text) in stdlib::FILES {
@@ -193,6 +195,14 @@ fn uses_std(units: &[Unit]) -> bool {
         .any(|n| n.nodes().iter().any(is_use))
 }
 
+/// Where a file comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Folder,
+    Repository,
+    Standard,
+}
+
 struct Loading<'a> {
     files: &'a dyn Files,
     result: Units,
@@ -203,8 +213,11 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn file(&mut self, name: &str, text: String, namespace: Option<String>, standard: bool) {
+    fn file(&mut self, name: &str, text: String, namespace: Option<String>, origin: Origin) {
         let id = self.result.sources.add(name, text);
+        if origin == Origin::Folder {
+            self.result.on_disk.push(id);
+        }
         let (nodes, found) = syntax::parse(self.result.sources.get(id));
         self.result.diagnostics.extend(found);
         if self.open.is_empty() {
@@ -216,7 +229,7 @@ impl Loading<'_> {
         self.result.units.push(Unit {
             nodes,
             namespace,
-            standard,
+            standard: origin == Origin::Standard,
         });
     }
 
@@ -271,7 +284,7 @@ impl Loading<'_> {
         match self.files.read(&target) {
             Ok(text) => {
                 self.open.push((target.clone(), Some(path.span)));
-                self.file(&target, text, namespace, false);
+                self.file(&target, text, namespace, Origin::Folder);
                 self.open.pop();
             }
             Err(why) => self.failed(path, &why),
@@ -293,7 +306,7 @@ impl Loading<'_> {
         let lock = node.props.iter().find(|p| p.name.value == "hash");
         let (message, span) = match lock.map(|p| (p.value.as_str(), p.value.span)) {
             Some((Some(locked), _)) if locked == hash => {
-                return self.file(path.value, text, namespace, false);
+                return self.file(path.value, text, namespace, Origin::Repository);
             }
             Some((_, span)) => (
                 "this file does not say what it said when it was locked",
@@ -320,7 +333,7 @@ impl Loading<'_> {
     fn standard(&mut self, name: &str, path: Spanned<&str>, namespace: Option<String>) {
         let full = format!("std/{name}");
         match stdlib::FILES.iter().find(|(n, _)| *n == full) {
-            Some((_, text)) => self.file(&full, (*text).to_owned(), namespace, true),
+            Some((_, text)) => self.file(&full, (*text).to_owned(), namespace, Origin::Standard),
             None => {
                 let known: Vec<&str> = stdlib::FILES.iter().map(|(n, _)| *n).collect();
                 let near = crate::diagnostic::nearest(&full, known.iter().copied());

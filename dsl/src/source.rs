@@ -1,13 +1,13 @@
 //! Where every value came from: files, byte spans in them, lines and columns.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Index of a file in a [`SourceMap`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
 
 /// A range of bytes in one source, `start..end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span {
     /// The file.
     pub source: SourceId,
@@ -56,12 +56,11 @@ impl Span {
 }
 
 /// A value together with the place in the file where it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Where it was written.
-    #[serde(skip)]
     pub span: Span,
 }
 
@@ -78,7 +77,7 @@ impl<T> Spanned<T> {
 }
 
 /// One file (or embedded text) that took part in loading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Source {
     /// Its id in the map that holds it.
     pub id: SourceId,
@@ -111,7 +110,7 @@ impl Source {
 }
 
 /// All files of one load, in the order in which they were read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SourceMap {
     sources: Vec<Source>,
 }

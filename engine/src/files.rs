@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use indexmap::{IndexMap, IndexSet};
@@ -165,7 +166,7 @@ impl Patterns {
     pub fn look_again(
         &self,
         folder: &Path,
-        glance: Option<&Glance>,
+        glance: Option<&Glance<'_>>,
     ) -> io::Result<Vec<(PathBuf, Metadata)>> {
         for root in &self.roots {
             no_links_before(folder, root, glance)?;
@@ -263,19 +264,36 @@ pub(crate) fn literal_parts(pattern: &str) -> impl Iterator<Item = &str> {
     parts.filter(|p| !p.is_empty() && *p != ".")
 }
 
-/// What was seen beneath one folder. To be used only while nobody changes what is there.
+/// Folders beneath one folder that were seen to be no links. To be used only while nobody changes what is there.
 #[derive(Debug, Default)]
-pub struct Glance {
-    /// What was looked at since the last [`Glance::turn`]; nothing where nothing was.
-    paths: RefCell<IndexMap<PathBuf, Option<Metadata>>>,
-    /// Folders that are no links.
-    folders: RefCell<IndexSet<PathBuf>>,
+pub struct Folders(Mutex<IndexSet<PathBuf>>);
+
+impl Folders {
+    fn know(&self, relative: &Path) -> bool {
+        self.known().contains(relative)
+    }
+
+    fn known(&self) -> MutexGuard<'_, IndexSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Glance {
-    /// Turns to other files, which may be in the same folders.
-    pub fn turn(&self) {
-        self.paths.borrow_mut().clear();
+/// What was seen of some files beneath one folder. To be used only while nobody changes what is there.
+#[derive(Debug)]
+pub struct Glance<'f> {
+    /// What was looked at; nothing where nothing was.
+    paths: RefCell<IndexMap<PathBuf, Option<Metadata>>>,
+    folders: &'f Folders,
+}
+
+impl<'f> Glance<'f> {
+    /// Nothing was looked at but some folders.
+    #[must_use]
+    pub fn among(folders: &'f Folders) -> Self {
+        Self {
+            paths: RefCell::default(),
+            folders,
+        }
     }
 
     /// What is at a path beneath `folder`, a link as such.
@@ -301,10 +319,6 @@ impl Glance {
         }
         Ok(meta)
     }
-
-    fn knows_folder(&self, relative: &Path) -> bool {
-        self.folders.borrow().contains(relative)
-    }
 }
 
 /// Fails if a link stands on the way to a path beneath a folder. The path's own end may be one.
@@ -316,11 +330,11 @@ fn no_links_on_the_way(folder: &Path, relative: &Path) -> io::Result<()> {
 pub(crate) fn no_links_before(
     folder: &Path,
     relative: &Path,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> io::Result<()> {
     let above = relative.ancestors().skip(1);
     for part in above.filter(|p| !p.as_os_str().is_empty()) {
-        if glance.is_some_and(|g| g.knows_folder(part)) {
+        if glance.is_some_and(|g| g.folders.know(part)) {
             continue;
         }
         if folder.join(part).is_symlink() {
@@ -330,7 +344,7 @@ pub(crate) fn no_links_before(
             )));
         }
         if let Some(glance) = glance {
-            glance.folders.borrow_mut().insert(part.to_owned());
+            glance.folders.known().insert(part.to_owned());
         }
     }
     Ok(())

@@ -286,12 +286,17 @@ fn cache(
         }
         return None;
     };
+    project.remember();
     let remote = remote.and_then(|r| r.open(&settings, out));
-    let cache = Cache::open(Settings {
+    let settings = Settings {
         scratch: Some(scratch.to_path_buf()),
         refresh: args.refresh,
         ..settings
-    });
+    };
+    let cache = match project.steps(&plan.request.context) {
+        Some(steps) => Cache::open_with(settings, steps),
+        None => Cache::open(settings),
+    };
     Some(Arc::new(match remote {
         Some(remote) => cache.with_remote(remote),
         None => cache,

@@ -3,19 +3,22 @@
 mod foreign;
 mod parse;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::source::Span;
 
 pub use parse::{looks_like_reference, parse};
 
 /// Text with references in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Template {
     /// Literal text and references, in order.
     pub parts: Vec<Part>,
 }
 
 /// A piece of a [`Template`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// Text as it stands.
     Text(String),
@@ -24,7 +27,7 @@ pub enum Part {
 }
 
 /// A reference and the functions applied to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expr {
     /// What is named.
     pub target: Ref,
@@ -34,15 +37,24 @@ pub struct Expr {
     pub span: Span,
 }
 
+/// The name of a field of one of the [`CONTEXTS`].
+type Field = &'static str;
+
+fn field<'de, D: Deserializer<'de>>(from: D) -> Result<Field, D::Error> {
+    let text = <&str>::deserialize(from)?;
+    let mut known = CONTEXTS.iter().flat_map(|c| c.fields).map(|(name, _)| *name);
+    known.find(|name| *name == text).ok_or_else(|| Error::custom("no such field"))
+}
+
 /// What a `${…}` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ref {
     /// `git.…`
-    Git(&'static str),
+    Git(#[serde(deserialize_with = "field")] Field),
     /// `pr.…`
-    Pr(&'static str),
+    Pr(#[serde(deserialize_with = "field")] Field),
     /// `run.…`
-    Run(&'static str),
+    Run(#[serde(deserialize_with = "field")] Field),
     /// `param.NAME`
     Param(String),
     /// `env.NAME`
@@ -77,7 +89,7 @@ pub enum Ref {
 }
 
 /// A total function applied to a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// Lower case.
     Lower,

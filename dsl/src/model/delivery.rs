@@ -1,11 +1,13 @@
 //! Images, registries, versions, and the steps that deliver.
 
+use serde::{Deserialize, Serialize};
+
 use super::EnvVar;
 use crate::expr::Template;
 use crate::source::{Span, Spanned};
 
 /// How an image is built. Made by `image`, or by the first `build` that has no `image`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Image {
     /// Its name.
     pub name: Spanned<String>,
@@ -16,7 +18,7 @@ pub struct Image {
 }
 
 /// The properties of a build, of an `image` or inline.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Build {
     /// The image that it makes.
     pub image: Option<Spanned<String>>,
@@ -102,7 +104,7 @@ impl Build {
 }
 
 /// `push`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Push {
     /// The images.
     pub images: Vec<Spanned<String>>,
@@ -113,7 +115,7 @@ pub struct Push {
 }
 
 /// `sign`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sign {
     /// The images.
     pub images: Vec<Spanned<String>>,
@@ -128,7 +130,7 @@ pub struct Sign {
 }
 
 /// `release`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Release {
     /// The version.
     pub version: Spanned<String>,
@@ -139,7 +141,7 @@ pub struct Release {
 }
 
 /// How a version is published.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReleaseOptions {
     /// The forge.
     pub forge: Option<Spanned<String>>,
@@ -152,14 +154,14 @@ pub struct ReleaseOptions {
 }
 
 /// `promote`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Promote {
     /// The rule.
     pub rule: Spanned<String>,
 }
 
 /// `deploy`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deploy {
     /// The images.
     pub images: Vec<Spanned<String>>,
@@ -172,14 +174,14 @@ pub struct Deploy {
 }
 
 /// A release that a target had before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earlier {
     /// Which: the beginning of a bundle's name, a version or a commit; otherwise the last healthy one before what runs.
     pub to: Option<String>,
 }
 
 /// `approve`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Approve {
     /// What is approved.
     pub name: Spanned<String>,
@@ -192,7 +194,7 @@ pub struct Approve {
 }
 
 /// `approvers`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approvers {
     /// A file in the format of OpenSSH's `allowed_signers`.
     pub file: Spanned<String>,
@@ -201,7 +203,7 @@ pub struct Approvers {
 }
 
 /// `registry`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Registry {
     /// Its name here.
     pub name: Spanned<String>,
@@ -220,7 +222,7 @@ pub struct Registry {
 }
 
 /// `login`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Login {
     /// The user.
     pub user: Option<Spanned<String>>,
@@ -235,7 +237,7 @@ pub struct Login {
 }
 
 /// `version`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Version {
     /// Its name.
     pub name: Spanned<String>,
@@ -244,7 +246,7 @@ pub struct Version {
 }
 
 /// How a version is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VersionScheme {
     /// A calendar pattern.
     CalVer(String),
@@ -257,7 +259,7 @@ pub enum VersionScheme {
 }
 
 /// `notify`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Notify {
     /// `slack`, `webhook`, `command`.
     pub kind: Spanned<String>,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Command, EnvVar, Matrix, StepId};
 use crate::expr::Template;
 use crate::source::Spanned;
 
 /// Commands and what they need around them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Job {
     /// The commands, in order.
     pub run: Vec<Command>,
@@ -46,7 +48,7 @@ pub struct Job {
 }
 
 /// `shell`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shell {
     /// The program.
     pub program: Spanned<String>,
@@ -55,7 +57,7 @@ pub struct Shell {
 }
 
 /// `container`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Container {
     /// An image reference.
     Reference(Spanned<Template>),
@@ -64,7 +66,7 @@ pub enum Container {
 }
 
 /// When an image is fetched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pull {
     /// When it is not there.
     #[default]
@@ -76,7 +78,7 @@ pub enum Pull {
 }
 
 /// `ready` of a service
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
     /// What is asked; several must all hold.
     pub asks: Vec<Ask>,
@@ -89,7 +91,7 @@ pub struct Ready {
 }
 
 /// How readiness is found out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Ask {
     /// An HTTP answer.
     Http {
@@ -119,7 +121,7 @@ impl Ask {
 }
 
 /// `service`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Service {
     /// Its host name.
     pub name: Spanned<String>,
@@ -132,7 +134,7 @@ pub struct Service {
 }
 
 /// A part of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPart {
     /// The operating system.
     Os,
@@ -149,7 +151,7 @@ pub enum KeyPart {
 }
 
 /// `cache`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeptDirectory {
     /// What to call it.
     pub name: Spanned<String>,
@@ -162,7 +164,7 @@ pub struct KeptDirectory {
 }
 
 /// `artifact NAME path…`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Artifact {
     /// Its name.
     pub name: Spanned<String>,
@@ -171,7 +173,7 @@ pub struct Artifact {
 }
 
 /// `artifact NAME from=STEP`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ArtifactUse {
     /// The artifact's name.
     pub name: Spanned<String>,
@@ -184,7 +186,7 @@ pub struct ArtifactUse {
 }
 
 /// `resources`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processor cores; 0: one, not written.
     pub cpu: u32,

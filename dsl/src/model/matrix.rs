@@ -1,6 +1,7 @@
 //! A job's matrix and the legs that it stands for.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use crate::source::Spanned;
 
@@ -8,7 +9,7 @@ use crate::source::Spanned;
 pub const MAX_LEGS: usize = 256;
 
 /// `matrix`
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     /// The axes, in file order.
     pub axes: Vec<(Spanned<String>, Vec<Spanned<String>>)>,

@@ -14,6 +14,7 @@ mod uses;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use crate::expr::Template;
 use crate::source::{Span, Spanned};
@@ -37,15 +38,15 @@ pub use target::{
 pub use uses::{Made, Use};
 
 /// Index of a [`Step`] in [`Pipeline::steps`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepId(pub u32);
 
 /// Index of a [`Stage`] in [`Pipeline::stages`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StageId(pub u32);
 
 /// A whole pipeline.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pipeline {
     /// Its name; `pipeline` where the file gives none.
     pub name: String,
@@ -150,7 +151,7 @@ impl Pipeline {
 }
 
 /// A phase of the pipeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stage {
     /// Its name.
     pub name: Spanned<String>,
@@ -167,7 +168,7 @@ pub struct Stage {
 }
 
 /// `concurrency`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Concurrency {
     /// Runs with the same text are one group.
     pub group: Spanned<Template>,
@@ -176,7 +177,7 @@ pub struct Concurrency {
 }
 
 /// One variable of an `env` node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: Spanned<String>,
@@ -185,7 +186,7 @@ pub struct EnvVar {
 }
 
 /// A parameter of the pipeline or of a template.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Param {
     /// Its name.
     pub name: Spanned<String>,
@@ -198,7 +199,7 @@ pub struct Param {
 }
 
 /// The type of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParamType {
     /// Any text.
     String,
@@ -247,7 +248,7 @@ impl ParamType {
 }
 
 /// A declared secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Secret {
     /// Its name, and the variable under which a job sees it.
     pub name: Spanned<String>,
@@ -256,7 +257,7 @@ pub struct Secret {
 }
 
 /// Where a secret's value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretSource {
     /// An environment variable of `pipe` itself.
     Env(String),

@@ -1,9 +1,11 @@
 //! Where results are shared between machines.
 
+use serde::{Deserialize, Serialize};
+
 use crate::source::{Span, Spanned};
 
 /// `remote-cache`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteCache {
     /// The bucket.
     pub bucket: String,

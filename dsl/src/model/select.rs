@@ -1,9 +1,11 @@
 //! `when` and `unless`, as data. The engine decides; this only holds what was asked.
 
+use serde::{Deserialize, Serialize};
+
 use crate::source::{Span, Spanned};
 
 /// The conditions of a stage or a step.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     /// Alternatives; none: always.
     pub when: Vec<Condition>,
@@ -20,7 +22,7 @@ impl Selection {
 }
 
 /// One `when` or `unless` node; all of it must hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// The node.
     pub span: Span,

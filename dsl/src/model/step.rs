@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, Build, Deploy, EnvVar, Job, Promote, Push, Release, Selection, Sign, StageId, StepId,
@@ -10,7 +11,7 @@ use super::{
 use crate::source::{Span, Spanned};
 
 /// A step of a stage.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// The stage it stands in.
     pub stage: StageId,
@@ -79,7 +80,7 @@ impl Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum StepKind {
     /// Commands.
     Job(Box<Job>),
@@ -130,7 +131,7 @@ impl StepKind {
 }
 
 /// Something that must come first.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wait {
     /// What.
     pub target: WaitTarget,
@@ -145,7 +146,7 @@ pub struct Wait {
 }
 
 /// A step or a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WaitTarget {
     /// One step, all its legs.
     Step(StepId),
@@ -154,7 +155,7 @@ pub enum WaitTarget {
 }
 
 /// The kind of an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum WaitKind {
     /// It must have succeeded; written with `needs`.
     Needs,
@@ -180,7 +181,7 @@ impl WaitKind {
 }
 
 /// `retry`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// More tries after the first.
     pub count: u32,
@@ -191,7 +192,7 @@ pub struct Retry {
 }
 
 /// `lock`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     /// Its name, the same in the whole pipeline.
     pub name: Spanned<String>,
@@ -200,7 +201,7 @@ pub struct Lock {
 }
 
 /// One `run` node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Text for the job's shell.
     Shell(Spanned<String>),
@@ -241,7 +242,7 @@ impl Command {
 }
 
 /// `rollback`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollback {
     /// The commands.
     pub run: Vec<Command>,

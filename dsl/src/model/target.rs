@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{EnvVar, Ready, ReleaseOptions};
 use crate::expr::Template;
 use crate::source::{Span, Spanned};
 
 /// `target`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     /// Its name.
     pub name: Spanned<String>,
@@ -34,7 +36,7 @@ pub struct Target {
 }
 
 /// `ssh`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SshHost {
     /// `user@host` or `user@host:port`.
     pub address: Spanned<Template>,
@@ -45,7 +47,7 @@ pub struct SshHost {
 }
 
 /// `strategy`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strategy {
     /// `rolling`, `blue-green`, `canary`.
     pub kind: Spanned<String>,
@@ -56,7 +58,7 @@ pub struct Strategy {
 }
 
 /// What drives a target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Driver {
     /// One container.
     Container(Box<OneContainer>),
@@ -71,7 +73,7 @@ pub enum Driver {
 }
 
 /// `container` of a target
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OneContainer {
     /// Its name.
     pub name: Spanned<String>,
@@ -86,7 +88,7 @@ pub struct OneContainer {
 }
 
 /// `compose`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Compose {
     /// The Compose file.
     pub file: Spanned<String>,
@@ -105,7 +107,7 @@ pub struct Compose {
 }
 
 /// One thing to be done with the services of a Compose file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ComposeStep {
     /// Started, and waited for.
     Up(Vec<Spanned<String>>),
@@ -114,7 +116,7 @@ pub enum ComposeStep {
 }
 
 /// `kubernetes`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kubernetes {
     /// A file or folder of manifests.
     pub manifests: Option<Spanned<String>>,
@@ -131,7 +133,7 @@ pub struct Kubernetes {
 }
 
 /// `ecs`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ecs {
     /// The cluster.
     pub cluster: Spanned<Template>,
@@ -144,7 +146,7 @@ pub struct Ecs {
 }
 
 /// `run` of a target: shell texts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OwnCommands {
     /// Makes the target run the images.
     pub apply: Option<Spanned<String>>,
@@ -205,7 +207,7 @@ impl Target {
 }
 
 /// `promotion`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Promotion {
     /// Its name.
     pub name: Spanned<String>,
@@ -238,7 +240,7 @@ impl Promotion {
 }
 
 /// `require`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Requirement {
     /// `healthy`, `approval`, `checks`, `window`, `from-commit`.
     pub what: Spanned<String>,

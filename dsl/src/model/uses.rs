@@ -1,13 +1,14 @@
 //! What a step uses that another step makes: images, versions. Who makes it depends on which steps are in the run.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use super::{Container, Pipeline, StageId, Step, StepId, StepKind, VersionScheme};
 use crate::expr::{Ref, Template};
 use crate::source::{Span, Spanned};
 
 /// Something that a step uses and another one makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use {
     /// What it is.
     pub what: Made,
@@ -16,7 +17,7 @@ pub struct Use {
 }
 
 /// Something that a step makes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Made {
     /// An image, in a registry or at least built.
     Image {

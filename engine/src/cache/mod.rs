@@ -2,9 +2,11 @@
 //! costs time, and never changes a result.
 //!
 //! `key` is what decides a result; `snapshot` reads files into it; `store` keeps contents, `action` says what a step
-//! made, `restore` puts it back; `index` and `steps` are what a checkout remembers, so that nothing is read twice.
+//! made, `restore` puts it back; `definition`, `index` and `steps` are what a checkout remembers, so that nothing is
+//! read twice.
 
 mod action;
+pub mod definition;
 mod digest;
 mod entry;
 pub mod index;
@@ -100,7 +102,7 @@ pub struct Cache {
     store: Store,
     settings: Settings,
     index: Index,
-    steps: Steps,
+    steps: Arc<Steps>,
     /// What is behind it, if other machines share it.
     remote: Option<remote::Remote>,
     /// Whether something was kept.
@@ -135,11 +137,18 @@ impl Cache {
     /// Opens the cache; nothing is made before something is kept.
     #[must_use]
     pub fn open(settings: Settings) -> Self {
+        let steps = Arc::new(Steps::of(&settings));
+        Self::open_with(settings, steps)
+    }
+
+    /// The same for somebody who has read already what is remembered of the steps.
+    #[must_use]
+    pub fn open_with(settings: Settings, steps: Arc<Steps>) -> Self {
         let checkout = settings.checkout();
         Self {
             store: Store::beneath(&settings.folder),
             index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
-            steps: Steps::open(&checkout.join("steps")),
+            steps,
             settings,
             remote: None,
             kept: AtomicBool::new(false),
@@ -393,10 +402,15 @@ impl Cache {
 impl Settings {
     /// What a checkout remembers is kept with the user's cache, by the path of its folder, and for strangers apart.
     fn checkout(&self) -> PathBuf {
-        let name = Digest::of(self.root.as_os_str().as_encoded_bytes()).hex();
-        let all = self.folder.join(store::LAYOUT).join("checkout");
-        all.join(&name[..16]).join(self.scope.own())
+        checkout(&self.folder, &self.root).join(self.scope.own())
     }
+}
+
+/// Where a cache keeps what it remembers of the pipeline in `root`.
+fn checkout(folder: &Path, root: &Path) -> PathBuf {
+    let name = Digest::of(root.as_os_str().as_encoded_bytes()).hex();
+    let all = folder.join(store::LAYOUT).join("checkout");
+    all.join(&name[..16])
 }
 
 fn today() -> u64 {

@@ -35,7 +35,7 @@ pub fn inputs(
     patterns: &Patterns,
     without: &Patterns,
     index: &Index,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> Result<BTreeMap<String, String>, String> {
     let found = look(root, patterns, glance)?;
     let wanted: Vec<(String, Metadata)> = found
@@ -55,7 +55,7 @@ pub fn inputs(
 fn look(
     root: &Path,
     patterns: &Patterns,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> Result<Vec<(String, Metadata)>, String> {
     let found = patterns.look_again(root, glance);
     let found = found.map_err(|e| e.to_string())?;
@@ -126,7 +126,7 @@ pub(super) fn content(
 
 /// Whether a pattern names one file that is known or short, or none: then its content is there in no time.
 #[must_use]
-pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glance>) -> bool {
+pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glance<'_>>) -> bool {
     if !Patterns::is_path(pattern) {
         return false;
     }
@@ -231,7 +231,7 @@ fn keep_one(
 
 /// Whether everything is in place as it was kept; reads only what the index does not know.
 #[must_use]
-pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index, glance: Option<&Glance>) -> bool {
+pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index, glance: Option<&Glance<'_>>) -> bool {
     entries
         .iter()
         .all(|entry| entry_in_place(root, entry, index, glance))
@@ -244,7 +244,7 @@ pub fn is_all(
     root: &Path,
     patterns: &[String],
     entries: &[Entry],
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> bool {
     let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
     if entries.len() > FEW || !patterns.iter().all(is_path) {
@@ -277,7 +277,7 @@ pub(super) fn entry_in_place(
     root: &Path,
     entry: &Entry,
     index: &Index,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> bool {
     let Ok(Some(meta)) = Glance::look(glance, root, Path::new(&entry.path)) else {
         return false;

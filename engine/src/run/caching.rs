@@ -16,7 +16,7 @@ use super::rivals::Rivals;
 use super::work::{self, Done, News, NotDone, Site, Work};
 use super::{build, directories, place, results, task, tools};
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
-use crate::files::{Glance, Patterns};
+use crate::files::{Folders, Glance, Patterns};
 
 /// A key with everything in it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(super) fn keyed(
     root: &Path,
     cache: &Cache,
     tools: &BTreeMap<String, String>,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> Result<Keyed, String> {
     let index = cache.index();
     let nothing = Patterns::default();
@@ -103,7 +103,7 @@ pub(super) fn file_part(
     pattern: &str,
     root: &Path,
     cache: &Cache,
-    glance: Option<&Glance>,
+    glance: Option<&Glance<'_>>,
 ) -> Result<(String, String), String> {
     let (one, nothing) = (patterns(&[pattern.to_owned()])?, Patterns::default());
     let files = snapshot::inputs(root, &one, &nothing, cache.index(), glance)?;
@@ -153,7 +153,7 @@ pub(super) fn patterns(list: &[String]) -> Result<Patterns, String> {
 }
 
 /// Whether the answer can be had in no time: few files, named one by one, that are known or short.
-fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance>) -> bool {
+fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance<'_>>) -> bool {
     let runs = recipe.parts.iter().any(|p| matches!(p, KeyPart::Run(_)));
     let files = recipe.parts.iter().filter_map(|p| match p {
         KeyPart::File(pattern) => Some(pattern),
@@ -168,8 +168,8 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance
 
 /// What can be said of a step where that costs next to nothing.
 pub(super) enum AtOnce {
-    /// Its result is there: nothing is to be put in place, the log is short. With its lines.
-    Hit(Done, Vec<String>),
+    /// It has a result, which is in place; its log is short.
+    InPlace(Arc<Action>, Digest),
     /// It has this key, and no result.
     Miss(Keyed),
     /// It has to be looked at more closely.
@@ -185,59 +185,64 @@ pub(super) struct Look<'l> {
     pub(super) root: &'l Path,
     pub(super) cache: &'l Cache,
     pub(super) rivals: &'l Rivals,
-    /// What was seen a moment ago.
-    pub(super) glance: &'l Glance,
-    /// Where its log goes, if there is one.
-    pub(super) site: &'l dyn Fn() -> Site,
+    /// What was seen of the folders a moment ago.
+    pub(super) folders: &'l Folders,
 }
 
 impl Look<'_> {
-    /// Looks at the step for as long as that costs next to nothing.
+    /// Looks at the step for as long as that costs next to nothing. Changes nothing.
     pub(super) fn at_once(&self) -> AtOnce {
-        let (recipe, glance) = (self.recipe, Some(self.glance));
-        self.glance.turn();
-        if !is_little(recipe, self.root, self.cache, glance) {
+        let glance = Glance::among(self.folders);
+        if !is_little(self.recipe, self.root, self.cache, Some(&glance)) {
             return AtOnce::Unknown;
         }
-        let Ok(keyed) = keyed(recipe, self.root, self.cache, &BTreeMap::new(), glance) else {
+        let nothing = BTreeMap::new();
+        let keyed = keyed(self.recipe, self.root, self.cache, &nothing, Some(&glance));
+        let Ok(keyed) = keyed else {
             return AtOnce::Unknown;
         };
         match self.cache.find(self.step, &keyed.digest) {
             None => AtOnce::Miss(keyed),
-            Some(action) => self
-                .in_place(&action, keyed.digest)
-                .map_or(AtOnce::Unknown, |(done, lines)| AtOnce::Hit(done, lines)),
+            Some(action) if self.is_in_place(&action, &glance) => {
+                AtOnce::InPlace(action, keyed.digest)
+            }
+            Some(_) => AtOnce::Unknown,
         }
     }
 
-    /// The end of a step whose result is in place, with the lines that it wrote.
-    fn in_place(&self, action: &Arc<Action>, key: Digest) -> Option<(Done, Vec<String>)> {
-        let Self { cache, recipe, .. } = self;
-        let (index, glance) = (cache.index(), Some(self.glance));
+    fn is_in_place(&self, action: &Action, glance: &Glance<'_>) -> bool {
+        let (index, glance) = (self.cache.index(), Some(glance));
         // Another step may be making such a file now.
         let contested = self.rivals.contested(self.vertex, &paths(action));
         let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
         // What a run would not have left is removed where there is time for it.
-        if recipe.hands_on
-            || contested.is_some()
-            || !is_short
-            || !snapshot::is_in_place(self.root, &action.outputs, index, glance)
-            || !snapshot::is_all(self.root, &recipe.products, &action.outputs, glance)
-        {
-            return None;
-        }
-        let mut lines = Vec::new();
-        if let Some(log) = action.log {
-            let bytes = cache.store().get(&log.digest, LITTLE).ok()?;
-            let site = (self.site)();
-            let mut capture = Capture::new(&site);
-            lines = capture.again(&site, &bytes);
-            // A log that cannot be written says so in the run that made it.
-            let _ = capture.finish();
-        }
-        cache.used(self.step, action);
-        Some((hit(action, key), lines))
+        !self.recipe.hands_on
+            && contested.is_none()
+            && is_short
+            && snapshot::is_in_place(self.root, &action.outputs, index, glance)
+            && snapshot::is_all(self.root, &self.recipe.products, &action.outputs, glance)
     }
+}
+
+/// The end of a step whose result is in place, with the lines that it wrote; none if its log is not there.
+pub(super) fn end_in_place(
+    step: &str,
+    action: &Arc<Action>,
+    key: Digest,
+    cache: &Cache,
+    site: &dyn Fn() -> Site,
+) -> Option<(Done, Vec<String>)> {
+    let mut lines = Vec::new();
+    if let Some(log) = action.log {
+        let bytes = cache.store().get(&log.digest, LITTLE).ok()?;
+        let site = site();
+        let mut capture = Capture::new(&site);
+        lines = capture.again(&site, &bytes);
+        // A log that cannot be written says so in the run that made it.
+        let _ = capture.finish();
+    }
+    cache.used(step, action);
+    Some((hit(action, key), lines))
 }
 
 fn paths(action: &Action) -> Vec<&str> {

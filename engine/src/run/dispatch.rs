@@ -1,6 +1,7 @@
 //! The loop of a run: steps, signals and time on the one side, the schedule core and the subscribers on the other.
 //! The only place that talks to all of them.
 
+mod ahead;
 mod notify;
 mod roots;
 mod start;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::ahead::Seen;
 use self::roots::Roots;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
@@ -28,7 +30,7 @@ use super::work::{Done, News, NotDone};
 use super::{prepare, secrets::Secrets, tools};
 use crate::cache::{Action, Cache, Digest};
 use crate::container::{Engine, Late};
-use crate::files::Glance;
+use crate::files::Folders;
 use crate::notify::{Notifier, Story};
 use crate::oci::Layout;
 use crate::output::{Masker, OuterCi};
@@ -197,8 +199,9 @@ struct Dispatch<'a> {
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
     rivals: Arc<Rivals>,
-    /// What was seen of the checkout while nobody worked in it.
-    glance: Glance,
+    /// What was seen of the checkout while nobody worked in it: its folders, and steps that are not started yet.
+    folders: Folders,
+    ahead: BTreeMap<u32, Seen>,
     origin: Arc<str>,
     /// What people are told, if somebody wants to hear.
     story: Option<Story>,
@@ -257,7 +260,8 @@ impl<'a> Dispatch<'a> {
             at_once: VecDeque::new(),
             printed: Arc::default(),
             rivals: Arc::new(Rivals::of(plan)),
-            glance: Glance::default(),
+            folders: Folders::default(),
+            ahead: BTreeMap::new(),
             story,
             undo_began: BTreeMap::new(),
             spares: Spares::default(),

@@ -9,12 +9,12 @@ use dsl::model::{Made, StepId};
 use dsl::source::Span;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Seen;
 use super::{Begun, Dispatch};
-use crate::cache::Cache;
-use crate::files::Glance;
-use crate::plan::{RunFacts, VertexId};
+use crate::files::Folders;
+use crate::plan::{Plan, RunFacts, VertexId};
 use crate::record::Journal;
-use crate::run::caching::{self, AtOnce, Look};
+use crate::run::caching::{self, AtOnce};
 use crate::run::deliver::DEPLOYMENT;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
@@ -44,19 +44,25 @@ impl Dispatch<'_> {
             self.at_once.push_back((vertex, done));
             return;
         }
-        let recipe = armed.and_then(|()| self.recipe(vertex));
-        let cache = self.options.cache.clone();
-        let looked = match (&recipe, &cache) {
-            (Ok(Some(recipe)), Some(cache)) => self.look(&step, vertex, recipe, cache),
-            _ => AtOnce::Unknown,
+        let seen = match armed {
+            Ok(()) => self.seen(vertex),
+            Err(failure) => Seen::ToBegin(Err(failure), AtOnce::Unknown),
         };
-        if let AtOnce::Hit(done, lines) = looked {
-            if !lines.is_empty() {
-                self.emit(&Event::Output { step, lines });
+        let cache = self.options.cache.clone();
+        if let (Seen::InPlace(action, key), Some(cache)) = (&seen, &cache) {
+            let site = || self.site(vertex, cancel.clone());
+            if let Some((done, lines)) = caching::end_in_place(&step, action, *key, cache, &site) {
+                if !lines.is_empty() {
+                    self.emit(&Event::Output { step, lines });
+                }
+                self.at_once.push_back((vertex, done));
+                return;
             }
-            self.at_once.push_back((vertex, done));
-            return;
         }
+        let (recipe, looked) = match seen {
+            Seen::ToBegin(recipe, looked) => (recipe, looked),
+            Seen::InPlace(..) => (self.sight().recipe(vertex), AtOnce::Unknown),
+        };
         let work = recipe.and_then(|recipe| self.work(vertex, recipe));
         let site = self.site(vertex, cancel);
         self.emit(&Event::StepStarted { step });
@@ -172,50 +178,23 @@ impl Dispatch<'_> {
         )
     }
 
-    /// What decides the step's result, if that can be kept.
-    fn recipe(&self, vertex: u32) -> Result<Option<Arc<Recipe>>, Failure> {
-        let facts = self.facts(vertex);
-        let (plan, options, artifacts) = (self.plan, &self.options, self.artifacts_root());
-        let artifacts = artifacts.as_deref();
-        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, &self.made);
-        Ok(recipe?.map(Arc::new))
-    }
-
-    /// Looks at a step before anything is prepared for it.
-    fn look(&self, step: &str, vertex: u32, recipe: &Recipe, cache: &Cache) -> AtOnce {
-        // Whoever works now changes what is seen.
-        let own = Glance::default();
-        let glance = match self.tasks.is_empty() {
-            true => &self.glance,
-            false => &own,
-        };
-        let site = || self.site(vertex, CancellationToken::new());
-        let look = Look {
-            step,
-            vertex,
-            recipe,
-            root: &self.options.root,
-            cache,
-            rivals: &self.rivals,
-            glance,
-            site: &site,
-        };
-        look.at_once()
-    }
-
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.glance = Glance::default();
+        // Whoever works changes what is seen.
+        self.folders = Folders::default();
+        self.ahead.clear();
         self.tasks.spawn(task);
     }
 
     fn facts(&self, vertex: u32) -> Facts<'_> {
         Facts {
-            dispatch: self,
+            plan: self.plan,
+            run_id: self.run_id,
+            outputs: &self.outputs,
             vertex,
         }
     }
 
-    fn artifacts_root(&self) -> Option<PathBuf> {
+    pub(super) fn artifacts_root(&self) -> Option<PathBuf> {
         self.dir.as_ref().map(|d| d.path.join("artifacts"))
     }
 
@@ -248,25 +227,27 @@ impl Dispatch<'_> {
 }
 
 /// What the steps that ran so far have put out, as one of them sees it.
-struct Facts<'a> {
-    dispatch: &'a Dispatch<'a>,
-    vertex: u32,
+pub(super) struct Facts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) run_id: u64,
+    pub(super) outputs: &'a BTreeMap<u32, BTreeMap<String, String>>,
+    pub(super) vertex: u32,
 }
 
 impl RunFacts for Facts<'_> {
     fn run_id(&self) -> Option<String> {
-        Some(self.dispatch.run_id.to_string())
+        Some(self.run_id.to_string())
     }
 
     fn output(&self, at: Span, name: &str) -> Option<Result<String, String>> {
-        let plan = self.dispatch.plan;
+        let plan = self.plan;
         let own = plan.step(VertexId::new(self.vertex as usize))?;
         let maker: StepId = plan.definition(own).maker_of_output(at)?;
         let vertex = plan
             .steps()
             .find(|(_, s)| s.id == maker)
             .map(|(v, _)| v.index());
-        let outputs = vertex.and_then(|v| self.dispatch.outputs.get(&u32::try_from(v).ok()?));
+        let outputs = vertex.and_then(|v| self.outputs.get(&u32::try_from(v).ok()?));
         let value = outputs.and_then(|o| o.get(name));
         Some(match (value, outputs) {
             (Some(value), _) => Ok(value.clone()),
@@ -284,10 +265,10 @@ impl RunFacts for Facts<'_> {
     }
 
     fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
-        let plan = self.dispatch.plan;
+        let plan = self.plan;
         let known = |vertex: VertexId| {
             let vertex = u32::try_from(vertex.index()).ok()?;
-            let outputs = self.dispatch.outputs.get(&vertex)?;
+            let outputs = self.outputs.get(&vertex)?;
             outputs.get(&image_output(name, digest)).cloned()
         };
         let makers = plan.makers_of_image(VertexId::new(self.vertex as usize), name, !digest);
@@ -296,12 +277,12 @@ impl RunFacts for Facts<'_> {
     }
 
     fn version(&self, name: &str) -> Option<String> {
-        let plan = self.dispatch.plan;
+        let plan = self.plan;
         let own = plan.step(VertexId::new(self.vertex as usize))?;
         let makers = plan.makers(own, &Made::Version(name.to_owned()));
         makers.into_iter().rev().find_map(|vertex| {
             let vertex = u32::try_from(vertex.index()).ok()?;
-            let outputs = self.dispatch.outputs.get(&vertex)?;
+            let outputs = self.outputs.get(&vertex)?;
             outputs.get(version_output(name).as_str()).cloned()
         })
     }

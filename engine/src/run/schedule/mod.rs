@@ -208,6 +208,11 @@ impl Core {
         self.ledger.undo(v)
     }
 
+    /// The steps that wait for nothing but room; those that need as much of it by their urgency.
+    pub fn ready(&self) -> impl Iterator<Item = VertexId> {
+        self.ready.queue()
+    }
+
     /// How many steps are in which state.
     #[must_use]
     pub fn counts(&self) -> Counts {

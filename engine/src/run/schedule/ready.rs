@@ -106,6 +106,12 @@ impl Ready {
         self.change(v, |members, urgency| members.remove(&urgency));
     }
 
+    /// All of them, class after class.
+    pub(super) fn queue(&self) -> impl Iterator<Item = VertexId> {
+        let classes = self.heads.iter().map(|(_, class)| &self.classes[*class]);
+        classes.flat_map(|class| class.members.iter().map(|(_, v)| *v))
+    }
+
     /// Takes out the steps that start now, with the room and the locks they need.
     ///
     /// The most urgent step that fits goes first; smaller ones fill the gaps until a step that does not fit loses patience.

@@ -1,0 +1,53 @@
+//! What the files of a checkout's pipeline mean, as this very program last read them: kept beside their texts, so that a
+//! file that nobody changed need not be understood again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dsl::{Files, Known, Loaded};
+use serde::{Deserialize, Serialize};
+
+use super::index::Seen;
+use super::{Store, checkout, sealed};
+use crate::own_files;
+
+#[derive(Serialize, Deserialize)]
+struct Definition {
+    /// The file of the program that read it.
+    program: Seen,
+    known: Known,
+}
+
+/// What the pipeline at `path` means, if it was kept in this cache folder by this program, and says what it said.
+#[must_use]
+pub fn known(folder: &Path, path: &Path, files: &dyn Files) -> Option<Loaded> {
+    let definition: Definition = sealed::read(&place(folder, path)?)?;
+    let name = path.file_name()?.to_str()?;
+    (definition.program == program().ok()?)
+        .then(|| definition.known.again(files, name))
+        .flatten()
+}
+
+/// Keeps what the pipeline at `path` means.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(folder: &Path, path: &Path, loaded: &Loaded) -> io::Result<()> {
+    let (Some(place), Some(known)) = (place(folder, path), Known::of(loaded)) else {
+        return Ok(());
+    };
+    own_files::private_folder(place.parent().unwrap_or(folder))?;
+    let program = program()?;
+    let definition = Definition { program, known };
+    sealed::write(&Store::beneath(folder), &place, &definition)
+}
+
+fn place(folder: &Path, path: &Path) -> Option<PathBuf> {
+    Some(checkout(folder, path.parent()?).join("definition"))
+}
+
+/// Another build of this version is another program.
+fn program() -> io::Result<Seen> {
+    Ok(Seen::of(&fs::metadata(std::env::current_exe()?)?))
+}
