@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ impl Project {
         out: &Out,
     ) -> Result<Request, Failed> {
         let (context, notes) = asked
-            .answer()
+            .answer(self.loaded.pipeline.asks_for_commit())
             .map_err(|e| Failed::usage(e.to_string()).hint(e.remedy()))?;
         notes.iter().for_each(|note| tracing::debug!("{note}"));
         if !context.trusted {
@@ -294,7 +295,11 @@ impl Project {
 }
 
 /// What git and the CI say of a run: asked beside other work, which takes as long.
-pub struct Asked(JoinHandle<Result<Answer, ContextError>>);
+pub struct Asked {
+    thread: JoinHandle<Result<Answer, ContextError>>,
+    /// Whether somebody wants to know who made the commit: the file says it, which is read meanwhile.
+    told: Sender<bool>,
+}
 
 /// What a run is about, and notes on what could not be learned.
 type Answer = (Context, Vec<String>);
@@ -310,11 +315,20 @@ impl Asked {
             sha: None,
             base: about.base.clone(),
         };
-        Self(thread::spawn(move || world::context(&root, &env, &flags)))
+        let (told, says) = mpsc::channel();
+        let told_so = move || says.recv().unwrap_or(false);
+        Self {
+            thread: thread::spawn(move || world::context(&root, &env, &flags, told_so)),
+            told,
+        }
     }
 
-    fn answer(self) -> Result<Answer, ContextError> {
-        self.0.join().unwrap_or_else(|panic| resume_unwind(panic))
+    fn answer(self, asks_for_commit: bool) -> Result<Answer, ContextError> {
+        // Nobody listens where there is no commit.
+        let _ = self.told.send(asks_for_commit);
+        self.thread
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::side_by_side::side_by_side;
@@ -254,7 +254,9 @@ const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 /// The part of a pattern before its first wildcard.
 fn literal_prefix(pattern: &str) -> PathBuf {
-    literal_parts(pattern).collect()
+    let mut path = PathBuf::with_capacity(pattern.len());
+    path.extend(literal_parts(pattern));
+    path
 }
 
 /// The names on the way to what a pattern may match, before its first wildcard.
@@ -278,11 +280,14 @@ impl Folders {
     }
 }
 
+/// So many files are looked through sooner than one of them is looked at again.
+const MOST: usize = 16;
+
 /// What was seen of some files beneath one folder. To be used only while nobody changes what is there.
 #[derive(Debug)]
 pub struct Glance<'f> {
-    /// What was looked at; nothing where nothing was.
-    paths: RefCell<IndexMap<PathBuf, Option<Metadata>>>,
+    /// What was looked at first; nothing where nothing was.
+    paths: RefCell<Vec<(PathBuf, Option<Metadata>)>>,
     folders: &'f Folders,
 }
 
@@ -305,7 +310,7 @@ impl<'f> Glance<'f> {
         folder: &Path,
         relative: &Path,
     ) -> io::Result<Option<Metadata>> {
-        if let Some(known) = glance.and_then(|g| g.paths.borrow().get(relative).cloned()) {
+        if let Some(known) = glance.and_then(|g| g.known(relative)) {
             return Ok(known);
         }
         let meta = match fs::symlink_metadata(folder.join(relative)) {
@@ -315,9 +320,17 @@ impl<'f> Glance<'f> {
         };
         if let Some(glance) = glance {
             let mut paths = glance.paths.borrow_mut();
-            paths.insert(relative.to_owned(), meta.clone());
+            if paths.len() < MOST {
+                paths.push((relative.to_owned(), meta.clone()));
+            }
         }
         Ok(meta)
+    }
+
+    fn known(&self, relative: &Path) -> Option<Option<Metadata>> {
+        let paths = self.paths.borrow();
+        let found = paths.iter().find(|(path, _)| path == relative);
+        found.map(|(_, meta)| meta.clone())
     }
 }
 

@@ -278,7 +278,7 @@ fn short(value: &str) -> String {
         true => format!("{}…", &word[..DIGITS]),
         false => word.to_owned(),
     });
-    cut(&words.collect::<Vec<_>>().join(" "), 40)
+    cut(&words.collect::<Vec<_>>().join(" "), 40).into_owned()
 }
 
 #[derive(Serialize)]

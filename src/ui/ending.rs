@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dsl::model::StepKind;
+use dsl::source::SourceId;
 use engine::plan::{Plan, PlannedStep};
 use engine::report::{Report, StepReport};
 use engine::run::event::Event;
@@ -25,19 +26,19 @@ pub struct Ending {
     /// What has happened so far.
     pub report: Report,
     steps: IndexMap<String, StepWords>,
+    /// The names of the pipeline's files, by source.
+    files: Vec<String>,
     plan: Arc<Plan>,
     about: String,
     again: Again,
     out: Out,
 }
 
-/// How a step is called.
+/// How a step is called, and where it stands.
 struct StepWords {
     /// Short, where that is unique in the run.
     label: String,
-    /// `pipeline.kdl:14`
-    place: String,
-    file: String,
+    source: SourceId,
     line: usize,
 }
 
@@ -58,9 +59,8 @@ impl Ending {
                 } else {
                     step.name.clone()
                 },
-                place: sources.place(span),
-                file: sources.get(span.source).name.clone(),
-                line: sources.get(span.source).line_column(span.start).0,
+                source: span.source,
+                line: sources.get(span.source).line(span.start),
             }
         };
         Self {
@@ -69,6 +69,7 @@ impl Ending {
                 .steps()
                 .map(|(_, s)| (s.name.clone(), words(s)))
                 .collect(),
+            files: sources.iter().map(|s| s.name.clone()).collect(),
             plan: Arc::clone(plan),
             about: about(plan),
             again: reporting.again.clone(),
@@ -85,7 +86,9 @@ impl Ending {
     /// The file and line of a step.
     #[must_use]
     pub fn place(&self, step: &str) -> Option<(&str, usize)> {
-        self.steps.get(step).map(|w| (w.file.as_str(), w.line))
+        let words = self.steps.get(step)?;
+        let file = self.files.get(words.source.0 as usize)?;
+        Some((file, words.line))
     }
 
     /// The width that labels are filled up to.
@@ -123,14 +126,15 @@ impl Ending {
     #[must_use]
     pub fn line(&self, event: &Event) -> Option<String> {
         let state = |word: &str, style, step: &str, rest: &str| {
-            let label = self.label(step);
-            let width = self.out.width;
-            let text = cut(&format!("{label}  {rest}"), width.saturating_sub(14));
-            Some(format!(
-                " {} {}",
-                paint(style, &format!("{word:>11}")),
-                text
-            ))
+            let text = [self.label(step), "  ", rest].concat();
+            let text = cut(&text, self.out.width.saturating_sub(14));
+            let word = format!("{word:>11}");
+            // Most runs write no colours, and have a line for each step.
+            let word = match self.out.color {
+                true => paint(style, &word),
+                false => word,
+            };
+            Some([" ", &word, " ", &text].concat())
         };
         match event {
             Event::StepEnded {
@@ -263,9 +267,8 @@ impl Ending {
     }
 
     fn defined(&self, name: &str) -> String {
-        self.steps
-            .get(name)
-            .map(|w| format!("  defined at {}", w.place))
+        self.place(name)
+            .map(|(file, line)| format!("  defined at {file}:{line}"))
             .unwrap_or_default()
     }
 

@@ -1,5 +1,7 @@
 //! How things are said and coloured everywhere: durations, outcomes, counts.
 
+use std::borrow::Cow;
+
 use anstyle::{AnsiColor, Style};
 use engine::report::Counts;
 use engine::run::outcome::Outcome;
@@ -84,9 +86,9 @@ pub fn counts(counts: &Counts) -> String {
 
 /// The text cut to `width` columns, `…` where something was cut.
 #[must_use]
-pub fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
-        return text.to_owned();
+        return text.into();
     }
     let mut out = String::new();
     let mut used = 0;
@@ -98,7 +100,7 @@ pub fn cut(text: &str, width: usize) -> String {
         used += wide;
         out.push(c);
     }
-    out + "…"
+    (out + "…").into()
 }
 
 /// The text filled up with blanks to `width` columns.

@@ -42,8 +42,13 @@ type Field = &'static str;
 
 fn field<'de, D: Deserializer<'de>>(from: D) -> Result<Field, D::Error> {
     let text = <&str>::deserialize(from)?;
-    let mut known = CONTEXTS.iter().flat_map(|c| c.fields).map(|(name, _)| *name);
-    known.find(|name| *name == text).ok_or_else(|| Error::custom("no such field"))
+    let mut known = CONTEXTS
+        .iter()
+        .flat_map(|c| c.fields)
+        .map(|(name, _)| *name);
+    known
+        .find(|name| *name == text)
+        .ok_or_else(|| Error::custom("no such field"))
 }
 
 /// What a `${…}` names.

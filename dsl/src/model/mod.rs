@@ -16,7 +16,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::expr::Template;
+use crate::expr::{Ref, Template};
 use crate::source::{Span, Spanned};
 
 pub use delivery::{
@@ -275,5 +275,30 @@ impl Pipeline {
         let all = stages.chain(self.steps.iter().map(|s| &s.selection));
         all.flat_map(|s| s.when.iter().chain(&s.unless))
             .any(|c| !c.paths.is_empty())
+    }
+
+    /// Whether something asks who made the commit, or what it says: a reference, or somebody who decides what goes to a
+    /// place. May say so where it is not certain.
+    #[must_use]
+    pub fn asks_for_commit(&self) -> bool {
+        let jobs_only = self.steps.iter().all(|s| match s.kind {
+            StepKind::Job(_) | StepKind::Build(_) | StepKind::Push(_) => true,
+            StepKind::Sign(_)
+            | StepKind::Release(_)
+            | StepKind::Promote(_)
+            | StepKind::Deploy(_)
+            | StepKind::Approve(_) => false,
+        });
+        if !jobs_only || !self.targets.is_empty() || !self.promotions.is_empty() {
+            return true;
+        }
+        let stages = self.stages.iter().flat_map(|s| &s.env);
+        let outer = self.env.iter().chain(stages).map(|v| &v.value);
+        let groups = self.concurrency.iter().map(|c| &c.group);
+        let prefixes = self.registries.values().map(|r| &r.prefix);
+        let steps = self.steps.iter().flat_map(Step::templates);
+        let all = outer.chain(groups).chain(prefixes).chain(steps);
+        let mut named = all.flat_map(|t| t.value.exprs());
+        named.any(|e| matches!(e.target, Ref::Git("author" | "message")))
     }
 }

@@ -19,7 +19,10 @@ impl Digest {
     /// The 64 hex digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+        blake3::Hash::from_bytes(self.0)
+            .to_hex()
+            .as_str()
+            .to_owned()
     }
 
     /// The first digits, enough for a person.
@@ -43,7 +46,7 @@ impl From<blake3::Hash> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.hex())
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
     }
 }
 
@@ -73,7 +76,7 @@ impl FromStr for Digest {
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(&self.hex())
+            serializer.serialize_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
         } else {
             self.0.serialize(serializer)
         }

@@ -77,8 +77,8 @@ impl Seen {
 #[derive(Debug)]
 pub struct Index {
     known: LazyLock<RwLock<Known>, Box<dyn FnOnce() -> RwLock<Known> + Send>>,
-    /// The device on which every change has a time of its own.
-    exact_on: Option<u64>,
+    /// The device on which every change has a time of its own; tried out when there is something to learn.
+    exact_on: LazyLock<Option<u64>, Box<dyn FnOnce() -> Option<u64> + Send>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +96,8 @@ impl Index {
         // That of many files takes a while, in which they can be looked for.
         let begun = thread::Builder::new().spawn(move || sealed::read(&own));
         let path = path.to_owned();
+        let scratch = scratch.map(Path::to_owned);
+        let exact_on = move || exact_device(&scratch?).ok().flatten();
         let known = move || {
             let read = begun.map(JoinHandle::join);
             let files = match read {
@@ -109,7 +111,7 @@ impl Index {
         };
         Self {
             known: LazyLock::new(Box::new(known)),
-            exact_on: scratch.and_then(|folder| exact_device(folder).ok().flatten()),
+            exact_on: LazyLock::new(Box::new(exact_on)),
         }
     }
 
@@ -118,7 +120,7 @@ impl Index {
     pub fn blank() -> Self {
         Self {
             known: LazyLock::new(Box::new(RwLock::default)),
-            exact_on: None,
+            exact_on: LazyLock::new(Box::new(|| None)),
         }
     }
 
@@ -135,7 +137,7 @@ impl Index {
     pub fn learn(&self, path: &str, seen: Seen, digest: Digest, began: SystemTime) {
         let began = began.duration_since(SystemTime::UNIX_EPOCH);
         let quiet = began.is_ok_and(|began| began > seen.last_change() + seen.tick());
-        if quiet || self.exact_on == Some(seen.device) {
+        if quiet || *self.exact_on == Some(seen.device) {
             let mut known = self.known();
             known.files.insert(path.to_owned(), (seen, digest));
             known.learnt = true;
@@ -200,7 +202,7 @@ mod tests {
 
     fn blank(exact_on: Option<u64>) -> Index {
         Index {
-            exact_on,
+            exact_on: LazyLock::new(Box::new(move || exact_on)),
             ..Index::blank()
         }
     }

@@ -1,14 +1,21 @@
 //! The key of a result: everything that decides it, as a document that can be printed, hashed and compared.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// What this version writes. History: 1, the first.
 pub const VERSION: u32 = 1;
 
+/// How long most documents are at most, in bytes.
+const USUAL: usize = 1024;
+
 /// What stands in front of the salted hash of a secret.
 pub(super) const SALTED: &str = "secret ";
+
+/// Parts of a key by name, for several copies of it.
+pub type Parts = Arc<BTreeMap<String, String>>;
 
 /// Everything that decides what a step makes. The hash of its text is the key; two steps with the same text make the
 /// same. Times, absolute paths and variables that the step does not see are not in it.
@@ -22,11 +29,11 @@ pub struct Key {
     /// Stage and step, as the commands see them.
     pub step: String,
     /// The commands, in order, and the clean-up.
-    pub commands: BTreeMap<String, String>,
+    pub commands: Parts,
     /// How they are started: shell, folder.
-    pub setting: BTreeMap<String, String>,
+    pub setting: Parts,
     /// The variables that it is given, by name. The value of a secret stands here as a salted hash.
-    pub env: BTreeMap<String, String>,
+    pub env: Parts,
     /// The parts of its `key`, as written, each with what it came to.
     pub parts: BTreeMap<String, String>,
     /// Its inputs, by path.
@@ -34,14 +41,22 @@ pub struct Key {
     /// What it is handed by other steps, by step or artifact.
     pub taken: BTreeMap<String, String>,
     /// The patterns of what it makes.
-    pub makes: BTreeMap<String, String>,
+    pub makes: Parts,
+}
+
+/// Operating system and processor of this machine, as they stand in a key.
+#[must_use]
+pub fn platform() -> String {
+    [std::env::consts::OS, " ", std::env::consts::ARCH].concat()
 }
 
 impl Key {
     /// The document.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut text = Vec::with_capacity(USUAL);
+        let written = serde_json::to_writer(&mut text, self);
+        written.map(|()| text).unwrap_or_default()
     }
 
     /// Reads a document; `None` where it is one of another version.
@@ -65,13 +80,13 @@ impl Key {
             ("step", "", self.step.as_str()),
         ];
         let groups = [
-            ("run", &self.commands),
-            ("setting", &self.setting),
-            ("env", &self.env),
+            ("run", &*self.commands),
+            ("setting", &*self.setting),
+            ("env", &*self.env),
             ("key", &self.parts),
             ("input", &self.inputs),
             ("from", &self.taken),
-            ("makes", &self.makes),
+            ("makes", &*self.makes),
         ];
         for (kind, group) in groups {
             all.extend(group.iter().map(|(n, v)| (kind, n.as_str(), v.as_str())));
@@ -155,13 +170,13 @@ mod tests {
             version: VERSION,
             platform: "linux x86_64".into(),
             step: "test.unit".into(),
-            commands: map(&[("run 1", "make")]),
-            setting: map(&[]),
-            env: map(env),
+            commands: map(&[("run 1", "make")]).into(),
+            setting: Parts::default(),
+            env: map(env).into(),
             parts: map(&[]),
             inputs: map(inputs),
             taken: map(&[]),
-            makes: map(&[]),
+            makes: Parts::default(),
         }
     }
 

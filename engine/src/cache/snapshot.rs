@@ -74,7 +74,8 @@ fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<
         } else {
             "executable"
         };
-        Ok::<_, io::Error>(format!("{kind} {}", content(root, path, meta, index)?))
+        let content = content(root, path, meta, index)?.hex();
+        Ok::<_, io::Error>([kind, " ", &content].concat())
     };
     if meta.is_file() {
         return file(meta);
@@ -231,7 +232,12 @@ fn keep_one(
 
 /// Whether everything is in place as it was kept; reads only what the index does not know.
 #[must_use]
-pub fn is_in_place(root: &Path, entries: &[Entry], index: &Index, glance: Option<&Glance<'_>>) -> bool {
+pub fn is_in_place(
+    root: &Path,
+    entries: &[Entry],
+    index: &Index,
+    glance: Option<&Glance<'_>>,
+) -> bool {
     entries
         .iter()
         .all(|entry| entry_in_place(root, entry, index, glance))

@@ -114,7 +114,10 @@ fn guard_engine(engine: Pid, grace: Duration) -> i32 {
         // Without descriptors no signal can be passed on; what ends is still cleaned up.
         let status = waitpid(Some(engine), WaitOptions::empty());
         kill_descendants(grace);
-        return status.ok().flatten().map_or(LOST, |(_, status)| code(status));
+        return status
+            .ok()
+            .flatten()
+            .map_or(LOST, |(_, status)| code(status));
     };
     runtime.block_on(async {
         let mut signals = listen();
@@ -129,10 +132,7 @@ fn guard_engine(engine: Pid, grace: Duration) -> i32 {
     })
 }
 
-async fn watch_over(
-    engine: Pid,
-    signals: &mut mpsc::Receiver<Signal>,
-) -> io::Result<WaitStatus> {
+async fn watch_over(engine: Pid, signals: &mut mpsc::Receiver<Signal>) -> io::Result<WaitStatus> {
     let mut ends = signal(SignalKind::child())?;
     let mut asked: usize = 0;
     let mut stuck = None;

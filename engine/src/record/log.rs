@@ -72,18 +72,31 @@ impl LogFile {
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(
-                File::options()
-                    .append(true)
-                    .create(true)
-                    // A job that reaches this folder could put a link or a pipe there.
-                    .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-                    .open(&self.path)?,
-            );
+            self.file = Some(self.open()?);
         }
         match &mut self.file {
             Some(file) => file.write_all(bytes),
             None => Ok(()),
+        }
+    }
+
+    /// The file, in a folder that the first log of a run makes.
+    fn open(&self) -> std::io::Result<File> {
+        let open = || {
+            File::options()
+                .append(true)
+                .create(true)
+                // A job that reaches this folder could put a link or a pipe there.
+                .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+                .open(&self.path)
+        };
+        match (open(), self.path.parent()) {
+            (Err(e), Some(folder)) if e.kind() == std::io::ErrorKind::NotFound => {
+                // Another step may just have made it.
+                let _ = std::fs::create_dir(folder);
+                open()
+            }
+            (opened, _) => opened,
         }
     }
 }
@@ -105,6 +118,19 @@ mod tests {
         assert!(kept.iter().all(|b| *b == b'x'));
         let note = std::str::from_utf8(note).unwrap();
         assert_eq!(note, "\n[pipe: 2097152 more bytes were not kept]\n");
+    }
+
+    #[test]
+    fn the_first_log_of_a_run_makes_the_folder_and_no_more_than_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs/log");
+        let mut log = LogFile::at(path.clone());
+        log.write(b"one\n");
+        assert_eq!(log.finish(), None);
+        assert_eq!(std::fs::read(path).unwrap(), b"one\n");
+        let mut log = LogFile::at(dir.path().join("run/logs/log"));
+        log.write(b"one\n");
+        assert!(log.finish().unwrap().contains("No such file or directory"));
     }
 
     #[test]

@@ -197,10 +197,8 @@ impl Summary {
     }
 }
 
-/// The folders and the journal of a run. They are on the disk for good with the journal's first `sync`: also the names,
-/// up to the one of `.pipe`.
+/// The journal of a run. It is on the disk for good with its first `sync`: also the names, up to the one of `.pipe`.
 fn begin(path: &Path, header: &Header) -> io::Result<Journal> {
-    fs::create_dir(path.join("logs"))?;
     let folders = path.ancestors().take(4).map(Path::to_path_buf).collect();
     Journal::create(&path.join("journal"), folders, header)
 }

@@ -270,7 +270,7 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
             Err(not_done) => return Done::not_begun(not_done),
         };
         let recipe = Arc::make_mut(&mut recipe);
-        recipe.key.setting.extend(known);
+        Arc::make_mut(&mut recipe.key.setting).extend(known);
         recipe.images.clear();
     }
     let printed = match tools::printed(&recipe, &work, site).await {

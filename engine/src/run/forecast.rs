@@ -178,9 +178,9 @@ fn as_last_time(
     mut recipe: Recipe,
     last: Option<&Key>,
 ) -> Result<(Recipe, BTreeMap<String, String>), String> {
-    let secrets = last.iter().flat_map(|key| &key.env);
+    let secrets = last.iter().flat_map(|key| key.env.iter());
     for (name, value) in secrets.filter(|(_, value)| value.starts_with("secret ")) {
-        let env = &mut recipe.key.env;
+        let env = Arc::make_mut(&mut recipe.key.env);
         env.entry(name.clone()).or_insert_with(|| value.clone());
     }
     for (name, source) in std::mem::take(&mut recipe.images) {
@@ -188,7 +188,7 @@ fn as_last_time(
         let same = then.filter(|t| t.starts_with(&in_key(&source.reference, "")));
         let same =
             same.ok_or_else(|| format!("which image {} is shows only in a run", source.reference))?;
-        recipe.key.setting.insert(name, same.clone());
+        Arc::make_mut(&mut recipe.key.setting).insert(name, same.clone());
     }
     let mut printed = BTreeMap::new();
     for part in &recipe.parts {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dsl::model::{Command, Job, KeyPart, Shell, Step, StepId, StepKind};
 use petgraph::Direction;
@@ -88,7 +89,7 @@ pub(super) fn contain(
     contained: &Contained,
     secret: &dyn Fn(&str) -> Option<String>,
 ) {
-    let setting = &mut recipe.key.setting;
+    let setting = Arc::make_mut(&mut recipe.key.setting);
     if let Some(platform) = &contained.source.platform {
         setting.insert("platform".into(), platform.clone());
     }
@@ -124,15 +125,15 @@ pub(super) fn recipe(
     let shell = job.shell.as_ref().or(plan.pipeline.shell.as_ref());
     let key = Key {
         version: key::VERSION,
-        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        platform: key::platform(),
         step: planned.name.clone(),
-        commands: commands(job, step),
-        setting: setting(job, shell),
-        env,
+        commands: commands(job, step).into(),
+        setting: setting(job, shell).into(),
+        env: env.into(),
         parts: known_parts(job, secret),
         inputs: BTreeMap::new(),
         taken: BTreeMap::new(),
-        makes: makes(job),
+        makes: makes(job).into(),
     };
     Some(Recipe {
         key,
@@ -143,7 +144,7 @@ pub(super) fn recipe(
             .map(|p| p.value.clone())
             .filter(|p| matches!(p, KeyPart::File(_) | KeyPart::Run(_)))
             .collect(),
-        products: products(job),
+        products: products(job).map(str::to_owned).collect(),
         makers: makers(plan, vertex),
         takes,
         hands_on: !job.artifacts.is_empty(),
@@ -197,10 +198,15 @@ pub(super) fn known_part(
 }
 
 /// Patterns of everything that a job makes.
-pub(super) fn products(job: &Job) -> Vec<String> {
+pub(super) fn products(job: &Job) -> impl Iterator<Item = &str> {
     let artifacts = job.artifacts.iter().flat_map(|a| &a.paths);
     let all = job.outputs.iter().chain(artifacts);
-    all.map(|p| p.value.clone()).collect()
+    all.map(|p| p.value.as_str())
+}
+
+/// Several texts as one, from which nobody could make others.
+fn listed(texts: &[&str]) -> String {
+    serde_json::to_string(texts).unwrap_or_default()
 }
 
 fn commands(job: &Job, step: &Step) -> BTreeMap<String, String> {
@@ -211,7 +217,7 @@ fn commands(job: &Job, step: &Step) -> BTreeMap<String, String> {
                 // No shell text looks like this by chance.
                 Command::Exec(words) => {
                     let words: Vec<&str> = words.iter().map(|w| w.value.as_str()).collect();
-                    format!("exec {}", serde_json::Value::from(words))
+                    format!("exec {}", listed(&words))
                 }
             };
             (format!("{prefix}{:02}", at + 1), text)
@@ -227,7 +233,7 @@ fn setting(job: &Job, shell: Option<&Shell>) -> BTreeMap<String, String> {
     if let Some(shell) = shell {
         let words = [&shell.program.value].into_iter().chain(&shell.args);
         let words: Vec<&str> = words.map(String::as_str).collect();
-        setting.insert("shell".into(), serde_json::Value::from(words).to_string());
+        setting.insert("shell".into(), listed(&words));
     }
     if let Some(workdir) = &job.workdir {
         setting.insert("workdir".into(), workdir.value.clone());
@@ -238,7 +244,7 @@ fn setting(job: &Job, shell: Option<&Shell>) -> BTreeMap<String, String> {
 fn makes(job: &Job) -> BTreeMap<String, String> {
     let list = |paths: &[dsl::source::Spanned<String>]| {
         let paths: Vec<&str> = paths.iter().map(|p| p.value.as_str()).collect();
-        serde_json::Value::from(paths).to_string()
+        listed(&paths)
     };
     let mut makes = BTreeMap::new();
     if !job.outputs.is_empty() {
@@ -265,7 +271,7 @@ pub(super) fn makers(plan: &Plan, vertex: u32) -> BTreeMap<String, (StepId, Vec<
             Vertex::Begin(_) | Vertex::End(_) => continue,
         };
         if let Some(job) = plan.pipeline.step(maker).job() {
-            let products = products(job);
+            let products: Vec<_> = products(job).map(str::to_owned).collect();
             if !products.is_empty() {
                 makers.insert(plan.pipeline.full_name(maker), (maker, products));
             }

@@ -1,8 +1,8 @@
 //! Steps of a run that may make the same files, in no order: whose such a file is, nobody can tell afterwards. Knows
 //! which they are; reads nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -16,74 +16,82 @@ use crate::plan::{Plan, VertexId};
 /// For every step of a plan: the others that may make the same files.
 #[derive(Debug, Default)]
 pub(super) struct Rivals {
-    makers: Vec<Maker>,
-    /// By vertex: indexes into `makers`.
-    of: BTreeMap<u32, Vec<usize>>,
+    /// Those that are somebody's rival, by vertex.
+    makers: BTreeMap<u32, Maker>,
+    /// By vertex: the vertices of its rivals.
+    of: BTreeMap<u32, Vec<u32>>,
 }
 
 #[derive(Debug)]
 struct Maker {
-    vertex: u32,
     name: String,
     products: Vec<String>,
     /// Read when somebody asks.
     patterns: OnceLock<Option<Patterns>>,
 }
 
+impl Maker {
+    fn of(plan: &Plan, vertex: u32) -> Option<Self> {
+        let step = plan.step(VertexId::new(vertex as usize))?;
+        let products = recipe::products(plan.definition(step).job()?);
+        Some(Self {
+            name: step.name.clone(),
+            products: products.map(str::to_owned).collect(),
+            patterns: OnceLock::new(),
+        })
+    }
+}
+
 impl Rivals {
     /// Of all steps of a plan.
     pub(super) fn of(plan: &Plan) -> Self {
-        let mut makers = Vec::new();
         // By the part of a pattern before its first wildcard, with a `/` at its end.
-        let mut beneath: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut beneath: Vec<(String, u32)> = Vec::new();
         for (vertex, step) in plan.steps() {
-            let products = plan.definition(step).job().map(recipe::products);
-            let products = products.unwrap_or_default();
-            for pattern in products.iter().filter(|p| !p.starts_with('!')) {
-                beneath
-                    .entry(prefix(pattern))
-                    .or_default()
-                    .push(makers.len());
-            }
-            if !products.is_empty() {
-                makers.push(Maker {
-                    vertex: u32::try_from(vertex.index()).unwrap_or(u32::MAX),
-                    name: step.name.clone(),
-                    products,
-                    patterns: OnceLock::new(),
-                });
-            }
+            let Some(job) = plan.definition(step).job() else {
+                continue;
+            };
+            let vertex = u32::try_from(vertex.index()).unwrap_or(u32::MAX);
+            let wanted = recipe::products(job).filter(|p| !p.starts_with('!'));
+            beneath.extend(wanted.map(|pattern| (prefix(pattern), vertex)));
         }
-        // Most steps are alone with what they make.
-        let mut near: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for (own, makers) in &beneath {
-            let mut found = near_of(&beneath, own);
-            if let Some(one) = found.next()
-                && found.any(|other| other != one)
-            {
-                let found: BTreeSet<usize> = near_of(&beneath, own).collect();
-                for maker in makers {
-                    near.entry(*maker).or_default().extend(&found);
+        beneath.sort_unstable();
+        let mut near: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        let mut note = |one: u32, other: u32| {
+            near.entry(one).or_default().insert(other);
+            near.entry(other).or_default().insert(one);
+        };
+        // Whoever makes something above a place comes before it, and is still open there. Most are alone.
+        let mut open: Vec<(&str, u32)> = Vec::new();
+        for (own, vertex) in &beneath {
+            while open.pop_if(|(above, _)| !own.starts_with(*above)).is_some() {}
+            let others = open.iter().map(|(_, other)| *other);
+            others
+                .filter(|o| o != vertex)
+                .for_each(|o| note(*vertex, o));
+            open.push((own, *vertex));
+        }
+        let mut rivals = Self::default();
+        for (vertex, near) in near {
+            let ordered = ordered(plan, vertex);
+            let free: Vec<u32> = near.difference(&ordered).copied().collect();
+            for other in &free {
+                if let Entry::Vacant(entry) = rivals.makers.entry(*other) {
+                    Maker::of(plan, *other).map(|maker| entry.insert(maker));
                 }
             }
-        }
-        let mut of = BTreeMap::new();
-        for (at, near) in near {
-            let vertex = makers[at].vertex;
-            let ordered = ordered(plan, vertex);
-            let free = |other: &usize| *other != at && !ordered.contains(&makers[*other].vertex);
-            let rivals: Vec<usize> = near.into_iter().filter(free).collect();
-            if !rivals.is_empty() {
-                of.insert(vertex, rivals);
+            if !free.is_empty() {
+                rivals.of.insert(vertex, free);
             }
         }
-        Self { makers, of }
+        rivals
     }
 
     /// Of these paths the first that another step may have made as well, and which step.
     pub(super) fn contested<'p>(&self, vertex: u32, paths: &[&'p str]) -> Option<(&'p str, &str)> {
-        let rivals = self.of.get(&vertex)?.iter().map(|at| &self.makers[*at]);
-        rivals.into_iter().find_map(|rival| {
+        let rivals = self.of.get(&vertex)?.iter();
+        let mut rivals = rivals.filter_map(|v| self.makers.get(v));
+        rivals.find_map(|rival| {
             let patterns = rival
                 .patterns
                 .get_or_init(|| Patterns::new(rival.products.iter().map(String::as_str)).ok());
@@ -101,26 +109,6 @@ fn prefix(pattern: &str) -> String {
         text.push('/');
     }
     text
-}
-
-/// Who makes something above or beneath the place where a pattern begins.
-fn near_of<'b>(
-    beneath: &'b BTreeMap<String, Vec<usize>>,
-    own: &'b str,
-) -> impl Iterator<Item = usize> + 'b {
-    let below = beneath
-        .range::<str, _>((Bound::Included(own), Bound::Unbounded))
-        .take_while(move |(other, _)| other.starts_with(own))
-        .map(|(_, makers)| makers);
-    let above = own
-        .char_indices()
-        .filter(|(at, c)| *c == '/' && at + 1 < own.len())
-        .map(|(at, _)| &own[..=at]);
-    let above = (!own.is_empty()).then_some("").into_iter().chain(above);
-    below
-        .chain(above.filter_map(|above| beneath.get(above)))
-        .flatten()
-        .copied()
 }
 
 /// The vertices that certainly end before a step begins, or begin after it has ended.

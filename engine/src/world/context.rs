@@ -2,9 +2,7 @@
 //! flags win over the CI's environment, and that over what git says. Unaware of what the
 //! pipeline makes of it.
 
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,9 +68,9 @@ pub struct GitInfo {
     /// The full ref, or the commit where HEAD is detached.
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
-    /// The commit's author, as `Name <address>`.
+    /// The commit's author, as `Name <address>`; none where nobody asked.
     pub author: Option<String>,
-    /// The commit's whole message.
+    /// The commit's whole message; none where nobody asked.
     pub message: Option<String>,
     /// Whether the tree differs from the commit. Nothing until somebody asks [`Git::dirty`],
     /// which walks the tree.
@@ -155,11 +153,13 @@ impl ContextError {
 }
 
 /// Learns what a run in the directory `root` is about. The notes say what could not be learned,
-/// and why.
+/// and why. `told` says whether somebody wants to know who made the commit, and what it says: git
+/// is called once more for that.
 pub fn context(
     root: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     flags: &Flags,
+    told: impl FnOnce() -> bool,
 ) -> Result<(Context, Vec<String>), ContextError> {
     check(flags)?;
     let mut ci = ci::read(env).unwrap_or_default();
@@ -177,7 +177,7 @@ pub fn context(
     let tag = tag(flags, &ci, event)?;
     let trusted = trusted(flags, &ci, &mut notes);
     let wanted = flags.sha.as_deref().or(ci.sha.as_deref());
-    let head = head(&Git::new(root, env), wanted, event, &mut notes);
+    let head = head(&Git::new(root, env), wanted, told, event, &mut notes);
     let branch = flags
         .branch
         .clone()
@@ -360,8 +360,14 @@ struct Head {
     shallow: bool,
 }
 
-/// Asks git about HEAD and the wanted commit, in two calls side by side.
-fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) -> Head {
+/// Asks git about HEAD, and about the wanted commit where its id is not enough.
+fn head(
+    git: &Git,
+    wanted: Option<&str>,
+    told: impl FnOnce() -> bool,
+    event: Event,
+    notes: &mut Vec<String>,
+) -> Head {
     let unknown = || Head {
         sha: wanted.map(str::to_owned),
         ..Head::default()
@@ -373,15 +379,7 @@ fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) 
         "--symbolic-full-name",
         "HEAD",
     ];
-    let (answer, asked) = thread::scope(|scope| {
-        let asked = scope.spawn(|| commit(git, wanted.unwrap_or("HEAD")));
-        let answer = git.output(&place);
-        (
-            answer,
-            asked.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        )
-    });
-    let answer = match answer {
+    let answer = match git.output(&place) {
         Ok(answer) => answer,
         Err(GitError::Unborn) => {
             let branch = git
@@ -410,7 +408,14 @@ fn head(git: &Git, wanted: Option<&str>, event: Event, notes: &mut Vec<String>) 
         ..Head::default()
     };
     let sha = wanted.unwrap_or(&checked_out).to_owned();
-    match asked {
+    // What a CI or a flag names may be short, or not there.
+    if wanted.is_none() && !told() {
+        return Head {
+            sha: Some(sha),
+            ..head
+        };
+    }
+    match commit(git, &sha) {
         Ok((sha, author, message)) => {
             // In a pull request's run the trial merge is checked out; nobody is surprised.
             if sha != checked_out && event != Event::PullRequest {

@@ -592,13 +592,13 @@ fn a_key_with_a_secret_is_of_one_machine() {
         version: crate::cache::key::VERSION,
         platform: "linux x86_64".into(),
         step: "test.unit".into(),
-        commands: BTreeMap::new(),
-        setting: BTreeMap::new(),
-        env: map(env),
+        commands: Arc::default(),
+        setting: Arc::default(),
+        env: map(env).into(),
         parts: map(part),
         inputs: BTreeMap::new(),
         taken: BTreeMap::new(),
-        makes: BTreeMap::new(),
+        makes: Arc::default(),
     };
     assert!(!key("secrets", "a secret 1").has_secret());
     assert!(key("secret 0123456789abcdef", "").has_secret());

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::super::context::Ignored;
 use super::super::recipe::{Recipe, makers};
 use super::Build;
-use crate::cache::{Key, key};
+use crate::cache::key::{self, Key, Parts};
 use crate::plan::Plan;
 
 /// The recipe of an image. `secret` gives what stands for a secret in a key.
@@ -56,15 +56,15 @@ pub(in crate::run) fn recipe(
     });
     let key = Key {
         version: key::VERSION,
-        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        platform: key::platform(),
         step: format!("build {}", build.image),
-        commands: BTreeMap::new(),
-        setting,
-        env: secrets.collect(),
+        commands: Parts::default(),
+        setting: setting.into(),
+        env: secrets.collect::<BTreeMap<_, _>>().into(),
         parts,
         inputs: BTreeMap::new(),
         taken: BTreeMap::new(),
-        makes: BTreeMap::from([("image".to_owned(), build.image.clone())]),
+        makes: BTreeMap::from([("image".to_owned(), build.image.clone())]).into(),
     };
     Recipe {
         key,

@@ -43,7 +43,7 @@ fn no_flags() -> Flags {
 }
 
 fn refused(flags: &Flags) -> (String, String) {
-    let error = context(Path::new("/"), &|_| None, flags).unwrap_err();
+    let error = context(Path::new("/"), &|_| None, flags, || true).unwrap_err();
     (error.to_string(), error.remedy())
 }
 
