@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Parser;
 use engine::process::guardian;
 use engine::run::outcome::exit;
+use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
 use ui::out::Out;
@@ -66,16 +67,19 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// What pipe itself does, on standard error: `PIPE_LOG=debug`, or `--verbose`. Says whether `PIPE_LOG` is wrong.
 fn trace(verbose: bool) -> bool {
+    let named = std::env::var_os("PIPE_LOG").is_some_and(|text| !text.is_empty());
+    if !named && !verbose {
+        return false;
+    }
+    let asked = EnvFilter::try_from_env("PIPE_LOG");
+    let wrong = named && asked.is_err();
     let usual = if verbose {
         "engine=debug,pipe=debug"
     } else {
         "off"
     };
-    let asked = tracing_subscriber::EnvFilter::try_from_env("PIPE_LOG");
-    let wrong = asked.is_err() && std::env::var_os("PIPE_LOG").is_some_and(|text| !text.is_empty());
-    let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(asked.unwrap_or_else(|_| EnvFilter::new(usual)))
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

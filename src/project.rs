@@ -106,8 +106,14 @@ impl Project {
         out: &Out,
     ) -> Result<(Self, Asked), Failed> {
         let path = find(global)?;
-        let asked = Asked::begin(folder(&path), about, into);
-        Ok((Self::read(&path, global)?.sound(out)?, asked))
+        let root = folder(&path);
+        let asked = Asked::begin(root.clone(), about, into);
+        // Nearly every run is one that is trusted.
+        let settings = cache_folder(global)?.map(|folder| Settings::of(folder, root));
+        let steps = settings.map(|s| (Scope::Trusted, Arc::new(Steps::of(&s))));
+        let project = Self::read(&path, global)?.sound(out)?;
+        project.steps.replace(steps);
+        Ok((project, asked))
     }
 
     fn sound(self, out: &Out) -> Result<Self, Failed> {
@@ -285,11 +291,8 @@ impl Project {
             .as_ref()
             .map(|pr| (pr.number, pr.source.as_ref()));
         Some(Settings {
-            folder: self.cache.clone()?,
-            root: self.root.clone(),
-            scratch: None,
             scope: Scope::of(context.trusted, &format!("{change:?}")),
-            refresh: false,
+            ..Settings::of(self.cache.clone()?, self.root.clone())
         })
     }
 }

@@ -12,7 +12,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
@@ -92,20 +91,13 @@ impl Index {
     /// file system of the checkout in which a file can be made for a moment.
     #[must_use]
     pub fn open(path: &Path, scratch: Option<&Path>) -> Self {
-        let own = path.to_owned();
         // That of many files takes a while, in which they can be looked for.
-        let begun = thread::Builder::new().spawn(move || sealed::read(&own));
-        let path = path.to_owned();
+        let files = sealed::begin(path);
         let scratch = scratch.map(Path::to_owned);
         let exact_on = move || exact_device(&scratch?).ok().flatten();
         let known = move || {
-            let read = begun.map(JoinHandle::join);
-            let files = match read {
-                Ok(Ok(files)) => files,
-                _ => sealed::read(&path),
-            };
             RwLock::new(Known {
-                files: files.unwrap_or_default(),
+                files: files().unwrap_or_default(),
                 learnt: false,
             })
         };

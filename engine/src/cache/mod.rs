@@ -400,6 +400,18 @@ impl Cache {
 }
 
 impl Settings {
+    /// Of a trusted run that takes results and writes none.
+    #[must_use]
+    pub fn of(folder: PathBuf, root: PathBuf) -> Self {
+        Self {
+            folder,
+            root,
+            scratch: None,
+            scope: Scope::Trusted,
+            refresh: false,
+        }
+    }
+
     /// What a checkout remembers is kept with the user's cache, by the path of its folder, and for strangers apart.
     fn checkout(&self) -> PathBuf {
         checkout(&self.folder, &self.root).join(self.scope.own())

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +25,18 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
         return None;
     }
     postcard::from_bytes(content).ok()
+}
+
+/// Begins to read a file beside other work; what is given waits for it. Where nothing can be begun it is read then.
+pub(super) fn begin<T: DeserializeOwned + Send + 'static>(
+    path: &Path,
+) -> impl FnOnce() -> Option<T> + Send + 'static {
+    let (own, path) = (path.to_owned(), path.to_owned());
+    let begun = thread::Builder::new().spawn(move || read(&own));
+    move || match begun.map(JoinHandle::join) {
+        Ok(Ok(read)) => read,
+        _ => read(&path),
+    }
 }
 
 /// Writes a file of a store in one step: whoever reads it meanwhile gets the old one or the new one.

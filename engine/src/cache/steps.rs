@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,9 @@ pub struct Remembered {
 }
 
 /// All steps of a checkout, by full name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Steps {
-    known: Mutex<Known>,
+    known: LazyLock<Mutex<Known>, Box<dyn FnOnce() -> Mutex<Known> + Send>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,14 +38,18 @@ struct Known {
 }
 
 impl Steps {
-    /// Reads what is remembered; nothing, where the file is missing or damaged.
+    /// Begins to read what is remembered; nothing, where the file is missing or damaged.
     #[must_use]
     pub fn open(path: &Path) -> Self {
-        Self {
-            known: Mutex::new(Known {
-                steps: sealed::read(path).unwrap_or_default(),
+        let steps = sealed::begin(path);
+        let known = move || {
+            Mutex::new(Known {
+                steps: steps().unwrap_or_default(),
                 changed: IndexMap::new(),
-            }),
+            })
+        };
+        Self {
+            known: LazyLock::new(Box::new(known)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    checked_out::CheckedOut,
     ci::{self, Ci, Trust},
     event::Event,
     git::{Git, GitError},
@@ -360,7 +361,7 @@ struct Head {
     shallow: bool,
 }
 
-/// Asks git about HEAD, and about the wanted commit where its id is not enough.
+/// What is checked out, and what git says of the wanted commit where its id is not enough.
 fn head(
     git: &Git,
     wanted: Option<&str>,
@@ -372,15 +373,8 @@ fn head(
         sha: wanted.map(str::to_owned),
         ..Head::default()
     };
-    let place = [
-        "rev-parse",
-        "--is-shallow-repository",
-        "HEAD",
-        "--symbolic-full-name",
-        "HEAD",
-    ];
-    let answer = match git.output(&place) {
-        Ok(answer) => answer,
+    let found = match CheckedOut::of(git) {
+        Ok(found) => found,
         Err(GitError::Unborn) => {
             let branch = git
                 .output(&["symbolic-ref", "--quiet", "--short", "HEAD"])
@@ -396,15 +390,10 @@ fn head(
             return unknown();
         }
     };
-    let mut lines = answer.lines();
-    let shallow = lines.next() == Some("true");
-    let checked_out = lines.next().unwrap_or_default().to_owned();
-    let branch = lines
-        .next()
-        .and_then(|full| full.strip_prefix("refs/heads/"));
+    let checked_out = found.sha;
     let head = Head {
-        branch: branch.map(str::to_owned),
-        shallow,
+        branch: found.branch,
+        shallow: found.shallow,
         ..Head::default()
     };
     let sha = wanted.unwrap_or(&checked_out).to_owned();

@@ -7,6 +7,7 @@
 //! legal, and harmless as long as nobody builds a shell text from it.
 
 pub mod changed;
+mod checked_out;
 mod ci;
 pub mod context;
 pub mod event;

@@ -68,15 +68,18 @@ fn a_directory_without_repository_has_no_commit_and_a_note() {
 }
 
 #[test]
-fn a_machine_without_git_has_no_commit_and_a_note() {
+fn a_machine_without_git_has_the_commit_and_a_note_where_that_is_not_enough() {
     let place = Place::repository();
-    let note = "the commit is not known: git is not installed: there is no `git` in PATH (install \
-                git, or put its directory into PATH)";
+    let sha = place.head();
+    let git = "git is not installed: there is no `git` in PATH (install git, or put its directory into PATH)";
     let path = [("PATH", "/nowhere")];
-    assert_eq!(
-        place.context(&path, &no_flags()),
-        (nothing(), vec![note.into()])
-    );
+    let mut expected = laptop(&sha);
+    (expected.git.author, expected.git.message) = (None, None);
+    let note = format!("author and message of {sha} are not known: {git}");
+    assert_eq!(place.context(&path, &no_flags()), (expected, vec![note]));
+    let place = Place::unborn();
+    let note = format!("the commit is not known: {git}");
+    assert_eq!(place.context(&path, &no_flags()), (nothing(), vec![note]));
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn a_shallow_clone_says_that_it_is_one() {
 }
 
 #[test]
-fn a_context_costs_two_calls_of_git() {
+fn git_is_called_only_where_somebody_asks() {
     let place = Place::repository();
     let script = format!(
         "echo x >>'{}/calls'; PATH='{}' exec git \"$@\"",
@@ -144,9 +147,20 @@ fn a_context_costs_two_calls_of_git() {
         .unwrap()
         .display()
         .to_string();
-    place.context(&[("PATH", &bin)], &no_flags());
-    let calls = std::fs::read_to_string(place.root().join("calls")).unwrap();
-    assert_eq!(calls.lines().count(), 2);
+    let calls = |told: bool| {
+        let env = |name: &str| match name {
+            "PATH" => Some(bin.clone()),
+            name => place.env(name),
+        };
+        let (context, notes) = context(place.root(), &env, &no_flags(), || told).unwrap();
+        assert_eq!(notes, Vec::<String>::new());
+        assert_eq!(context.git.sha, text(&place.head()));
+        assert_eq!(context.git.author, text(ANN).filter(|_| told));
+        let calls = std::fs::read_to_string(place.root().join("calls"));
+        calls.unwrap_or_default().lines().count()
+    };
+    assert_eq!(calls(false), 0);
+    assert_eq!(calls(true), 1);
 }
 
 #[test]
