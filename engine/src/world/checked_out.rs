@@ -233,7 +233,7 @@ mod tests {
         let somebody = Uid::from_raw(user.as_raw() + 1);
         assert!(read(place.root(), user).is_some());
         assert_eq!(read(place.root(), somebody), None);
-        std::fs::create_dir(place.root().join(".git/reftable")).unwrap();
+        fs::create_dir(place.root().join(".git/reftable")).unwrap();
         assert_eq!(read(place.root(), user), None);
     }
 
