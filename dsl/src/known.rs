@@ -40,8 +40,8 @@ impl Known {
         } = self;
         let is_root = sources.iter().next().is_some_and(|s| s.name == name);
         let same = |id: &SourceId| {
-            let source = sources.get(*id);
-            files.read(&source.name).is_ok_and(|t| t == source.text)
+            let source = sources.iter().find(|s| s.id == *id);
+            source.is_some_and(|s| files.read(&s.name).is_ok_and(|text| text == s.text))
         };
         (is_root && on_disk.iter().all(same)).then_some(Loaded {
             pipeline,

@@ -285,3 +285,26 @@ fn legs_are_excluded_and_included() {
     assert_eq!(legs("include os=linux; include os=mac"), ["linux", "mac"]);
     assert_eq!(legs("os linux; include os=linux"), ["linux"]);
 }
+
+#[test]
+fn who_made_the_commit_is_asked_only_where_something_wants_to_know() {
+    let job = "stage test { job unit { run \"true\" } }";
+    let asks = |text: &str| load(text).pipeline.asks_for_commit();
+    for text in [
+        job,
+        "stage test { job unit { env SHA=\"${git.sha}\" BRANCH=\"${git.branch.slug}\"; run \"true\" } }",
+        "registry hub \"hub.example.com/app\"\nstage test { build app; push app to=hub tag=\"1\" }",
+    ] {
+        assert!(!asks(text), "{text}");
+    }
+    for text in [
+        "env BY=\"${git.author}\"\nstage test { job unit { run \"true\" } }",
+        "stage test { env BY=\"${git.message.lower}\"; job unit { run \"true\" } }",
+        "stage test { job unit { env BY=\"by ${git.author}\"; run \"true\" } }",
+        "stage test { job unit { container \"hub.example.com/app:${git.message.slug}\"; run \"true\" } }",
+        "pipeline app { concurrency \"${git.author}\" }\nstage test { job unit { run \"true\" } }",
+        "stage test { approve go by=people }",
+    ] {
+        assert!(asks(text), "{text}");
+    }
+}

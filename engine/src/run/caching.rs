@@ -171,7 +171,7 @@ pub(super) enum AtOnce {
     /// It has a result, which is in place; its log is short.
     InPlace(Arc<Action>, Digest),
     /// It has this key, and no result.
-    Miss(Keyed),
+    Miss(Box<Keyed>),
     /// It has to be looked at more closely.
     Unknown,
 }
@@ -202,7 +202,7 @@ impl Look<'_> {
             return AtOnce::Unknown;
         };
         match self.cache.find(self.step, &keyed.digest) {
-            None => AtOnce::Miss(keyed),
+            None => AtOnce::Miss(Box::new(keyed)),
             Some(action) if self.is_in_place(&action, &glance) => {
                 AtOnce::InPlace(action, keyed.digest)
             }
@@ -278,7 +278,7 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
         Err(not_done) => return Done::not_begun(not_done),
     };
     let (keyed, is_miss) = match looked {
-        AtOnce::Miss(keyed) => (keyed, true),
+        AtOnce::Miss(keyed) => (*keyed, true),
         _ => match key_of(&recipe, site, cache, &printed).await {
             Ok(keyed) => (keyed, false),
             Err(why) => {
