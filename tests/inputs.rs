@@ -291,7 +291,7 @@ fn outputs_that_cannot_be_read_are_a_failure_and_no_wait() {
 #[test]
 fn a_pipe_planted_for_the_next_job_does_not_hold_it() {
     let (project, out) = run(
-        "    job plant { run \"for i in 0 1 2 3 4 5 6 7 8 9; do mkfifo \\\"$(dirname $PIPE_OUTPUT)/output-$i-1\\\" 2>/dev/null || true; done; mkfifo .pipe/runs/1/logs/test.next.log\" }\n    job next { needs plant; run \"echo said; echo a=1 >> $PIPE_OUTPUT; touch ran\" }",
+        "    job plant { run \"for i in 0 1 2 3 4 5 6 7 8 9; do mkfifo \\\"$(dirname $PIPE_OUTPUT)/output-$i-1\\\" 2>/dev/null || true; done; mkdir -p .pipe/runs/1/logs; mkfifo .pipe/runs/1/logs/test.next.log\" }\n    job next { needs plant; run \"echo said; echo a=1 >> $PIPE_OUTPUT; touch ran\" }",
     );
     let out = out.exits(0).stdout;
     assert!(project.path("ran").exists());

@@ -135,10 +135,9 @@ fn it_runs_without_a_repository_and_without_git() {
     }
     let project = project.git();
     let path = bin.display().to_string();
-    assert_eq!(
-        shown(&project, &["run"], &[("PATH", &path)]),
-        "none\nnone\n\n"
-    );
+    let without_git = shown(&project, &["run"], &[("PATH", &path)]);
+    assert_eq!(without_git, shown(&project, &["run"], &[]));
+    assert_eq!(without_git, "main\nnone\nmain\n");
     let paths = "    job show { when paths=\"src/**\"; run \"echo > shown\" }";
     project.write("pipeline.kdl", &stage(paths));
     let out = project.pipe_env(&["run"], &[("PATH", &path)]).exits(0);

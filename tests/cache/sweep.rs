@@ -229,7 +229,7 @@ fn only_files_of_the_store(app: &App, what: &str) {
         let fine = match top {
             "tmp" => true,
             "blob" | "action" => is_sound(&path),
-            "checkout" => ["files", "steps", "lock"].contains(&name),
+            "checkout" => ["definition", "files", "steps", "lock"].contains(&name),
             "lock" | "trimmed" => true,
             _ => false,
         };
