@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dsl::Loaded;
 use dsl::render;
+use dsl::{Known, Loaded};
 use engine::cache::steps::Steps;
 use engine::cache::{Cache, Scope, Settings, definition, trim};
 use engine::oci::Layout;
@@ -36,8 +36,8 @@ pub struct Project {
     pub file: String,
     /// What the file means.
     pub loaded: Loaded,
-    /// Whether that was known, and nothing was parsed.
-    is_known: bool,
+    /// What the file itself means, if that was not known. A command may have added to `loaded` since.
+    news: Option<Known>,
     /// What is remembered of the steps, once somebody has asked.
     steps: RefCell<Option<(Scope, Arc<Steps>)>>,
     /// The user's cache folder; none where nobody says where it is.
@@ -59,13 +59,18 @@ impl Project {
         let files = Includes::new(&root, &env);
         let known = cache.as_deref();
         let known = known.and_then(|folder| definition::known(folder, path, &files));
-        let is_known = known.is_some();
-        let loaded = known.map_or_else(|| dsl::load_file_with(path, &files), Ok);
-        let loaded = loaded.map_err(|why| {
-            let shown = path.display();
-            Failed::usage(format!("{shown} cannot be read: {why}"))
-                .hint("`--file` names another file; `pipe init` writes one")
-        })?;
+        let (loaded, news) = match known {
+            Some(loaded) => (loaded, None),
+            None => {
+                let loaded = dsl::load_file_with(path, &files).map_err(|why| {
+                    let shown = path.display();
+                    Failed::usage(format!("{shown} cannot be read: {why}"))
+                        .hint("`--file` names another file; `pipe init` writes one")
+                })?;
+                let news = Known::of(&loaded);
+                (loaded, news)
+            }
+        };
         let file = path
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
@@ -74,7 +79,7 @@ impl Project {
             root,
             file,
             loaded,
-            is_known,
+            news,
             steps: RefCell::default(),
             cache,
         })
@@ -82,8 +87,8 @@ impl Project {
 
     /// Keeps what the file means for the next run. One that cannot be kept is read again.
     pub fn remember(&self) {
-        if let (Some(folder), false) = (&self.cache, self.is_known) {
-            let _ = definition::keep(folder, &self.root.join(&self.file), &self.loaded);
+        if let (Some(folder), Some(news)) = (&self.cache, &self.news) {
+            let _ = definition::keep(folder, &self.root.join(&self.file), news);
         }
     }
 

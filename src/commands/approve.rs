@@ -131,9 +131,7 @@ fn between(
     registry: &Registry,
     out: &Out,
 ) -> Result<Asked, Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let runtime = engine::process::runtime()
         .map_err(|e| Failed::machine(format!("nothing can be asked: {e}")))?;
     let from = reach(project, registry, PATIENCE)?;
     let request = project.request(&About::default(), None, &[], out)?;

@@ -215,9 +215,7 @@ fn engines(
     args: &DoctorArgs,
     needs: &Needs,
 ) -> Result<Vec<Look>, Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let runtime = engine::process::runtime()
         .map_err(|e| Failed::machine(format!("nothing can be asked: {e}")))?;
     let env = |name: &str| std::env::var(name).ok();
     let patience = args.engine.engine_timeout;

@@ -41,9 +41,7 @@ struct Looked {
 pub fn run(global: &Global, args: &PruneArgs, out: &Out) -> Result<i32, Failed> {
     let project = Project::open_sound(global, out)?;
     let registries = chosen(&project, args)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let runtime = engine::process::runtime()
         .map_err(|e| Failed::machine(format!("nothing can be asked: {e}")))?;
     if registries.is_empty() && args.images_older_than.is_none() {
         out.line("no registry has `keep`, so nothing gets old");

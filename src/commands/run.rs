@@ -183,9 +183,7 @@ pub(super) fn carry_out(
     warnings.iter().for_each(|w| out.warning(w));
     let mask = |text: &str| masker.mask_str(text).into_owned();
     let again = Again::of(global, &args.about, args.into.as_ref(), &mask);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = engine::process::runtime();
     let runtime = runtime.map_err(|e| {
         Failed::machine(format!("the run cannot begin: {e}")).hint("is `ulimit -n` very low?")
     })?;

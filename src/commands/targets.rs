@@ -231,10 +231,7 @@ fn drift(project: &Project, history: &History, out: &Out) -> Result<String, Fail
         recorded: history.values_of(&id),
         env: &env,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failed::machine(e.to_string()))?;
+    let runtime = engine::process::runtime().map_err(|e| Failed::machine(e.to_string()))?;
     Ok(match runtime.block_on(asked.differs()) {
         Ok(None) => AS_DEPLOYED.to_owned(),
         Ok(Some(differs)) => differs,

@@ -33,12 +33,12 @@ pub fn known(folder: &Path, path: &Path, files: &dyn Files) -> Option<Loaded> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn keep(folder: &Path, path: &Path, loaded: &Loaded) -> io::Result<()> {
-    let (Some(place), Some(known)) = (place(folder, path), Known::of(loaded)) else {
+pub fn keep(folder: &Path, path: &Path, known: &Known) -> io::Result<()> {
+    let Some(place) = place(folder, path) else {
         return Ok(());
     };
     own_files::private_folder(place.parent().unwrap_or(folder))?;
-    let program = program()?;
+    let (program, known) = (program()?, known.clone());
     let definition = Definition { program, known };
     sealed::write(&Store::beneath(folder), &place, &definition)
 }

@@ -25,7 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::runtime::{self, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -171,9 +171,7 @@ impl Remote {
     /// # Errors
     /// When this machine has no thread for it.
     pub fn start(objects: Arc<dyn Objects>, settings: Settings) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = crate::process::runtime()?;
         let handle = runtime.handle().clone();
         let shared = Arc::new(Shared {
             objects,

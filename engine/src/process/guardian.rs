@@ -20,7 +20,7 @@
 //! engine is a background process. It may write (not under `stty tostop`), but it cannot read keys.
 //! Ctrl-Z stops the guardian and the engine; jobs go on.
 
-use super::{become_subreaper, has_no_orphans, kill_descendants};
+use super::{become_subreaper, has_no_orphans, kill_descendants, runtime};
 use fork::{Fork, fork};
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process, setpgid, waitpid,
@@ -34,7 +34,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task,
@@ -109,8 +108,7 @@ fn told() -> Option<Pid> {
 
 /// There is an engine: whatever happens, this process must not become a second one.
 fn guard_engine(engine: Pid, grace: Duration) -> i32 {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else {
+    let Ok(runtime) = runtime() else {
         // Without descriptors no signal can be passed on; what ends is still cleaned up.
         let status = waitpid(Some(engine), WaitOptions::empty());
         kill_descendants(grace);

@@ -23,9 +23,10 @@ pub use sweep::{become_subreaper, has_no_orphans, kill_descendants};
 
 use group::Leader;
 use pump::Pump;
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, fs::File, io, path::PathBuf, time::Duration};
 use stop::Stopper;
 use tokio::{
+    runtime::{self, Runtime},
     sync::mpsc,
     time::{Instant, sleep},
 };
@@ -47,6 +48,19 @@ pub const BASH: [&str; 3] = ["-euo", "pipefail", "-c"];
 pub fn bash(text: &str) -> (OsString, Vec<OsString>) {
     let words = BASH.into_iter().chain([text]);
     ("bash".into(), words.map(OsString::from).collect())
+}
+
+/// How many file descriptors a runtime takes, and the signals that the first one sets up.
+const OF_A_RUNTIME: usize = 8;
+
+/// A runtime for the thread that asks for it.
+///
+/// # Errors
+/// When there are too few file descriptors. The crate would panic where it can set its signals up no more.
+pub fn runtime() -> io::Result<Runtime> {
+    let free = (0..OF_A_RUNTIME).map(|_| File::open("/dev/null"));
+    drop(free.collect::<io::Result<Vec<_>>>()?);
+    runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// What to start.

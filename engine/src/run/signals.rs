@@ -4,11 +4,10 @@
 use std::sync::LazyLock;
 use std::thread;
 
-use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::process::guardian;
+use crate::process::{guardian, runtime};
 
 static ASKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
@@ -23,7 +22,7 @@ pub(super) fn listen() {
     let listener = thread::Builder::new().name("asked".to_owned());
     // Without it a stuck terminal holds the run until the guardian ends it.
     let _ = listener.spawn(|| {
-        let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+        let Ok(runtime) = runtime() else {
             return;
         };
         runtime.block_on(async {
