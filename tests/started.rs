@@ -34,10 +34,14 @@ impl<'p> Started<'p> {
         Self { project, child }
     }
 
-    /// Waits until the run has made a file.
+    /// Waits until the run has made a file. A run that ends without it will never make it.
     #[track_caller]
     pub fn until_there(self, name: &str) -> Self {
-        wait_until(name, || self.project.path(name).exists());
+        let is_there = || self.project.path(name).exists();
+        wait_until(name, || is_there() || self.has_ended());
+        if !is_there() {
+            panic!("ended without {name}: {:?}", self.end());
+        }
         self
     }
 
