@@ -40,8 +40,9 @@ impl Keyed {
     }
 }
 
-/// Log and files of this size are handled on the loop's own thread.
+/// Log and files of this size, and so many of them, are handled on the loop's own thread.
 const LITTLE: u64 = 64 << 10;
+const FEW: usize = 32;
 
 /// The whole key of a recipe. `tools` is what the commands in its `key` printed.
 ///
@@ -164,6 +165,15 @@ fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance
     // Which image a name stands for is asked of an engine; until then the key is no key.
     let known = recipe.images.is_empty() && recipe.takes.is_empty() && recipe.image.is_none();
     !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index(), glance))
+}
+
+/// Whether what a step has made can be kept in no time: few files, named one by one, that are short, and a short log.
+fn makes_little(recipe: &Recipe, site: &Site, cache: &Cache) -> bool {
+    let is_little = |p: &String| snapshot::is_little(&site.root, p, cache.index(), None);
+    let log = site.log.as_ref().map(std::fs::metadata);
+    // A step that was silent has none.
+    let is_short = log.is_none_or(|log| log.map_or(true, |l| l.len() <= LITTLE));
+    recipe.products.len() <= FEW && recipe.products.iter().all(is_little) && is_short
 }
 
 /// What can be said of a step where that costs next to nothing.
@@ -447,6 +457,7 @@ async fn kept(
         Arc::clone(recipe),
     );
     let (root, log, printed) = (site.root.clone(), site.log.clone(), printed.clone());
+    let at_once = is_little(&recipe, &root, cache, None) && makes_little(&recipe, site, cache);
     let (artifacts, values) = (work.artifacts.clone(), done.outputs.clone());
     let origin = site.origin.clone();
     let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
@@ -480,7 +491,12 @@ async fn kept(
             origin: &origin,
         })
     };
-    match spawn_blocking(keep).await {
+    // Another thread would take longer to begin, while all processors are busy with jobs.
+    let kept = match at_once {
+        true => Ok(keep()),
+        false => spawn_blocking(keep).await,
+    };
+    match kept {
         Ok(Ok(action)) => action,
         Ok(Err(why)) => {
             warn(
