@@ -1,5 +1,6 @@
 //! Runs one program and says how long it took and how much memory it and what it started held. Does not know what it ran.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -101,19 +102,17 @@ fn watch(
 /// The peak sizes of the processes that are alive now, in KiB.
 fn held_by_tree(root: u32) -> u64 {
     let mut open = vec![root];
-    let mut seen = Vec::new();
-    let mut sum = 0;
+    let mut held: BTreeMap<u64, u64> = BTreeMap::new();
     while let Some(pid) = open.pop() {
-        // A process that has not called exec yet has the stack, and so the memory, of the one that started it.
-        if let Some((stack, size)) = size(pid)
-            && !seen.contains(&stack)
-        {
-            seen.push(stack);
-            sum += size;
+        // A process that has not called exec has the stack, and most of the memory, of the one that started it: the
+        // larger one counts.
+        if let Some((stack, size)) = size(pid) {
+            let most = held.entry(stack).or_default();
+            *most = size.max(*most);
         }
         open.extend(children(pid));
     }
-    sum
+    held.values().sum()
 }
 
 /// Where the stack of a process begins, and its peak size in KiB.
