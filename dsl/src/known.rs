@@ -1,6 +1,6 @@
-//! What a pipeline meant when it was last read: it means the same for as long as its files say the same. Reading a file
-//! again costs a tenth of parsing and checking it. What is kept is for the same program only: another one may
-//! understand, or refuse, what this one did not.
+//! What a pipeline meant when it was last read: it means the same for as long as its files say the same. Reading that costs
+//! a fifth of parsing and checking the files. It is for the same program only: another one may understand, or refuse, what
+//! this one did not.
 
 use std::sync::Arc;
 
