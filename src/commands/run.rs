@@ -274,7 +274,9 @@ fn cache(
     if args.keeps_nothing() {
         return None;
     }
-    let Some(settings) = project.cache_settings(&plan.request.context) else {
+    let context = &plan.request.context;
+    let settings = project.cache_settings(context).zip(project.steps(context));
+    let Some((settings, steps)) = settings else {
         if plan
             .steps()
             .any(|(_, s)| engine::run::is_cacheable(plan.definition(s)))
@@ -291,10 +293,7 @@ fn cache(
         refresh: args.refresh,
         ..settings
     };
-    let cache = match project.steps(&plan.request.context) {
-        Some(steps) => Cache::open_with(settings, steps),
-        None => Cache::open(settings),
-    };
+    let cache = Cache::open_with(settings, steps);
     Some(Arc::new(match remote {
         Some(remote) => cache.with_remote(remote),
         None => cache,

@@ -1,6 +1,7 @@
 //! The name of a content: its BLAKE3 hash.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,10 +20,12 @@ impl Digest {
     /// The 64 hex digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        blake3::Hash::from_bytes(self.0)
-            .to_hex()
-            .as_str()
-            .to_owned()
+        self.digits().to_owned()
+    }
+
+    /// The same without room of its own.
+    fn digits(&self) -> impl Deref<Target = str> + use<> {
+        blake3::Hash::from_bytes(self.0).to_hex()
     }
 
     /// The first digits, enough for a person.
@@ -46,7 +49,7 @@ impl From<blake3::Hash> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+        f.write_str(&self.digits())
     }
 }
 
@@ -76,7 +79,7 @@ impl FromStr for Digest {
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+            serializer.serialize_str(&self.digits())
         } else {
             self.0.serialize(serializer)
         }

@@ -205,16 +205,10 @@ fn read(path: &Path) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Scope, Settings};
+    use crate::cache::Settings;
 
     fn cache(dir: &Path) -> Cache {
-        Cache::open(Settings {
-            folder: dir.join("cache"),
-            root: dir.join("app"),
-            scratch: None,
-            scope: Scope::Trusted,
-            refresh: false,
-        })
+        Cache::open(Settings::of(dir.join("cache"), dir.join("app")))
     }
 
     fn kept(dir: &Path, lock: &str, inside: bool) -> Kept {

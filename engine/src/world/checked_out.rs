@@ -188,11 +188,7 @@ mod tests {
 
     #[test]
     fn a_shallow_clone_is_read_as_one() {
-        let place = Place::repository();
-        place.commit("README", "second");
-        let from = format!("file://{}", place.root().display());
-        place.run(&["clone", "--quiet", "--depth=1", &from, "../clone"]);
-        let place = place.at("clone");
+        let place = Place::shallow();
         plain(&place);
         assert!(read(place.root(), geteuid()).unwrap().shallow);
     }

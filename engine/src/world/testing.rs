@@ -51,6 +51,15 @@ impl Place {
         place
     }
 
+    /// A clone of its last commit alone, whose message is `second`.
+    pub(super) fn shallow() -> Self {
+        let place = Self::repository();
+        place.commit("README", "second");
+        let from = format!("file://{}", place.root().display());
+        place.run(&["clone", "--quiet", "--depth=1", &from, "../clone"]);
+        place.at("clone")
+    }
+
     /// The same home, another directory in it.
     pub(super) fn at(self, directory: &str) -> Self {
         let root = self.home.path().join(directory);

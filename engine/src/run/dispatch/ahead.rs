@@ -2,6 +2,7 @@
 //! side by side while nobody works in the checkout. Changes nothing.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,16 +69,24 @@ impl Dispatch<'_> {
         let many = TOGETHER.saturating_sub(self.ahead.len()).max(1);
         let together: Vec<u32> = [vertex].into_iter().chain(next).take(many).collect();
         let sight = self.sight();
-        let look = |v: &u32| Ok::<_, ()>(sight.look(*v, &self.folders));
-        let seen = side_by_side(&together, look).unwrap_or_default();
+        let look = |v: &u32| Ok::<_, Infallible>(sight.look(*v, &self.folders));
+        let Ok(seen) = side_by_side(&together, look);
         self.ahead.extend(together.into_iter().zip(seen));
-        self.ahead
-            .remove(&vertex)
-            .unwrap_or(Seen::ToBegin(Ok(None), AtOnce::Unknown))
+        let own = self.ahead.remove(&vertex);
+        own.expect("it is one of those that were looked at")
     }
 }
 
-impl Sight<'_> {
+impl<'s> Sight<'s> {
+    pub(super) fn facts(&self, vertex: u32) -> Facts<'s> {
+        Facts {
+            plan: self.plan,
+            run_id: self.run_id,
+            outputs: self.outputs,
+            vertex,
+        }
+    }
+
     fn look(&self, vertex: u32, folders: &Folders) -> Seen {
         let recipe = self.recipe(vertex);
         let (Ok(Some(found)), Some(cache)) = (&recipe, &self.options.cache) else {
@@ -100,12 +109,7 @@ impl Sight<'_> {
 
     /// What decides the step's result, if that can be kept.
     pub(super) fn recipe(&self, vertex: u32) -> Result<Option<Arc<Recipe>>, Failure> {
-        let facts = Facts {
-            plan: self.plan,
-            run_id: self.run_id,
-            outputs: self.outputs,
-            vertex,
-        };
+        let facts = self.facts(vertex);
         let artifacts = self.artifacts.as_deref();
         let (plan, options, made) = (self.plan, self.options, self.made);
         let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, made);

@@ -164,7 +164,7 @@ impl Dispatch<'_> {
     }
 
     fn work(&self, vertex: u32, recipe: Option<Arc<Recipe>>) -> Result<Work, Failure> {
-        let facts = self.facts(vertex);
+        let facts = self.sight().facts(vertex);
         let (plan, options, artifacts) = (self.plan, &self.options, self.artifacts_root());
         let artifacts = artifacts.as_deref();
         prepare::work(
@@ -183,15 +183,6 @@ impl Dispatch<'_> {
         self.folders = Folders::default();
         self.ahead.clear();
         self.tasks.spawn(task);
-    }
-
-    fn facts(&self, vertex: u32) -> Facts<'_> {
-        Facts {
-            plan: self.plan,
-            run_id: self.run_id,
-            outputs: &self.outputs,
-            vertex,
-        }
     }
 
     pub(super) fn artifacts_root(&self) -> Option<PathBuf> {

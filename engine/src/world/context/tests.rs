@@ -122,11 +122,7 @@ fn a_worktree_is_on_its_own_branch() {
 
 #[test]
 fn a_shallow_clone_says_that_it_is_one() {
-    let place = Place::repository();
-    place.commit("README", "second");
-    let from = format!("file://{}", place.root().display());
-    place.run(&["clone", "--quiet", "--depth=1", &from, "../clone"]);
-    let place = place.at("clone");
+    let place = Place::shallow();
     let mut expected = laptop(&place.head());
     expected.git.message = text("second");
     expected.git.shallow = true;
