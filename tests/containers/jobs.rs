@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::engines::{Engine, USER, on, on_both};
 use crate::started::stage;
-use crate::support::Project;
+use crate::support::{Project, wait_until};
 
 /// A job in the image that has a shell and little else.
 fn boxed(job: &str) -> Project {
@@ -223,5 +223,30 @@ fn a_process_that_holds_the_output_holds_no_run() {
         assert_eq!(said(&out), "said\nagain");
         assert!(began.elapsed().as_secs() < 60);
         engine.has_nothing_of(&project);
+    });
+}
+
+#[test]
+fn podman_is_asked_for_one_container_at_a_time() {
+    on(Engine::Podman, || {
+        let project = boxed("run \"touch made\"");
+        let host = Engine::Podman.host();
+        let socket = std::path::Path::new(host.strip_prefix("unix://").unwrap());
+        let held = std::fs::File::open(socket.parent().unwrap()).unwrap();
+        held.lock().unwrap();
+        let run = Engine::Podman.begin(&project, &["run"]);
+        let logs = project.path(".pipe/runs/1/logs");
+        let has_begun = || {
+            let files = std::fs::read_dir(&logs).into_iter().flatten().flatten();
+            files
+                .into_iter()
+                .any(|f| f.metadata().is_ok_and(|m| m.len() > 0))
+        };
+        wait_until("it knows its image", has_begun);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert!(!project.path("made").exists());
+        Engine::Podman.has_nothing_of(&project);
+        drop(held);
+        let _ = run.until_there("made").end().exits(0);
     });
 }

@@ -66,7 +66,7 @@ fn a_second_signal_kills_at_once() {
 fn a_job_whose_time_is_over_ends_and_cleans_up_in_a_new_container() {
     on_both_at_once(|engine| {
         let project = job(
-            "timeout \"4s\"\nrun \"trap '' TERM; touch up; while true; do sleep 1; done\"\nalways { run \"touch cleaned\" }",
+            "timeout \"10s\"\nrun \"trap '' TERM; touch up; while true; do sleep 1; done\"\nalways { run \"touch cleaned\" }",
         );
         let args = ["run", "--grace", "300ms"];
         let out = engine.pipe(&project, &args).exits(1);

@@ -20,6 +20,7 @@ mod room;
 mod service;
 mod sweep;
 mod transfer;
+mod turn;
 
 use std::fmt;
 use std::time::Duration;

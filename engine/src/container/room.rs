@@ -22,11 +22,15 @@ use tokio_util::sync::CancellationToken;
 use super::exec::Stops;
 use super::inside::Inside;
 use super::service::{Beside, Service};
+use super::turn::turn;
 use super::{CLEAN_UP, CLEAN_UP_SOON, Engine, Kind, Source, Trouble};
 use crate::process::{Chunk, Ended, Exit, Spec, Stop, Stream};
 
 /// The home of a job in a container. Always the same, as programs write it into what they keep.
 const HOME: &str = "/home/pipe";
+
+/// Podman's word for a container in which its user has the number that it has outside.
+const KEEP_ID: &str = "keep-id";
 
 /// How long Podman may call a container `stopped`, before it has `exited`: the API has no word for that, so the answer cannot
 /// be read.
@@ -386,7 +390,7 @@ fn identity(engine: &Engine) -> (String, Option<String>) {
     match (engine.found.rootless, engine.found.kind) {
         (false, _) => (format!("{user}:{group}"), None),
         (true, Kind::Podman) if engine.found.is_own => {
-            (format!("{user}:{group}"), Some("keep-id".to_owned()))
+            (format!("{user}:{group}"), Some(KEEP_ID.to_owned()))
         }
         // Root of a rootless Docker is whoever started it; nobody else is known there.
         (true, _) => ("0:0".to_owned(), None),
@@ -448,10 +452,20 @@ impl Engine {
             name: Some(name.to_owned()),
             platform: platform.unwrap_or_default().to_owned(),
         };
+        let what = "the container cannot be made";
         let docker = self.docker.clone();
-        let call = async move { docker.create_container(Some(options), body).await };
-        let made = self.act("the container cannot be made", acting, call).await;
-        made.map(|_| ()).map_err(unseen)
+        let host = body.host_config.as_ref();
+        let turn = match host.and_then(|h| h.userns_mode.as_deref()) {
+            Some(KEEP_ID) => turn(&self.found, self.patience).await,
+            _ => None,
+        };
+        let call = async move {
+            let made = docker.create_container(Some(options), body).await;
+            drop(turn);
+            made
+        };
+        let made = self.act(what, acting, call).await;
+        made.map(|_| ()).map_err(explained)
     }
 
     pub(super) async fn start(&self, name: &str, acting: &Acting) -> Result<(), Trouble> {
@@ -461,7 +475,7 @@ impl Engine {
         let started = self
             .act("the container cannot be started", acting, call)
             .await;
-        started.map_err(unseen)
+        started.map_err(explained)
     }
 
     pub(super) async fn state(&self, name: &str) -> Result<State, Trouble> {
@@ -511,9 +525,14 @@ impl Engine {
     }
 }
 
-/// An engine that does not see the folder says that a file is not there.
-fn unseen(trouble: Trouble) -> Trouble {
+/// What an engine means that says of a file that it is not there, or of a user that it has no numbers.
+fn explained(trouble: Trouble) -> Trouble {
     let low = trouble.what.to_lowercase();
+    if low.contains("/etc/subuid") {
+        return trouble.help(
+            "give whoever runs Podman ranges in both files, with `usermod --add-subuids` and `--add-subgids`, then run `podman system migrate`",
+        );
+    }
     let is_missing = ["bind source path does not exist", "statfs", "/inside"]
         .iter()
         .any(|w| low.contains(w));
