@@ -296,15 +296,10 @@ pub struct RunArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// How to show the run.
-    #[arg(
-        long,
-        env = "PIPE_FORMAT",
-        default_value = "auto",
-        value_name = "FORMAT"
-    )]
-    pub format: RunFormat,
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// Show everything that the steps write, as it comes, on a terminal too.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quiet")]
     pub output: bool,
 }
 
@@ -314,6 +309,33 @@ impl RunArgs {
     pub fn keeps_nothing(&self) -> bool {
         let names = self.no_cache.as_ref();
         names.is_some_and(|names| names.iter().all(String::is_empty))
+    }
+}
+
+/// How a run is to be shown.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ViewArgs {
+    /// How to show the run.
+    #[arg(
+        long,
+        env = "PIPE_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    format: RunFormat,
+    /// Say nothing but what goes wrong: the same as `--format quiet`
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ViewArgs {
+    /// The format.
+    #[must_use]
+    pub fn format(&self) -> RunFormat {
+        match self.quiet {
+            true => RunFormat::Quiet,
+            false => self.format,
+        }
     }
 }
 
@@ -332,6 +354,8 @@ pub enum RunFormat {
     Gitlab,
     /// One JSON object a line for each event.
     Json,
+    /// Nothing but what goes wrong.
+    Quiet,
 }
 
 /// `pipe plan`
@@ -618,13 +642,8 @@ pub struct ByHandArgs {
     #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = pair, allow_hyphen_values = true)]
     pub params: Vec<(String, String)>,
     /// How to show the run.
-    #[arg(
-        long,
-        env = "PIPE_FORMAT",
-        default_value = "auto",
-        value_name = "FORMAT"
-    )]
-    pub format: RunFormat,
+    #[command(flatten)]
+    pub view: ViewArgs,
 }
 
 /// `pipe approve`

@@ -69,6 +69,32 @@ fn a_narrow_terminal_cuts_names_and_nothing_else() {
 }
 
 #[test]
+fn quiet_says_nothing_but_what_goes_wrong() {
+    insta::assert_snapshot!(run(&["--quiet"], &[]).whole(), @"
+    exit 1
+    --- stdout
+
+    ── bad · exit 4 ──────────────────────────────────────────────────────────────
+    oops
+    ── 1 line ────────────────────────────────────────────────────────────────────
+     exit 4   defined at pipeline.kdl:4
+
+     failed  1 of 4 steps in [t] · 1 passed · 1 soft-failed · 1 failed · 1 skipped
+       see all    pipe logs 1 bad
+       again      pipe run bad
+    ");
+    let project = Project::with(MIXED).git();
+    for args in [
+        &["run", "-q", "good", "soft"][..],
+        &["run", "--format", "quiet", "good"],
+    ] {
+        assert_eq!(project.pipe(args).exits(0).whole(), "exit 0");
+    }
+    let out = project.pipe(&["run", "-q", "--output", "good"]).exits(2);
+    assert!(out.stderr.contains("cannot be used with"), "{}", out.stderr);
+}
+
+#[test]
 fn redirected_output_has_no_escape_codes_and_asked_for_it_has() {
     assert!(!run(&[], &[]).stdout.contains('\x1b'));
     assert!(

@@ -119,7 +119,7 @@ fn run(
     project.loaded.pipeline = Arc::new(pipeline.with_step(STAGE, name, step, at));
     let mut run = usual();
     run.about.params.clone_from(&args.params);
-    run.format = args.format;
+    run.view = args.view;
     let names = [format!("{STAGE}.{name}")];
     let request = project.request(&run.about, None, &names, out)?;
     let plan = Arc::new(project.plan(request, out)?);

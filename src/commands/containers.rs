@@ -33,7 +33,7 @@ pub fn late(plan: &Plan, args: &EngineArgs) -> Option<Arc<Late>> {
     })
 }
 
-/// The engine of a run; `None` where no step needs one from the start.
+/// The engine of a run; `None` where no step needs one from the start. Says which one it is where that is to be told.
 ///
 /// # Errors
 /// When there is none.
@@ -41,6 +41,7 @@ pub fn engine(
     runtime: &Runtime,
     plan: &Plan,
     args: &EngineArgs,
+    is_told: bool,
     out: &Out,
 ) -> Result<Option<Arc<Engine>>, Failed> {
     if !plan.needs_engine() {
@@ -52,11 +53,13 @@ pub fn engine(
     let engine = runtime
         .block_on(container::choose(&wanted, &env, args.engine_timeout))
         .map_err(|none| Failed::machine(none.what()).hint(none.help()))?;
-    out.report(&format!(
-        "containers by {} ({})\n",
-        engine.found().title(),
-        engine.found().why
-    ));
+    if is_told {
+        out.report(&format!(
+            "containers by {} ({})\n",
+            engine.found().title(),
+            engine.found().why
+        ));
+    }
     match runtime.block_on(engine.sweep()) {
         Ok(gone) if gone.is_empty() => {}
         Ok(gone) => out.report(&format!(

@@ -67,11 +67,12 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         },
         None => None,
     };
-    if args.dry_run && args.format == RunFormat::Json {
+    let is_json = args.view.format() == RunFormat::Json;
+    if args.dry_run && is_json {
         out.line(&plan_command::json(&project, &plan));
         return Ok(exit::OK);
     }
-    if args.format == RunFormat::Json && plan.steps().next().is_none() {
+    if is_json && plan.steps().next().is_none() {
         out.report("nothing to do; `pipe plan` says why\n");
         return Ok(exit::OK);
     }
@@ -187,14 +188,15 @@ pub(super) fn carry_out(
     let runtime = runtime.map_err(|e| {
         Failed::machine(format!("the run cannot begin: {e}")).hint("is `ulimit -n` very low?")
     })?;
-    let engine = containers::engine(&runtime, plan, &args.engine, out)?;
+    let format = format(args.view.format(), plan, out);
+    let is_told = format != RunFormat::Quiet;
+    let engine = containers::engine(&runtime, plan, &args.engine, is_told, out)?;
     let _held = group(project, plan, out)?;
     if resumed.is_none() {
         warn_of_interrupted(project, out);
     }
     let record = record(project, plan, &masker, out)?;
     let scratch = scratch(record.as_ref())?;
-    let format = format(args.format, plan, out);
     let mut reporters: Vec<Box<dyn Subscriber>> = reporter(
         &Reporting {
             format,

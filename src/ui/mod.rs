@@ -8,6 +8,7 @@ mod json;
 mod live;
 pub mod out;
 mod plain;
+mod quiet;
 mod screen;
 pub mod words;
 
@@ -44,6 +45,7 @@ pub fn reporter(about: &Reporting<'_>, out: &Out) -> Vec<Box<dyn Subscriber>> {
         RunFormat::Github => Box::new(github::GitHub::new(ending, about, out)),
         RunFormat::Gitlab => Box::new(gitlab::GitLab::new(ending, about, out)),
         RunFormat::Live => Box::new(live::Live::new(ending, about, out)),
+        RunFormat::Quiet => Box::new(quiet::Quiet::new(ending, out)),
         RunFormat::Plain | RunFormat::Auto => Box::new(plain::Plain::new(ending, about, out)),
     };
     vec![reporter]
