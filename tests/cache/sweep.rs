@@ -257,7 +257,7 @@ fn sweep(way: Way, thread: Thread, calls: &[&'static str], faults: &[Fault], lea
     // What is said where too little was found.
     let mut seen: Vec<(&str, usize, Outcome)> = Vec::new();
     // The one call that is meant is there: it is looked for longer, as another thread may have made it.
-    let enough = if calls.len() == 1 { 12 } else { 3 };
+    let enough = if calls.len() == 1 { 40 } else { 3 };
     for call in calls {
         for fault in faults {
             let mut app = App::new(JOBS);
