@@ -36,6 +36,9 @@ const KEEP_ID: &str = "keep-id";
 /// be read.
 const BETWEEN: Duration = Duration::from_secs(10);
 
+/// What Podman answers where another container's interface goes away while it looks which addresses are taken.
+const GOING: &str = "no such network interface";
+
 /// Asks about containers again while Podman has one between two states.
 pub(super) async fn settled<T, F: Future<Output = Result<T, Error>>>(
     call: impl Fn() -> F,
@@ -253,10 +256,18 @@ impl<'e> Room<'e> {
             labels: Some(self.engine.mark.labels(&self.setup.root)),
             ..NetworkCreateRequest::default()
         };
-        let docker = self.engine.docker.clone();
-        let call = async move { docker.create_network(request).await };
         let what = "the network of the services cannot be made";
-        self.engine.act(what, &self.acting, call).await.map(|_| ())
+        let until = Instant::now() + BETWEEN;
+        loop {
+            let (docker, request) = (self.engine.docker.clone(), request.clone());
+            let call = async move { docker.create_network(request).await };
+            match self.engine.act(what, &self.acting, call).await {
+                Err(trouble) if trouble.what.contains(GOING) && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                made => return made.map(|_| ()),
+            }
+        }
     }
 
     async fn start(
