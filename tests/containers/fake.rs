@@ -18,6 +18,8 @@ pub enum Fault {
     Cut,
     /// The engine says that it failed.
     Refuse,
+    /// The engine says twice that an interface went away while it looked, as Podman does; then it does its work.
+    Going,
     /// The engine says that it keeps images in containerd's store, as newer ones do.
     OtherStore,
 }
@@ -46,6 +48,12 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
         let request = request(&mut reader)?;
         heard.lock().unwrap().push(request.clone());
         let is_it = fault != Fault::None && request.starts_with(call);
+        let times = heard
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|r| r.starts_with(call))
+            .count();
         let (status, body) = answer(&request);
         let whole = match status {
             101 => {
@@ -67,8 +75,11 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
                     .ok()?;
                 return None;
             }
-            Fault::Refuse if is_it => {
-                let body = "{\"message\":\"the disk is on fire\"}";
+            Fault::Refuse | Fault::Going if is_it && (fault == Fault::Refuse || times <= 2) => {
+                let body = match fault {
+                    Fault::Going => "{\"message\":\"route ip+net: no such network interface\"}",
+                    _ => "{\"message\":\"the disk is on fire\"}",
+                };
                 let text = format!(
                     "HTTP/1.1 500 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                     body.len()
@@ -161,6 +172,8 @@ fn answer(request: &str) -> (u16, &'static str) {
         )
     } else if begins("POST /images/create") {
         (200, "{\"status\":\"Pull complete\",\"id\":\"0a\"}\r\n")
+    } else if begins("POST /networks/create") {
+        (201, "{\"Id\":\"n1\",\"Warning\":\"\"}")
     } else if begins("POST /containers/create") {
         (201, "{\"Id\":\"c1\",\"Warnings\":[]}")
     } else if begins("POST /containers/") && ends("/exec") {

@@ -18,7 +18,10 @@ fn project(image: &str) -> Project {
 }
 
 fn run(image: &str, call: &'static str, fault: Fault) -> (Output, Vec<String>) {
-    let project = project(image);
+    run_of(&project(image), call, fault)
+}
+
+fn run_of(project: &Project, call: &'static str, fault: Fault) -> (Output, Vec<String>) {
     let socket = project.home().join("engine");
     let calls = listen(&socket, call, fault);
     let host = format!("unix://{}", socket.display());
@@ -105,7 +108,7 @@ fn an_engine_that_fails_in_the_middle_fails_the_step() {
             let says = match fault {
                 Fault::Hang => "the engine did not answer within",
                 Fault::Refuse => "the disk is on fire",
-                Fault::Close | Fault::Cut | Fault::None | Fault::OtherStore => "",
+                Fault::Close | Fault::Cut | Fault::None | Fault::OtherStore | Fault::Going => "",
             };
             let line = out.stdout.lines().find(|l| l.contains("defined at"));
             let line = line.unwrap_or_else(|| panic!("{call} {fault:?}: {}", out.stdout));
@@ -119,6 +122,21 @@ fn an_engine_that_fails_in_the_middle_fails_the_step() {
                 .any(|c| c.starts_with("DELETE /containers/pipe-"));
             assert_eq!(is_made, is_removed, "{call} {fault:?}: {calls:?}");
         }
+    }
+}
+
+#[test]
+fn an_interface_that_goes_away_is_no_reason_to_have_no_network() {
+    let project = Project::with(&stage(
+        "job unit {\n container \"near:1\"\n service web \"near:1\"\n run \"echo hello\"\n}",
+    ));
+    let call = "POST /networks/create";
+    for (fault, code, times) in [(Fault::Going, 0, 3), (Fault::Refuse, 1, 1)] {
+        let _ = std::fs::remove_file(project.home().join("engine"));
+        let (out, calls) = run_of(&project, call, fault);
+        let out = out.exits(code);
+        let asked = calls.iter().filter(|c| c.starts_with(call)).count();
+        assert_eq!(asked, times, "{fault:?}: {}", out.stdout);
     }
 }
 
