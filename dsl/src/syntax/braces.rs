@@ -35,7 +35,9 @@ pub(super) fn check(tokens: &mut [Token], findings: &mut Findings) -> Mends {
     } else {
         // What hides it is told. Where that is one line, the indentation shows what the rest of the file means.
         let in_its_line = |t: &&Token| !findings.text()[t.range()].contains(is_newline);
-        findings.more |= !by_indentation || !hidden.iter().all(in_its_line);
+        let is_plain = hidden.iter().all(in_its_line)
+            && walk.stray.iter().all(|at| begins_its_line(tokens, *at));
+        findings.more |= !by_indentation || !is_plain;
     }
     Mends {
         close_before: walk.close_before,
@@ -83,6 +85,13 @@ pub(super) fn check_depth(tokens: &[Token], findings: &mut Findings) {
             return;
         }
     }
+}
+
+/// Whether nothing stands before a token in its line. A `}` that closes nothing is in the middle of a node otherwise.
+fn begins_its_line(tokens: &[Token], at: usize) -> bool {
+    let mut before = tokens[..at].iter().rev();
+    let last = before.find(|t| t.kind != Kind::Space);
+    last.is_none_or(|t| t.kind == Kind::Newline)
 }
 
 /// An unclosed comment or text may have swallowed the brace that seems to be missing.

@@ -339,6 +339,18 @@ fn a_damaged_text_is_read_directly_only_as_the_library_reads_it() {
     Count::default().run("any order", 1_000, soup());
 }
 
+/// A brace that seems to close nothing, as a text in a line before it hides another one.
+#[test]
+fn a_brace_in_the_middle_of_a_node_is_not_read_over() {
+    for text in [
+        "a {\n    b \"{\n    c } d\n}\n",
+        "a \"{\nb /* c */ } d 1\n}\n",
+        "a \"{\nb \\\n} d 1\n}\n",
+    ] {
+        Count::default().compare(text).unwrap();
+    }
+}
+
 #[test]
 fn the_examples_of_this_repository_are_read_directly() {
     let examples = examples();
