@@ -32,27 +32,34 @@ const HOME: &str = "/home/pipe";
 /// Podman's word for a container in which its user has the number that it has outside.
 const KEEP_ID: &str = "keep-id";
 
-/// How long Podman may call a container `stopped`, before it has `exited`: the API has no word for that, so the answer cannot
-/// be read.
+/// How long Podman may be between two states.
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// What Podman answers where another container's interface goes away while it looks which addresses are taken.
-const GOING: &str = "no such network interface";
-
-/// Asks about containers again while Podman has one between two states.
+/// Asks again while Podman is between two states.
 pub(super) async fn settled<T, F: Future<Output = Result<T, Error>>>(
     call: impl Fn() -> F,
 ) -> Result<T, Error> {
     let until = Instant::now() + BETWEEN;
     loop {
         match call().await {
-            Err(Error::JsonDataError { message, .. })
-                if message.contains("`stopped`") && Instant::now() < until =>
-            {
+            Err(error) if passes(&error) && Instant::now() < until => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             answer => return answer,
         }
+    }
+}
+
+/// Whether Podman will answer otherwise in a moment.
+fn passes(error: &Error) -> bool {
+    match error {
+        // A container is `stopped` before it has `exited`: the API has no word for that, so the answer cannot be read.
+        Error::JsonDataError { message, .. } => message.contains("`stopped`"),
+        // Another container's interface went away while it looked which addresses are taken.
+        Error::DockerResponseServerError { message, .. } => {
+            message.contains("no such network interface")
+        }
+        _ => false,
     }
 }
 
@@ -256,18 +263,10 @@ impl<'e> Room<'e> {
             labels: Some(self.engine.mark.labels(&self.setup.root)),
             ..NetworkCreateRequest::default()
         };
+        let docker = self.engine.docker.clone();
+        let call = async move { settled(|| docker.create_network(request.clone())).await };
         let what = "the network of the services cannot be made";
-        let until = Instant::now() + BETWEEN;
-        loop {
-            let (docker, request) = (self.engine.docker.clone(), request.clone());
-            let call = async move { docker.create_network(request).await };
-            match self.engine.act(what, &self.acting, call).await {
-                Err(trouble) if trouble.what.contains(GOING) && Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                made => return made.map(|_| ()),
-            }
-        }
+        self.engine.act(what, &self.acting, call).await.map(|_| ())
     }
 
     async fn start(
