@@ -13,16 +13,16 @@ use super::{Store, checkout, sealed};
 use crate::own_files;
 
 #[derive(Serialize, Deserialize)]
-struct Definition {
+struct Definition<K> {
     /// The file of the program that read it.
     program: Seen,
-    known: Known,
+    known: K,
 }
 
 /// What the pipeline at `path` means, if it was kept in this cache folder by this program, and says what it said.
 #[must_use]
 pub fn known(folder: &Path, path: &Path, files: &dyn Files) -> Option<Loaded> {
-    let definition: Definition = sealed::read(&place(folder, path)?)?;
+    let definition: Definition<Known> = sealed::read(&place(folder, path)?)?;
     let name = path.file_name()?.to_str()?;
     (definition.program == program().ok()?)
         .then(|| definition.known.again(files, name))
@@ -38,7 +38,7 @@ pub fn keep(folder: &Path, path: &Path, known: &Known) -> io::Result<()> {
         return Ok(());
     };
     own_files::private_folder(place.parent().unwrap_or(folder))?;
-    let (program, known) = (program()?, known.clone());
+    let program = program()?;
     let definition = Definition { program, known };
     sealed::write(&Store::beneath(folder), &place, &definition)
 }
