@@ -48,13 +48,18 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
         let request = request(&mut reader)?;
         heard.lock().unwrap().push(request.clone());
         let is_it = fault != Fault::None && request.starts_with(call);
-        let times = heard
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|r| r.starts_with(call))
-            .count();
-        let (status, body) = answer(&request);
+        let (status, body) = match fault {
+            Fault::Refuse if is_it => (500, "{\"message\":\"the disk is on fire\"}"),
+            Fault::Going if is_it && times(heard, call) <= 2 => (
+                500,
+                "{\"message\":\"route ip+net: no such network interface\"}",
+            ),
+            Fault::OtherStore if is_it => (
+                200,
+                "{\"NCPU\":2,\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]}",
+            ),
+            _ => answer(&request),
+        };
         let whole = match status {
             101 => {
                 "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".to_owned()
@@ -75,27 +80,6 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
                     .ok()?;
                 return None;
             }
-            Fault::Refuse | Fault::Going if is_it && (fault == Fault::Refuse || times <= 2) => {
-                let body = match fault {
-                    Fault::Going => "{\"message\":\"route ip+net: no such network interface\"}",
-                    _ => "{\"message\":\"the disk is on fire\"}",
-                };
-                let text = format!(
-                    "HTTP/1.1 500 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                client.write_all(text.as_bytes()).ok()?;
-                continue;
-            }
-            Fault::OtherStore if is_it => {
-                let body = "{\"NCPU\":2,\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]}";
-                let text = format!(
-                    "HTTP/1.1 200 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                client.write_all(text.as_bytes()).ok()?;
-                continue;
-            }
             _ => client.write_all(whole.as_bytes()).ok()?,
         }
         if status == 101 {
@@ -108,6 +92,12 @@ fn serve(client: UnixStream, call: &str, fault: Fault, heard: &Calls) -> Option<
             return None;
         }
     }
+}
+
+/// How many calls have begun so.
+fn times(heard: &Calls, call: &str) -> usize {
+    let heard = heard.lock().unwrap();
+    heard.iter().filter(|r| r.starts_with(call)).count()
 }
 
 /// Reads a request; gives its method and its path without the version of the API.
