@@ -327,6 +327,12 @@ impl<'f> Glance<'f> {
         Ok(meta)
     }
 
+    /// Whether a path was looked at, and what is there is remembered.
+    #[must_use]
+    pub fn has(&self, relative: &Path) -> bool {
+        self.paths.borrow().iter().any(|(path, _)| path == relative)
+    }
+
     fn known(&self, relative: &Path) -> Option<Option<Metadata>> {
         let paths = self.paths.borrow();
         let found = paths.iter().find(|(path, _)| path == relative);

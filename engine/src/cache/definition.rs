@@ -48,6 +48,6 @@ fn place(folder: &Path, path: &Path) -> Option<PathBuf> {
 }
 
 /// Another build of this version is another program.
-fn program() -> io::Result<Seen> {
+pub(crate) fn program() -> io::Result<Seen> {
     Ok(Seen::of(&fs::metadata(std::env::current_exe()?)?))
 }

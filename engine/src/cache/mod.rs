@@ -2,10 +2,11 @@
 //! costs time, and never changes a result.
 //!
 //! `key` is what decides a result; `snapshot` reads files into it; `store` keeps contents, `action` says what a step
-//! made, `restore` puts it back; `definition`, `index` and `steps` are what a checkout remembers, so that nothing is
-//! read twice.
+//! made, `restore` puts it back; `definition`, `index`, `steps` and the `basis` of their keys are what a checkout
+//! remembers, so that nothing is found out twice.
 
 mod action;
+pub mod basis;
 pub mod definition;
 mod digest;
 mod entry;

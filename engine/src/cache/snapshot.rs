@@ -69,10 +69,9 @@ fn look(
 
 fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<String> {
     let file = |meta: &Metadata| {
-        let kind = if meta.permissions().mode() & 0o111 == 0 {
-            "file"
-        } else {
-            "executable"
+        let kind = match is_executable(meta) {
+            false => "file",
+            true => "executable",
         };
         let content = content(root, path, meta, index)?.hex();
         Ok::<_, io::Error>([kind, " ", &content].concat())
@@ -103,6 +102,11 @@ fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<
         () => "a device",
     }
     .to_owned())
+}
+
+/// Whether somebody may execute a file.
+pub(super) fn is_executable(meta: &Metadata) -> bool {
+    meta.permissions().mode() & 0o111 != 0
 }
 
 /// The content of a regular file, read only if the index does not know it.
@@ -248,16 +252,16 @@ pub fn is_in_place(
 #[must_use]
 pub fn is_all(
     root: &Path,
-    patterns: &[String],
+    patterns: &[&str],
     entries: &[Entry],
     glance: Option<&Glance<'_>>,
 ) -> bool {
-    let is_path = |p: &String| Patterns::is_path(p) || p.starts_with('!');
+    let is_path = |p: &&str| Patterns::is_path(p) || p.starts_with('!');
     if entries.len() > FEW || !patterns.iter().all(is_path) {
         return false;
     }
     // A path that is a file of the result can match nothing else.
-    let is_file = |p: &String| {
+    let is_file = |p: &str| {
         let at = entries.binary_search_by(|e| e.path.as_str().cmp(p));
         at.is_ok_and(|at| !matches!(entries[at].is, Is::Folder { .. }))
     };
@@ -265,7 +269,7 @@ pub fn is_all(
     if wanted.all(|p| is_file(p) && no_links_before(root, Path::new(p), glance).is_ok()) {
         return true;
     }
-    let looked = Patterns::new(patterns.iter().map(String::as_str))
+    let looked = Patterns::new(patterns.iter().copied())
         .map_err(|e| e.to_string())
         .and_then(|patterns| look(root, &patterns, glance));
     looked.is_ok_and(|found| {

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::basis::Basis;
 use super::sealed;
 use super::{Action, Digest, Store};
 use crate::own_files::{self, private_folder};
@@ -21,6 +22,8 @@ pub struct Remembered {
     pub result: Option<Arc<Action>>,
     /// Under which key it last ran, or did not have to.
     pub last: Option<Digest>,
+    /// What a key of it rests on.
+    pub basis: Option<Arc<Basis>>,
     /// The day, since 1970, on which the store was last told that the result is in use.
     pub used: u64,
 }
@@ -88,6 +91,21 @@ impl Steps {
         }
     }
 
+    /// What a key of a step rests on, if that is remembered.
+    #[must_use]
+    pub fn basis(&self, step: &str) -> Option<Arc<Basis>> {
+        self.known().steps.get(step)?.basis.clone()
+    }
+
+    /// Notes what the key of a step rests on.
+    pub fn rests_on(&self, step: &str, basis: Basis) {
+        let known = self.known().steps.get(step).cloned().unwrap_or_default();
+        let basis = Some(Arc::new(basis));
+        if known.basis != basis {
+            self.remember(step, Remembered { basis, ..known });
+        }
+    }
+
     /// Notes the result that a step has now.
     pub fn has(&self, step: &str, result: Arc<Action>, used: u64) {
         let remembered = Remembered {
@@ -95,6 +113,7 @@ impl Steps {
             last: Some(result.key),
             result: Some(result),
             used,
+            basis: self.basis(step),
         };
         self.remember(step, remembered);
     }

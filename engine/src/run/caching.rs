@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dsl::model::KeyPart;
+use dsl::model::{Job, KeyPart};
 use tokio::task::spawn_blocking;
 
 use super::capture::Capture;
 use super::outcome::Failure;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, products};
 use super::rivals::Rivals;
 use super::work::{self, Done, News, NotDone, Site, Work};
 use super::{build, directories, place, results, task, tools};
+use crate::cache::basis::Basis;
 use crate::cache::{self, Action, Cache, Digest, Key, Made, snapshot};
 use crate::files::{Folders, Glance, Patterns};
 
@@ -155,16 +156,22 @@ pub(super) fn patterns(list: &[String]) -> Result<Patterns, String> {
 
 /// Whether the answer can be had in no time: few files, named one by one, that are known or short.
 fn is_little(recipe: &Recipe, root: &Path, cache: &Cache, glance: Option<&Glance<'_>>) -> bool {
-    let runs = recipe.parts.iter().any(|p| matches!(p, KeyPart::Run(_)));
-    let files = recipe.parts.iter().filter_map(|p| match p {
-        KeyPart::File(pattern) => Some(pattern),
-        _ => None,
+    let is_little = |p: &&str| snapshot::is_little(root, p, cache.index(), glance);
+    recipe
+        .files()
+        .is_some_and(|files| files.iter().all(is_little))
+}
+
+/// Remembers what the key of a step rests on, if that is known for certain; `glance` is what was seen while the key was
+/// found out.
+fn note(step: &str, recipe: &Recipe, key: Digest, root: &Path, cache: &Cache, glance: &Glance<'_>) {
+    let basis = recipe.circumstances.zip(recipe.files());
+    let basis = basis.and_then(|(circumstances, files)| {
+        Basis::of(circumstances, key, &files, root, cache.index(), glance)
     });
-    let made = recipe.makers.values().flat_map(|(_, made)| made);
-    let mut all = recipe.inputs.iter().chain(files).chain(made);
-    // Which image a name stands for is asked of an engine; until then the key is no key.
-    let known = recipe.images.is_empty() && recipe.takes.is_empty() && recipe.image.is_none();
-    !runs && known && all.all(|p| snapshot::is_little(root, p, cache.index(), glance))
+    if let Some(basis) = basis {
+        cache.steps().rests_on(step, basis);
+    }
 }
 
 /// Whether what a step has made can be kept in no time: few files, named one by one, that are short, and a short log.
@@ -175,6 +182,9 @@ fn makes_little(recipe: &Recipe, site: &Site, cache: &Cache) -> bool {
     let is_short = log.is_none_or(|log| log.map_or(true, |l| l.len() <= LITTLE));
     recipe.products.len() <= FEW && recipe.products.iter().all(is_little) && is_short
 }
+
+/// A result that is there, and its key.
+pub(super) type Found = (Arc<Action>, Digest);
 
 /// What can be said of a step where that costs next to nothing.
 pub(super) enum AtOnce {
@@ -191,46 +201,64 @@ pub(super) struct Look<'l> {
     /// Its full name.
     pub(super) step: &'l str,
     pub(super) vertex: u32,
-    pub(super) recipe: &'l Recipe,
     pub(super) root: &'l Path,
     pub(super) cache: &'l Cache,
     pub(super) rivals: &'l Rivals,
-    /// What was seen of the folders a moment ago.
-    pub(super) folders: &'l Folders,
+    /// What was seen a moment ago.
+    pub(super) glance: Glance<'l>,
 }
 
 impl Look<'_> {
+    /// The result of a job whose key is what it was, because nothing has changed that it rests on; none where that or the
+    /// result would take a closer look. Changes nothing.
+    pub(super) fn as_before(&self, job: &Job, circumstances: &Digest) -> Option<Found> {
+        let basis = self.cache.steps().basis(self.step)?;
+        let key = basis.key(circumstances, self.root, self.cache.index(), &self.glance)?;
+        let action = self.cache.find(self.step, &key)?;
+        let products: Vec<&str> = products(job).collect();
+        let is_there = job.artifacts.is_empty() && self.is_in_place(&action, &products);
+        is_there.then_some((action, key))
+    }
+
     /// Looks at the step for as long as that costs next to nothing. Changes nothing.
-    pub(super) fn at_once(&self) -> AtOnce {
-        let glance = Glance::among(self.folders);
-        if !is_little(self.recipe, self.root, self.cache, Some(&glance)) {
+    pub(super) fn at_once(&self, recipe: &Recipe) -> AtOnce {
+        if !is_little(recipe, self.root, self.cache, Some(&self.glance)) {
             return AtOnce::Unknown;
         }
-        let nothing = BTreeMap::new();
-        let keyed = keyed(self.recipe, self.root, self.cache, &nothing, Some(&glance));
-        let Ok(keyed) = keyed else {
+        let Ok(keyed) = self.keyed(recipe) else {
             return AtOnce::Unknown;
         };
+        let products: Vec<&str> = recipe.products.iter().map(String::as_str).collect();
         match self.cache.find(self.step, &keyed.digest) {
             None => AtOnce::Miss(Box::new(keyed)),
-            Some(action) if self.is_in_place(&action, &glance) => {
+            Some(action) if !recipe.hands_on && self.is_in_place(&action, &products) => {
+                let (root, cache) = (self.root, self.cache);
+                note(self.step, recipe, keyed.digest, root, cache, &self.glance);
                 AtOnce::InPlace(action, keyed.digest)
             }
             Some(_) => AtOnce::Unknown,
         }
     }
 
-    fn is_in_place(&self, action: &Action, glance: &Glance<'_>) -> bool {
-        let (index, glance) = (self.cache.index(), Some(glance));
+    /// The key, of a recipe for which nothing has to be run.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(super) fn keyed(&self, recipe: &Recipe) -> Result<Keyed, String> {
+        let nothing = BTreeMap::new();
+        keyed(recipe, self.root, self.cache, &nothing, Some(&self.glance))
+    }
+
+    fn is_in_place(&self, action: &Action, products: &[&str]) -> bool {
+        let (index, glance) = (self.cache.index(), Some(&self.glance));
         // Another step may be making such a file now.
         let contested = self.rivals.contested(self.vertex, &paths(action));
         let is_short = action.log.is_none_or(|log| log.size <= LITTLE);
         // What a run would not have left is removed where there is time for it.
-        !self.recipe.hands_on
-            && contested.is_none()
+        contested.is_none()
             && is_short
             && snapshot::is_in_place(self.root, &action.outputs, index, glance)
-            && snapshot::is_all(self.root, &self.recipe.products, &action.outputs, glance)
+            && snapshot::is_all(self.root, products, &action.outputs, glance)
     }
 }
 
@@ -282,6 +310,8 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
         let recipe = Arc::make_mut(&mut recipe);
         Arc::make_mut(&mut recipe.key.setting).extend(known);
         recipe.images.clear();
+        // Another engine may have another image of the name.
+        recipe.circumstances = None;
     }
     let printed = match tools::printed(&recipe, &work, site).await {
         Ok(printed) => printed,
@@ -462,7 +492,9 @@ async fn kept(
     let origin = site.origin.clone();
     let (rivals, vertex) = (Arc::clone(&site.rivals), site.vertex);
     let keep = move || -> Result<Option<Arc<Action>>, String> {
-        let after = keyed(&recipe, &root, &own, &printed, None)?;
+        let folders = Folders::default();
+        let glance = Glance::among(&folders);
+        let after = keyed(&recipe, &root, &own, &printed, Some(&glance))?;
         if let Some(change) = cache::key::changes(&before.key, &after.key).first() {
             own.keep_key(&before.text);
             return Err(format!(
@@ -474,7 +506,7 @@ async fn kept(
             .iter()
             .map(|(name, paths)| Ok((name.as_str(), patterns(paths)?)))
             .collect();
-        own.keep(Made {
+        let kept = own.keep(Made {
             step: &step,
             key: &before.text,
             products: &patterns(&recipe.products)?,
@@ -489,7 +521,11 @@ async fn kept(
             log: log.as_deref(),
             millis,
             origin: &origin,
-        })
+        })?;
+        if kept.is_some() {
+            note(&step, &recipe, before.digest, &root, &own, &glance);
+        }
+        Ok(kept)
     };
     // Another thread would take longer to begin, while all processors are busy with jobs.
     let kept = match at_once {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ahead::Seen;
 use self::roots::Roots;
+use super::circumstances::circumstances;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
 use super::registries::Registries;
@@ -199,6 +200,7 @@ struct Dispatch<'a> {
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
     rivals: Arc<Rivals>,
+    circumstances: Option<Digest>,
     /// What was seen of the checkout while nobody worked in it: its folders, and steps that are not started yet.
     folders: Folders,
     ahead: BTreeMap<u32, Seen>,
@@ -235,6 +237,7 @@ impl<'a> Dispatch<'a> {
             .map_or((None, None), |(d, j)| (Some(d), Some(j)));
         let story = (!options.notifiers.is_empty()).then(Story::default);
         let (graph, limits) = prepare::graph(plan, &options);
+        let circumstances = circumstances(plan, &options);
         let core = Core::new(graph, &limits);
         let names = plan.graph.node_indices().map(|v| match plan.step(v) {
             Some(step) => StepName::from(step.name.as_str()),
@@ -260,6 +263,7 @@ impl<'a> Dispatch<'a> {
             at_once: VecDeque::new(),
             printed: Arc::default(),
             rivals: Arc::new(Rivals::of(plan)),
+            circumstances,
             folders: Folders::default(),
             ahead: BTreeMap::new(),
             story,

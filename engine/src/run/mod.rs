@@ -4,6 +4,7 @@ mod after;
 mod build;
 mod caching;
 mod capture;
+mod circumstances;
 pub mod concurrency;
 mod contained;
 mod context;

@@ -38,6 +38,27 @@ pub(super) struct Recipe {
     pub(super) image: Option<String>,
     /// The context and the Dockerfile of a build: all of the context is its inputs.
     pub(super) context: Option<(String, String)>,
+    /// What the run knew before it began, where all but files was decided by that.
+    pub(super) circumstances: Option<Digest>,
+}
+
+impl Recipe {
+    /// Patterns of all files that decide the key, where there is nothing else that has to be found out.
+    pub(super) fn files(&self) -> Option<Vec<&str>> {
+        let runs = self.parts.iter().any(|p| matches!(p, KeyPart::Run(_)));
+        // Which image a name stands for is asked of an engine; until then the key is no key.
+        let asks = !self.images.is_empty() || !self.takes.is_empty() || self.image.is_some();
+        if runs || asks {
+            return None;
+        }
+        let files = self.parts.iter().filter_map(|p| match p {
+            KeyPart::File(pattern) => Some(pattern),
+            _ => None,
+        });
+        let made = self.makers.values().flat_map(|(_, made)| made);
+        let all = self.inputs.iter().chain(files).chain(made);
+        Some(all.map(String::as_str).collect())
+    }
 }
 
 /// An artifact that a step takes.
@@ -151,6 +172,7 @@ pub(super) fn recipe(
         images: Vec::new(),
         image: None,
         context: None,
+        circumstances: None,
     })
 }
 

@@ -80,6 +80,7 @@ pub(in crate::run) fn recipe(
             .inputs
             .is_empty()
             .then(|| (build.context.clone(), build.dockerfile.clone())),
+        circumstances: None,
     }
 }
 

@@ -6,12 +6,12 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::start::Facts;
+use super::start::{Asking, Facts};
 use super::{Dispatch, Options};
 use crate::cache::{Action, Digest};
-use crate::files::Folders;
-use crate::plan::Plan;
-use crate::run::caching::{AtOnce, Look};
+use crate::files::{Folders, Glance};
+use crate::plan::{Plan, VertexId};
+use crate::run::caching::{AtOnce, Found, Look};
 use crate::run::event::StepName;
 use crate::run::outcome::Failure;
 use crate::run::prepare;
@@ -40,6 +40,7 @@ pub(super) struct Sight<'s> {
     made: &'s BTreeMap<u32, Arc<Action>>,
     artifacts: Option<PathBuf>,
     rivals: &'s Rivals,
+    circumstances: Option<Digest>,
 }
 
 impl Dispatch<'_> {
@@ -53,6 +54,7 @@ impl Dispatch<'_> {
             made: &self.made,
             artifacts: self.artifacts_root(),
             rivals: &self.rivals,
+            circumstances: self.circumstances,
         }
     }
 
@@ -88,31 +90,58 @@ impl<'s> Sight<'s> {
     }
 
     fn look(&self, vertex: u32, folders: &Folders) -> Seen {
-        let recipe = self.recipe(vertex);
-        let (Ok(Some(found)), Some(cache)) = (&recipe, &self.options.cache) else {
-            return Seen::ToBegin(recipe, AtOnce::Unknown);
+        let Some(cache) = &self.options.cache else {
+            return Seen::ToBegin(self.recipe(vertex), AtOnce::Unknown);
         };
         let look = Look {
             step: &self.names[vertex as usize],
             vertex,
-            recipe: found,
             root: &self.options.root,
             cache,
             rivals: self.rivals,
-            folders,
+            glance: Glance::among(folders),
         };
-        match look.at_once() {
+        if let Some((action, key)) = self.as_before(vertex, &look) {
+            return Seen::InPlace(action, key);
+        }
+        let recipe = self.recipe(vertex);
+        let looked = match &recipe {
+            Ok(Some(recipe)) => look.at_once(recipe),
+            _ => AtOnce::Unknown,
+        };
+        match looked {
             AtOnce::InPlace(action, key) => Seen::InPlace(action, key),
             looked => Seen::ToBegin(recipe, looked),
         }
+    }
+
+    /// The result that the step has, where it takes no more than a look at its files to know that nothing has changed.
+    fn as_before(&self, vertex: u32, look: &Look<'_>) -> Option<Found> {
+        let planned = self.plan.step(VertexId::new(vertex as usize))?;
+        let job = self.plan.definition(planned).job()?;
+        let (action, key) = look.as_before(job, self.circumstances.as_ref()?)?;
+        if cfg!(debug_assertions) {
+            let recipe = self.recipe(vertex).ok().flatten();
+            let recipe = recipe.expect("a step that is kept has a recipe");
+            let anew = look.keyed(&recipe).map(|keyed| keyed.digest);
+            assert_eq!(anew, Ok(key), "the key of {} rests on more", look.step);
+        }
+        Some((action, key))
     }
 
     /// What decides the step's result, if that can be kept.
     pub(super) fn recipe(&self, vertex: u32) -> Result<Option<Arc<Recipe>>, Failure> {
         let facts = self.facts(vertex);
         let artifacts = self.artifacts.as_deref();
+        let facts = Asking::of(&facts);
         let (plan, options, made) = (self.plan, self.options, self.made);
-        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, made);
-        Ok(recipe?.map(Arc::new))
+        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, made)?;
+        let circumstances = self.circumstances.filter(|_| !facts.was_asked());
+        Ok(recipe.map(|recipe| {
+            Arc::new(Recipe {
+                circumstances,
+                ..recipe
+            })
+        }))
     }
 }

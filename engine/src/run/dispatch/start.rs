@@ -1,5 +1,6 @@
 //! How steps and undos are begun: armed, prepared, handed to a task. What becomes of them is heard by the loop.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -276,5 +277,47 @@ impl RunFacts for Facts<'_> {
             let outputs = self.outputs.get(&vertex)?;
             outputs.get(version_output(name).as_str()).cloned()
         })
+    }
+}
+
+/// Facts, and whether somebody wanted to know one.
+pub(super) struct Asking<'a> {
+    facts: &'a dyn RunFacts,
+    asked: Cell<bool>,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn of(facts: &'a dyn RunFacts) -> Self {
+        Self {
+            facts,
+            asked: Cell::new(false),
+        }
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.get()
+    }
+
+    fn ask(&self) -> &'a dyn RunFacts {
+        self.asked.set(true);
+        self.facts
+    }
+}
+
+impl RunFacts for Asking<'_> {
+    fn run_id(&self) -> Option<String> {
+        self.ask().run_id()
+    }
+
+    fn output(&self, at: Span, name: &str) -> Option<Result<String, String>> {
+        self.ask().output(at, name)
+    }
+
+    fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
+        self.ask().image(name, digest)
+    }
+
+    fn version(&self, name: &str) -> Option<String> {
+        self.ask().version(name)
     }
 }
