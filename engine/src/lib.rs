@@ -21,3 +21,5 @@ mod side_by_side;
 pub mod version;
 mod web;
 pub mod world;
+
+pub use side_by_side::processors;

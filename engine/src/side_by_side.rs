@@ -9,16 +9,20 @@ const FEW: usize = 32;
 /// How many things a thread takes at once.
 const BATCH: usize = 16;
 
-/// The processors. The system is asked once: the answer takes several files.
-static WORKERS: LazyLock<usize> =
-    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+/// How many processors there are for this process. The system is asked once: the answer takes several files.
+#[must_use]
+pub fn processors() -> usize {
+    static WORKERS: LazyLock<usize> =
+        LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+    *WORKERS
+}
 
 /// Does `work` for every item. Stops at the first error it comes across.
 pub(crate) fn side_by_side<I: Sync, T: Send, E: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
-    if items.len() < FEW || *WORKERS == 1 {
+    if items.len() < FEW || processors() == 1 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -40,7 +44,7 @@ pub(crate) fn side_by_side<I: Sync, T: Send, E: Send>(
         }
     };
     let results = thread::scope(|scope| {
-        let spawned: Vec<_> = (1..WORKERS.min(16))
+        let spawned: Vec<_> = (1..processors().min(16))
             .map(|_| thread::Builder::new().spawn_scoped(scope, take))
             .collect();
         let mut results = vec![take()];

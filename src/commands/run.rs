@@ -303,7 +303,7 @@ fn cache(
 }
 
 fn processors() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    u32::try_from(engine::processors()).unwrap_or(1)
 }
 
 /// Takes the run's concurrency group, if it has one.

@@ -9,6 +9,7 @@ use super::hello;
 use super::image::Images;
 use super::mark::Mark;
 use super::{Engine, Trouble, within};
+use crate::side_by_side::processors;
 
 /// The two kinds of engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,8 +249,7 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
             VARIABLE => "DOCKER_HOST names it".to_owned(),
             _ => format!("{from}, the first one that answers"),
         },
-        cpus: std::thread::available_parallelism()
-            .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+        cpus: u32::try_from(processors()).unwrap_or(1),
         selinux: std::path::Path::new("/sys/fs/selinux/enforce").exists(),
         other_store: false,
     };

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::ahead::Seen;
+use self::ahead::{Ahead, Sight};
 use self::roots::Roots;
 use super::circumstances::circumstances;
 use super::event::{Event, StepName, Subscriber};
@@ -147,7 +147,7 @@ fn origin(dir: Option<&RunDir>) -> String {
 
 /// Runs a plan to its end.
 pub async fn run(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     options: Options,
     subscribers: &mut [Box<dyn Subscriber>],
 ) -> RunOutcome {
@@ -180,15 +180,16 @@ struct Begun {
 }
 
 struct Dispatch<'a> {
-    plan: &'a Plan,
-    options: Options,
-    run_id: u64,
+    plan: Arc<Plan>,
+    options: Arc<Options>,
+    sight: Arc<Sight>,
     journal: Option<Journal>,
     dir: Option<RunDir>,
     subscribers: &'a mut [Box<dyn Subscriber>],
     core: Core,
-    names: Vec<StepName>,
     roots: Roots,
+    /// By vertex: how long it is from there to the end.
+    remaining: Vec<u64>,
     begun: BTreeMap<u32, Begun>,
     outputs: BTreeMap<u32, BTreeMap<String, String>>,
     /// The results that steps of this run have, as they are kept.
@@ -199,11 +200,11 @@ struct Dispatch<'a> {
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
     printed: Arc<tools::Printed>,
-    rivals: Arc<Rivals>,
-    circumstances: Option<Digest>,
-    /// What was seen of the checkout while nobody worked in it: its folders, and steps that are not started yet.
+    /// What was seen of the checkout while nobody worked in it: its folders, and steps whose turn is to come.
     folders: Folders,
-    ahead: BTreeMap<u32, Seen>,
+    ahead: Option<Ahead>,
+    /// How many steps in a row had their result in place.
+    in_a_row: usize,
     origin: Arc<str>,
     /// What people are told, if somebody wants to hear.
     story: Option<Story>,
@@ -226,7 +227,7 @@ struct Dispatch<'a> {
 
 impl<'a> Dispatch<'a> {
     fn new(
-        plan: &'a Plan,
+        plan: &Arc<Plan>,
         mut options: Options,
         subscribers: &'a mut [Box<dyn Subscriber>],
         news: mpsc::Sender<News>,
@@ -236,19 +237,30 @@ impl<'a> Dispatch<'a> {
             .take()
             .map_or((None, None), |(d, j)| (Some(d), Some(j)));
         let story = (!options.notifiers.is_empty()).then(Story::default);
-        let (graph, limits) = prepare::graph(plan, &options);
-        let circumstances = circumstances(plan, &options);
-        let core = Core::new(graph, &limits);
+        let options = Arc::new(options);
         let names = plan.graph.node_indices().map(|v| match plan.step(v) {
             Some(step) => StepName::from(step.name.as_str()),
             None => StepName::from(""),
         });
-        Self {
-            plan,
-            run_id: dir.as_ref().map_or(0, |d| d.id),
-            origin: origin(dir.as_ref()).into(),
+        let sight = Arc::new(Sight {
             names: names.collect(),
+            run_id: dir.as_ref().map_or(0, |d| d.id),
+            artifacts: dir.as_ref().map(|d| d.path.join("artifacts")),
+            rivals: Arc::new(Rivals::of(plan)),
+            circumstances: circumstances(plan, &options),
+            plan: Arc::clone(plan),
+            options: Arc::clone(&options),
+        });
+        let remaining = plan.remaining();
+        // Beside all that is still to be done before the first step begins.
+        let ahead = Ahead::of_those_left(&sight, &remaining, &BTreeMap::new());
+        let (graph, limits) = prepare::graph(plan, &options, &remaining);
+        let core = Core::new(graph, &limits);
+        Self {
+            plan: Arc::clone(plan),
+            origin: origin(dir.as_ref()).into(),
             roots: Roots::default(),
+            remaining,
             masker: Arc::clone(&options.masker),
             options,
             journal,
@@ -262,10 +274,10 @@ impl<'a> Dispatch<'a> {
             owes: true,
             at_once: VecDeque::new(),
             printed: Arc::default(),
-            rivals: Arc::new(Rivals::of(plan)),
-            circumstances,
+            sight,
             folders: Folders::default(),
-            ahead: BTreeMap::new(),
+            ahead,
+            in_a_row: 0,
             story,
             undo_began: BTreeMap::new(),
             spares: Spares::default(),
@@ -287,7 +299,7 @@ impl<'a> Dispatch<'a> {
     fn begin(&mut self) {
         let context = &self.plan.request.context;
         let event = Event::RunStarted {
-            run: self.run_id,
+            run: self.sight.run_id,
             pipeline: self.plan.pipeline.name.clone(),
             trigger: context.event.name().to_owned(),
             at: context
@@ -586,7 +598,7 @@ impl<'a> Dispatch<'a> {
         let Some(planned) = self.plan.step(VertexId::new(vertex as usize)) else {
             return;
         };
-        let definition = self.plan.definition(planned);
+        let can_be_undone = self.plan.definition(planned).rollback.is_some();
         let begun = self.begun.get_mut(&vertex);
         let failure = begun.as_ref().and_then(|b| b.failure.clone());
         let failure = failure.unwrap_or_else(|| Failure::new("failed"));
@@ -600,8 +612,8 @@ impl<'a> Dispatch<'a> {
                 reason: failure.what,
                 blocked: false,
             },
-            State::Skipped(reason) => prepare::skipped(self.plan, reason, &mut |v| {
-                self.roots.of(self.plan, &self.core, v)
+            State::Skipped(reason) => prepare::skipped(&self.plan, reason, &mut |v| {
+                self.roots.of(&self.plan, &self.core, v)
             }),
             _ => Outcome::Cancelled,
         };
@@ -635,7 +647,7 @@ impl<'a> Dispatch<'a> {
             outputs,
         });
         // What can be undone is known to have ended before anything builds on it.
-        if definition.rollback.is_some() {
+        if can_be_undone {
             self.sync();
         }
     }
@@ -685,7 +697,7 @@ impl<'a> Dispatch<'a> {
     }
 
     fn close_cache(&mut self) {
-        if let Some(cache) = self.options.cache.take() {
+        if let Some(cache) = self.options.cache.clone() {
             cache.close();
             while let Some(text) = cache.trouble() {
                 self.warn(&text);
@@ -694,7 +706,7 @@ impl<'a> Dispatch<'a> {
     }
 
     fn name(&self, vertex: usize) -> StepName {
-        self.names[vertex].clone()
+        self.sight.names[vertex].clone()
     }
 
     fn masked(&self, failure: Failure) -> Failure {

@@ -33,11 +33,11 @@ use super::work::Work;
 use crate::cache::Action;
 use crate::container::Built;
 use crate::plan::{self, Edge, Plan, RunFacts, Vertex, VertexId};
+use crate::side_by_side::processors;
 
-/// The plan as the schedule core sees it.
-pub(super) fn graph(plan: &Plan, options: &Options) -> (Graph, Limits) {
+/// The plan as the schedule core sees it. `remaining` says of each vertex how long it is from there to the end.
+pub(super) fn graph(plan: &Plan, options: &Options, remaining: &[u64]) -> (Graph, Limits) {
     let mut locks: IndexMap<String, u32> = IndexMap::new();
-    let remaining = plan.remaining();
     let vertices = plan
         .graph
         .node_indices()
@@ -62,8 +62,7 @@ pub(super) fn graph(plan: &Plan, options: &Options) -> (Graph, Limits) {
     let graph = Graph::new(vertices, &edges, groups.collect()).expect("a plan is a sound graph");
     let limits = Limits {
         jobs: options.jobs,
-        cpu: std::thread::available_parallelism()
-            .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+        cpu: u32::try_from(processors()).unwrap_or(u32::MAX),
         memory: memory(),
         lock_slots: locks.values().copied().collect(),
         fail_fast: options.fail_fast,

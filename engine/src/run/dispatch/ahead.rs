@@ -1,13 +1,16 @@
-//! Steps are looked at before they begin: whether their result is there, and in place. Those that are ready are looked at
-//! side by side while nobody works in the checkout. Changes nothing.
+//! Steps are looked at before they begin: whether their result is there, and in place. As long as nobody works in the
+//! checkout, other threads look at those whose turn is still to come. Changes nothing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use super::start::{Asking, Facts};
-use super::{Dispatch, Options};
+use super::{Begun, Dispatch, Options};
 use crate::cache::{Action, Digest};
 use crate::files::{Folders, Glance};
 use crate::plan::{Plan, VertexId};
@@ -17,10 +20,12 @@ use crate::run::outcome::Failure;
 use crate::run::prepare;
 use crate::run::recipe::Recipe;
 use crate::run::rivals::Rivals;
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::processors;
 
-/// So many steps are looked at together. What was seen is worth nothing any more as soon as one of them runs.
-const TOGETHER: usize = 256;
+/// So few steps are looked at sooner than a thread is found for them.
+const FEW: usize = 32;
+/// So many threads look at once at most.
+const MOST: usize = 16;
 
 /// What was seen of a step.
 pub(super) enum Seen {
@@ -30,98 +35,131 @@ pub(super) enum Seen {
     ToBegin(Result<Option<Arc<Recipe>>, Failure>, AtOnce),
 }
 
-/// What one needs to look at steps, from several threads.
-pub(super) struct Sight<'s> {
-    plan: &'s Plan,
-    options: &'s Options,
-    names: &'s [StepName],
-    run_id: u64,
-    outputs: &'s BTreeMap<u32, BTreeMap<String, String>>,
-    made: &'s BTreeMap<u32, Arc<Action>>,
-    artifacts: Option<PathBuf>,
-    rivals: &'s Rivals,
-    circumstances: Option<Digest>,
+/// What one needs to look at steps and does not change while they run.
+pub(super) struct Sight {
+    pub(super) plan: Arc<Plan>,
+    pub(super) options: Arc<Options>,
+    /// The steps' full names, by vertex.
+    pub(super) names: Vec<StepName>,
+    pub(super) run_id: u64,
+    /// Where the run keeps artifacts.
+    pub(super) artifacts: Option<PathBuf>,
+    pub(super) rivals: Arc<Rivals>,
+    pub(super) circumstances: Option<Digest>,
+}
+
+/// What the run has found out so far.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) outputs: &'k BTreeMap<u32, BTreeMap<String, String>>,
+    pub(super) made: &'k BTreeMap<u32, Arc<Action>>,
 }
 
 impl Dispatch<'_> {
-    pub(super) fn sight(&self) -> Sight<'_> {
-        Sight {
-            plan: self.plan,
-            options: &self.options,
-            names: &self.names,
-            run_id: self.run_id,
+    /// What is to be seen of a step that is to begin.
+    pub(super) fn seen(&mut self, vertex: u32) -> Seen {
+        if self.ahead.is_none() && self.tasks.is_empty() && self.in_a_row >= FEW {
+            self.ahead = Ahead::of_those_left(&self.sight, &self.remaining, &self.begun);
+        }
+        let ahead = self.ahead.as_ref();
+        let seen = ahead.and_then(|a| a.seen(vertex)).unwrap_or_else(|| {
+            let moment = Folders::default();
+            let folders = match self.tasks.is_empty() {
+                true => &self.folders,
+                false => &moment,
+            };
+            self.sight.look(vertex, self.known(), folders)
+        });
+        match seen {
+            Seen::InPlace(..) => self.in_a_row += 1,
+            Seen::ToBegin(..) => self.in_a_row = 0,
+        }
+        seen
+    }
+
+    pub(super) fn known(&self) -> Known<'_> {
+        Known {
             outputs: &self.outputs,
             made: &self.made,
-            artifacts: self.artifacts_root(),
-            rivals: &self.rivals,
-            circumstances: self.circumstances,
         }
     }
 
-    /// What is to be seen of a step that is to begin.
-    pub(super) fn seen(&mut self, vertex: u32) -> Seen {
-        if !self.tasks.is_empty() {
-            return self.sight().look(vertex, &Folders::default());
+    /// Whoever works in the checkout changes what is seen.
+    pub(super) fn forget_seen(&mut self) {
+        self.folders = Folders::default();
+        if let Some(ahead) = self.ahead.take() {
+            ahead.end();
         }
-        if let Some(seen) = self.ahead.remove(&vertex) {
-            return seen;
-        }
-        let next = self.core.ready().map(|v| v.0);
-        let next = next.filter(|v| !self.ahead.contains_key(v));
-        let many = TOGETHER.saturating_sub(self.ahead.len()).max(1);
-        let together: Vec<u32> = [vertex].into_iter().chain(next).take(many).collect();
-        let sight = self.sight();
-        let look = |v: &u32| Ok::<_, Infallible>(sight.look(*v, &self.folders));
-        let Ok(seen) = side_by_side(&together, look);
-        self.ahead.extend(together.into_iter().zip(seen));
-        let own = self.ahead.remove(&vertex);
-        own.expect("it is one of those that were looked at")
     }
 }
 
-impl<'s> Sight<'s> {
-    pub(super) fn facts(&self, vertex: u32) -> Facts<'s> {
+impl Sight {
+    pub(super) fn facts<'s>(&'s self, vertex: u32, known: Known<'s>) -> Facts<'s> {
         Facts {
-            plan: self.plan,
+            plan: &self.plan,
             run_id: self.run_id,
-            outputs: self.outputs,
+            outputs: known.outputs,
             vertex,
         }
     }
 
-    fn look(&self, vertex: u32, folders: &Folders) -> Seen {
-        let Some(cache) = &self.options.cache else {
-            return Seen::ToBegin(self.recipe(vertex), AtOnce::Unknown);
+    fn look(&self, vertex: u32, known: Known<'_>, folders: &Folders) -> Seen {
+        match self.at(vertex, folders) {
+            Some(look) => self.look_with(&look, known).0,
+            None => Seen::ToBegin(self.recipe(vertex, known).0, AtOnce::Unknown),
+        }
+    }
+
+    /// The same before the run has found out anything; nothing where that may count.
+    fn look_early(&self, vertex: u32, folders: &Folders) -> Option<Seen> {
+        let (outputs, made) = (BTreeMap::new(), BTreeMap::new());
+        let known = Known {
+            outputs: &outputs,
+            made: &made,
         };
-        let look = Look {
+        let (seen, was_asked) = self.look_with(&self.at(vertex, folders)?, known);
+        let takes = match &seen {
+            Seen::ToBegin(Ok(Some(recipe)), _) => !recipe.takes.is_empty(),
+            _ => false,
+        };
+        (!was_asked && !takes).then_some(seen)
+    }
+
+    fn at<'s>(&'s self, vertex: u32, folders: &'s Folders) -> Option<Look<'s>> {
+        Some(Look {
             step: &self.names[vertex as usize],
             vertex,
             root: &self.options.root,
-            cache,
-            rivals: self.rivals,
+            cache: self.options.cache.as_ref()?,
+            rivals: &self.rivals,
             glance: Glance::among(folders),
-        };
-        if let Some((action, key)) = self.as_before(vertex, &look) {
-            return Seen::InPlace(action, key);
+        })
+    }
+
+    /// What is seen, and whether what the run has found out counts.
+    fn look_with(&self, look: &Look<'_>, known: Known<'_>) -> (Seen, bool) {
+        if let Some((action, key)) = self.as_before(look, known) {
+            return (Seen::InPlace(action, key), false);
         }
-        let recipe = self.recipe(vertex);
+        let (recipe, was_asked) = self.recipe(look.vertex, known);
         let looked = match &recipe {
             Ok(Some(recipe)) => look.at_once(recipe),
             _ => AtOnce::Unknown,
         };
-        match looked {
+        let seen = match looked {
             AtOnce::InPlace(action, key) => Seen::InPlace(action, key),
             looked => Seen::ToBegin(recipe, looked),
-        }
+        };
+        (seen, was_asked)
     }
 
     /// The result that the step has, where it takes no more than a look at its files to know that nothing has changed.
-    fn as_before(&self, vertex: u32, look: &Look<'_>) -> Option<Found> {
-        let planned = self.plan.step(VertexId::new(vertex as usize))?;
+    fn as_before(&self, look: &Look<'_>, known: Known<'_>) -> Option<Found> {
+        let planned = self.plan.step(VertexId::new(look.vertex as usize))?;
         let job = self.plan.definition(planned).job()?;
         let (action, key) = look.as_before(job, self.circumstances.as_ref()?)?;
         if cfg!(debug_assertions) {
-            let recipe = self.recipe(vertex).ok().flatten();
+            let recipe = self.recipe(look.vertex, known).0.ok().flatten();
             let recipe = recipe.expect("a step that is kept has a recipe");
             let anew = look.keyed(&recipe).map(|keyed| keyed.digest);
             assert_eq!(anew, Ok(key), "the key of {} rests on more", look.step);
@@ -129,19 +167,142 @@ impl<'s> Sight<'s> {
         Some((action, key))
     }
 
-    /// What decides the step's result, if that can be kept.
-    pub(super) fn recipe(&self, vertex: u32) -> Result<Option<Arc<Recipe>>, Failure> {
-        let facts = self.facts(vertex);
-        let artifacts = self.artifacts.as_deref();
+    /// What decides the step's result, if that can be kept; and whether what the run has found out is part of it.
+    pub(super) fn recipe(
+        &self,
+        vertex: u32,
+        known: Known<'_>,
+    ) -> (Result<Option<Arc<Recipe>>, Failure>, bool) {
+        let facts = self.facts(vertex, known);
         let facts = Asking::of(&facts);
-        let (plan, options, made) = (self.plan, self.options, self.made);
-        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, made)?;
+        let artifacts = self.artifacts.as_deref();
+        let (plan, options) = (&self.plan, &self.options);
+        let recipe = prepare::recipe(plan, vertex, options, &facts, artifacts, known.made);
         let circumstances = self.circumstances.filter(|_| !facts.was_asked());
-        Ok(recipe.map(|recipe| {
-            Arc::new(Recipe {
-                circumstances,
-                ..recipe
-            })
-        }))
+        let with = |recipe| Recipe {
+            circumstances,
+            ..recipe
+        };
+        let recipe = recipe.map(|recipe| recipe.map(with).map(Arc::new));
+        (recipe, facts.was_asked())
+    }
+}
+
+/// Threads that look at steps whose turn is still to come.
+pub(super) struct Ahead {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    sight: Arc<Sight>,
+    /// Who is looked at, in order.
+    order: Vec<usize>,
+    next: AtomicUsize,
+    over: AtomicBool,
+    folders: Folders,
+    /// What was seen and not asked for yet, by vertex.
+    seen: Vec<Mutex<Early>>,
+}
+
+/// What can be said of a step before its turn.
+#[derive(Default)]
+enum Early {
+    #[default]
+    NotLooked,
+    Seen(Seen),
+    /// It has to be looked at in its turn.
+    InItsTurn,
+}
+
+impl Ahead {
+    /// Begins to look at all steps that have not begun, as their turns come; nothing where that is not worth it.
+    pub(super) fn of_those_left(
+        sight: &Arc<Sight>,
+        remaining: &[u64],
+        begun: &BTreeMap<u32, Begun>,
+    ) -> Option<Self> {
+        let (plan, options) = (&sight.plan, &sight.options);
+        let is_open = |v: &VertexId| {
+            let known = u32::try_from(v.index()).is_ok_and(|v| begun.contains_key(&v));
+            !known && plan.step(*v).is_some()
+        };
+        let many = sight.names.len().saturating_sub(begun.len()) >= FEW;
+        if !many || options.cache.is_none() || options.resumed.is_some() || processors() == 1 {
+            return None;
+        }
+        let left = plan.graph.node_indices().filter(is_open);
+        let mut order: Vec<usize> = left.map(VertexId::index).collect();
+        order.sort_by_key(|v| (Reverse(remaining[*v]), *v));
+        Some(Self::begin(sight, order))
+    }
+
+    fn begin(sight: &Arc<Sight>, order: Vec<usize>) -> Self {
+        let shared = Arc::new(Shared {
+            seen: sight.names.iter().map(|_| Mutex::default()).collect(),
+            sight: Arc::clone(sight),
+            order,
+            next: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+            folders: Folders::default(),
+        });
+        // Whoever asks helps.
+        let others = 1..processors().min(MOST);
+        let threads = others.filter_map(|_| {
+            let own = Arc::clone(&shared);
+            let look = move || while own.look_at_next() {};
+            thread::Builder::new().name("ahead".into()).spawn(look).ok()
+        });
+        Self {
+            threads: threads.collect(),
+            shared,
+        }
+    }
+
+    /// What was seen of a step; nothing where it has to be looked at in its turn.
+    fn seen(&self, vertex: u32) -> Option<Seen> {
+        loop {
+            match self.shared.take(vertex as usize) {
+                Early::Seen(seen) => return Some(seen),
+                Early::InItsTurn => return None,
+                // Somebody looks at it this very moment, or soon.
+                Early::NotLooked if self.shared.look_at_next() => {}
+                Early::NotLooked => return None,
+            }
+        }
+    }
+
+    fn end(self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    }
+}
+
+impl Shared {
+    /// Looks at the next step; whether there was one.
+    fn look_at_next(&self) -> bool {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(vertex) = self.order.get(next).copied() else {
+            return false;
+        };
+        if self.over.load(Ordering::Relaxed) {
+            return false;
+        }
+        let own = u32::try_from(vertex).ok();
+        let seen = own.and_then(|v| self.sight.look_early(v, &self.folders));
+        let early = seen.map_or(Early::InItsTurn, Early::Seen);
+        *self.seen[vertex]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = early;
+        true
+    }
+
+    fn take(&self, vertex: usize) -> Early {
+        let mut early = self.seen[vertex]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut early)
     }
 }

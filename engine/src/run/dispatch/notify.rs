@@ -1,5 +1,7 @@
 //! Tells people how the run ended, before it is over. Whoever does not want to wait for that does not have to.
 
+use std::sync::Arc;
+
 use super::{Dispatch, Signals};
 use crate::notify;
 use crate::run::deliver;
@@ -13,11 +15,11 @@ impl Dispatch<'_> {
             return;
         };
         self.flush();
-        let mut message = story.message(outcome, &deliver::origin(self.run_id));
+        let mut message = story.message(outcome, &deliver::origin(self.sight.run_id));
         message.text = self.masker.mask_str(&message.text).into_owned();
         let marker = format!("{}-{}", std::process::id(), self.options.scratch.display());
-        let notifiers = std::mem::take(&mut self.options.notifiers);
-        let telling = notify::tell(&notifiers, &message, &marker);
+        let options = Arc::clone(&self.options);
+        let telling = notify::tell(&options.notifiers, &message, &marker);
         let warnings = match Signals::listen() {
             Err(_) => telling.await,
             Ok(mut signals) => tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::ahead::Seen;
 use super::{Begun, Dispatch};
-use crate::files::Folders;
 use crate::plan::{Plan, RunFacts, VertexId};
 use crate::record::Journal;
 use crate::run::caching::{self, AtOnce};
@@ -62,7 +61,7 @@ impl Dispatch<'_> {
         }
         let (recipe, looked) = match seen {
             Seen::ToBegin(recipe, looked) => (recipe, looked),
-            Seen::InPlace(..) => (self.sight().recipe(vertex), AtOnce::Unknown),
+            Seen::InPlace(..) => (self.sight.recipe(vertex, self.known()).0, AtOnce::Unknown),
         };
         let work = recipe.and_then(|recipe| self.work(vertex, recipe));
         let site = self.site(vertex, cancel);
@@ -98,7 +97,7 @@ impl Dispatch<'_> {
         for (vertex, earlier) in &resumed.done {
             self.outputs.insert(*vertex, earlier.outputs.clone());
             if let Some(dir) = &self.dir {
-                let own = Path::new("artifacts").join(prepare::folder(self.plan, *vertex));
+                let own = Path::new("artifacts").join(prepare::folder(&self.plan, *vertex));
                 if let Err(why) = results::take_over(&resumed.folder, &dir.path, &own) {
                     self.warn(&format!(
                         "an artifact of run {} is lost: {why}",
@@ -152,7 +151,7 @@ impl Dispatch<'_> {
         let work = self.work(vertex, None).map(|work| {
             let outputs = self.outputs.get(&vertex);
             let deployment = outputs.and_then(|o| o.get(DEPLOYMENT));
-            prepare::undo(self.plan, vertex, work, deployment.map(String::as_str))
+            prepare::undo(&self.plan, vertex, work, deployment.map(String::as_str))
         });
         let site = self.site(vertex, CancellationToken::new());
         self.spawn(async move {
@@ -165,14 +164,13 @@ impl Dispatch<'_> {
     }
 
     fn work(&self, vertex: u32, recipe: Option<Arc<Recipe>>) -> Result<Work, Failure> {
-        let facts = self.sight().facts(vertex);
-        let (plan, options, artifacts) = (self.plan, &self.options, self.artifacts_root());
-        let artifacts = artifacts.as_deref();
+        let facts = self.sight.facts(vertex, self.known());
+        let artifacts = self.sight.artifacts.as_deref();
         prepare::work(
-            plan,
+            &self.plan,
             vertex,
-            options,
-            self.run_id,
+            &self.options,
+            self.sight.run_id,
             &facts,
             artifacts,
             recipe,
@@ -180,14 +178,8 @@ impl Dispatch<'_> {
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        // Whoever works changes what is seen.
-        self.folders = Folders::default();
-        self.ahead.clear();
+        self.forget_seen();
         self.tasks.spawn(task);
-    }
-
-    pub(super) fn artifacts_root(&self) -> Option<PathBuf> {
-        self.dir.as_ref().map(|d| d.path.join("artifacts"))
     }
 
     fn site(&self, vertex: u32, cancel: CancellationToken) -> Site {
@@ -195,7 +187,7 @@ impl Dispatch<'_> {
         Site {
             root: self.options.root.clone(),
             artifacts: self.dir.as_ref().map(|d| {
-                let own = prepare::folder(self.plan, vertex);
+                let own = prepare::folder(&self.plan, vertex);
                 (d.path.clone(), Path::new("artifacts").join(own))
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
@@ -209,7 +201,7 @@ impl Dispatch<'_> {
             news: self.news.clone(),
             vertex,
             printed: Arc::clone(&self.printed),
-            rivals: Arc::clone(&self.rivals),
+            rivals: Arc::clone(&self.sight.rivals),
             origin: Arc::clone(&self.origin),
             engine: self.options.engine.clone(),
             late: self.options.late.clone(),
