@@ -87,7 +87,8 @@ pub fn counts(counts: &Counts) -> String {
 /// The text cut to `width` columns, `…` where something was cut.
 #[must_use]
 pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    if text.width() <= width {
+    // Nothing is wider than it has bytes.
+    if text.len() <= width || text.width() <= width {
         return text.into();
     }
     let mut out = String::new();

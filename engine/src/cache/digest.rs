@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A BLAKE3 hash, 32 bytes; shown as 64 hex digits.
@@ -81,7 +82,7 @@ impl Serialize for Digest {
         if serializer.is_human_readable() {
             serializer.serialize_str(&self.digits())
         } else {
-            self.0.serialize(serializer)
+            serializer.serialize_bytes(&self.0)
         }
     }
 }
@@ -90,10 +91,27 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-            text.parse().map_err(serde::de::Error::custom)
+            text.parse().map_err(Error::custom)
         } else {
-            Ok(Self(<[u8; 32]>::deserialize(deserializer)?))
+            deserializer.deserialize_bytes(Bytes)
         }
+    }
+}
+
+/// Reads a digest's bytes in one piece.
+struct Bytes;
+
+impl Visitor<'_> for Bytes {
+    type Value = Digest;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("32 bytes")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Digest, E> {
+        let own = bytes.try_into();
+        own.map(Digest)
+            .map_err(|_| E::invalid_length(bytes.len(), &self))
     }
 }
 
@@ -111,5 +129,10 @@ mod tests {
         let json = serde_json::to_string(&digest).unwrap();
         assert_eq!(json, format!("\"{hex}\""));
         assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        let mut bytes = postcard::to_allocvec(&digest).unwrap();
+        assert_eq!(postcard::from_bytes::<Digest>(&bytes).unwrap(), digest);
+        // One byte less, and it says so.
+        bytes[0] -= 1;
+        assert!(postcard::from_bytes::<Digest>(&bytes).is_err());
     }
 }

@@ -11,7 +11,7 @@ use super::{Digest, Store};
 use crate::own_files;
 
 /// Changes with anything that is written this way: a file of another version is like none.
-const MARK: &[u8; 8] = b"pipe-c01";
+const MARK: &[u8; 8] = b"pipe-c02";
 
 /// The longest file that is read.
 const LONGEST: u64 = 1 << 30;
