@@ -1,11 +1,8 @@
 //! The pipeline of this folder: found, read, checked; and what a run of it would be about.
 
 use std::cell::RefCell;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dsl::render;
@@ -18,7 +15,7 @@ use engine::record::Runs;
 use engine::run::Options;
 use engine::run::forecast::{Forecast, forecast};
 use engine::run::outcome::exit;
-use engine::world::{self, Changed, Context, ContextError, Flags, Git, Includes, changed_paths};
+use engine::world::{self, Changed, Context, Flags, Git, Includes, changed_paths};
 use indexmap::IndexMap;
 
 use crate::args::{About, Global};
@@ -54,7 +51,7 @@ impl Project {
     }
 
     fn read(path: &Path, global: &Global) -> Result<Self, Failed> {
-        let root = folder(path);
+        let root = folder_of(path);
         let cache = cache_folder(global)?;
         let files = Includes::new(&root, &env);
         let known = cache.as_deref();
@@ -100,25 +97,18 @@ impl Project {
         Self::open(global)?.sound(out)
     }
 
-    /// The same for a run, about which git is asked meanwhile.
+    /// The same for a run: what is remembered of the steps is read meanwhile.
     ///
     /// # Errors
     /// When there is no such pipeline.
-    pub fn open_asking(
-        global: &Global,
-        about: &About,
-        into: Option<&String>,
-        out: &Out,
-    ) -> Result<(Self, Asked), Failed> {
+    pub fn open_to_run(global: &Global, out: &Out) -> Result<Self, Failed> {
         let path = find(global)?;
-        let root = folder(&path);
-        let asked = Asked::begin(root.clone(), about, into);
         // Nearly every run is one that is trusted.
-        let settings = cache_folder(global)?.map(|folder| Settings::of(folder, root));
+        let settings = cache_folder(global)?.map(|folder| Settings::of(folder, folder_of(&path)));
         let steps = settings.map(|s| (Scope::Trusted, Arc::new(Steps::of(&s))));
         let project = Self::read(&path, global)?.sound(out)?;
         project.steps.replace(steps);
-        Ok((project, asked))
+        Ok(project)
     }
 
     fn sound(self, out: &Out) -> Result<Self, Failed> {
@@ -163,23 +153,17 @@ impl Project {
         names: &[String],
         out: &Out,
     ) -> Result<Request, Failed> {
-        let asked = Asked::begin(self.root.clone(), about, into);
-        self.request_of(asked, about, names, out)
-    }
-
-    /// The same, with what was asked before.
-    ///
-    /// # Errors
-    /// When the flags contradict each other.
-    pub fn request_of(
-        &self,
-        asked: Asked,
-        about: &About,
-        names: &[String],
-        out: &Out,
-    ) -> Result<Request, Failed> {
-        let (context, notes) = asked
-            .answer(self.loaded.pipeline.asks_for_commit())
+        let flags = Flags {
+            event: about.event,
+            branch: about.branch.clone(),
+            tag: about.tag.clone(),
+            into: into.cloned(),
+            pr: about.pr,
+            sha: None,
+            base: about.base.clone(),
+        };
+        let asks = self.loaded.pipeline.asks_for_commit();
+        let (context, notes) = world::context(&self.root, &env, &flags, asks)
             .map_err(|e| Failed::usage(e.to_string()).hint(e.remedy()))?;
         notes.iter().for_each(|note| tracing::debug!("{note}"));
         if !context.trusted {
@@ -302,49 +286,11 @@ impl Project {
     }
 }
 
-/// What git and the CI say of a run: asked beside other work, which takes as long.
-pub struct Asked {
-    thread: JoinHandle<Result<Answer, ContextError>>,
-    /// Whether somebody wants to know who made the commit: the file says it, which is read meanwhile.
-    told: Sender<bool>,
-}
-
-/// What a run is about, and notes on what could not be learned.
-type Answer = (Context, Vec<String>);
-
-impl Asked {
-    fn begin(root: PathBuf, about: &About, into: Option<&String>) -> Self {
-        let flags = Flags {
-            event: about.event,
-            branch: about.branch.clone(),
-            tag: about.tag.clone(),
-            into: into.cloned(),
-            pr: about.pr,
-            sha: None,
-            base: about.base.clone(),
-        };
-        let (told, says) = mpsc::channel();
-        let told_so = move || says.recv().unwrap_or(false);
-        Self {
-            thread: thread::spawn(move || world::context(&root, &env, &flags, told_so)),
-            told,
-        }
-    }
-
-    fn answer(self, asks_for_commit: bool) -> Result<Answer, ContextError> {
-        // Nobody listens where there is no commit.
-        let _ = self.told.send(asks_for_commit);
-        self.thread
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))
-    }
-}
-
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn folder(path: &Path) -> PathBuf {
+fn folder_of(path: &Path) -> PathBuf {
     path.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 

@@ -23,8 +23,8 @@ use crate::ui::words::{CAREFUL, DIM, GOOD, STRONG, count, cut, pad, paint, short
 /// # Errors
 /// When there is none.
 pub fn run(global: &Global, args: &PlanArgs, out: &Out) -> Result<i32, Failed> {
-    let (project, asked) = Project::open_asking(global, &args.about, args.into.as_ref(), out)?;
-    let request = project.request_of(asked, &args.about, &args.names, out)?;
+    let project = Project::open_to_run(global, out)?;
+    let request = project.request(&args.about, args.into.as_ref(), &args.names, out)?;
     let plan = project.plan(request, out)?;
     match args.format {
         HumanOrJson::Json => {

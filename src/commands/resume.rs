@@ -28,7 +28,7 @@ pub fn find(project: &Project, run: &str) -> Result<Summary, Failed> {
         return Err(Failed::refused(format!("the pipeline has changed since run {id}")).hint(anew));
     }
     let env = |name: &str| std::env::var(name).ok();
-    let now = world::context(&project.root, &env, &Flags::default(), || false).map(|(now, _)| now);
+    let now = world::context(&project.root, &env, &Flags::default(), false).map(|(now, _)| now);
     let here = now.ok().and_then(|now| now.git.sha);
     if here != header.context.git.sha {
         let then = header.context.git.sha.as_deref().unwrap_or("no commit");

@@ -39,7 +39,7 @@ use crate::ui::{Reporting, reporter};
 /// Everything that forbids to begin.
 pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
     // The process ends after this: the file's model is not taken apart piece by piece before.
-    let (project, asked) = Project::open_asking(global, &args.about, args.into.as_ref(), out)?;
+    let project = Project::open_to_run(global, out)?;
     let project = ManuallyDrop::new(project);
     if !project.loaded.diagnostics.is_empty() {
         out.report(&project.findings(out));
@@ -51,7 +51,7 @@ pub fn run(global: &Global, args: &RunArgs, out: &Out) -> Result<i32, Failed> {
         .transpose()?;
     let request = match &earlier {
         Some(earlier) => resume::request(&project, earlier)?,
-        None => project.request_of(asked, &args.about, &args.names, out)?,
+        None => project.request(&args.about, args.into.as_ref(), &args.names, out)?,
     };
     let plan = ManuallyDrop::new(Arc::new(project.plan(request, out)?));
     let resumed = match &earlier {

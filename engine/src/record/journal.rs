@@ -304,7 +304,7 @@ mod tests {
     fn sound() -> (Vec<u8>, Reading) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let (context, _) = context(dir.path(), &|_| None, &Flags::default(), || true).unwrap();
+        let (context, _) = context(dir.path(), &|_| None, &Flags::default(), true).unwrap();
         let header = Header {
             format: FORMAT,
             version: "1.2.3".into(),

@@ -8,7 +8,7 @@ mod start;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use dsl::units::millis;
@@ -23,7 +23,6 @@ use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
 use super::registries::Registries;
 use super::resume::Resumed;
-use super::rivals::Rivals;
 use super::schedule::{self, Command, Core, SkipReason, State, StepResult};
 use super::signals::{self, Signals};
 use super::spare::Spares;
@@ -246,7 +245,7 @@ impl<'a> Dispatch<'a> {
             names: names.collect(),
             run_id: dir.as_ref().map_or(0, |d| d.id),
             artifacts: dir.as_ref().map(|d| d.path.join("artifacts")),
-            rivals: Arc::new(Rivals::of(plan)),
+            rivals: OnceLock::new(),
             circumstances: circumstances(plan, &options),
             plan: Arc::clone(plan),
             options: Arc::clone(&options),

@@ -154,13 +154,13 @@ impl ContextError {
 }
 
 /// Learns what a run in the directory `root` is about. The notes say what could not be learned,
-/// and why. `told` says whether somebody wants to know who made the commit, and what it says: git
+/// and why. `asks` says whether somebody wants to know who made the commit, and what it says: git
 /// is called once more for that.
 pub fn context(
     root: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     flags: &Flags,
-    told: impl FnOnce() -> bool,
+    asks: bool,
 ) -> Result<(Context, Vec<String>), ContextError> {
     check(flags)?;
     let mut ci = ci::read(env).unwrap_or_default();
@@ -178,7 +178,7 @@ pub fn context(
     let tag = tag(flags, &ci, event)?;
     let trusted = trusted(flags, &ci, &mut notes);
     let wanted = flags.sha.as_deref().or(ci.sha.as_deref());
-    let head = head(&Git::new(root, env), wanted, told, event, &mut notes);
+    let head = head(&Git::new(root, env), wanted, asks, event, &mut notes);
     let branch = flags
         .branch
         .clone()
@@ -365,7 +365,7 @@ struct Head {
 fn head(
     git: &Git,
     wanted: Option<&str>,
-    told: impl FnOnce() -> bool,
+    asks: bool,
     event: Event,
     notes: &mut Vec<String>,
 ) -> Head {
@@ -398,7 +398,7 @@ fn head(
     };
     let sha = wanted.unwrap_or(&checked_out).to_owned();
     // What a CI or a flag names may be short, or not there.
-    if wanted.is_none() && !told() {
+    if wanted.is_none() && !asks {
         return Head {
             sha: Some(sha),
             ..head

@@ -146,6 +146,6 @@ impl Place {
             set.map(|(_, value)| (*value).to_owned())
                 .or_else(|| self.env(name))
         };
-        context(&self.root, &env, flags, || true).unwrap()
+        context(&self.root, &env, flags, true).unwrap()
     }
 }

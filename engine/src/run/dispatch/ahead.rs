@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::start::{Asking, Facts};
@@ -44,7 +44,8 @@ pub(super) struct Sight {
     pub(super) run_id: u64,
     /// Where the run keeps artifacts.
     pub(super) artifacts: Option<PathBuf>,
-    pub(super) rivals: Arc<Rivals>,
+    /// Found out by whoever looks first.
+    pub(super) rivals: OnceLock<Arc<Rivals>>,
     pub(super) circumstances: Option<Digest>,
 }
 
@@ -103,6 +104,10 @@ impl Sight {
         }
     }
 
+    pub(super) fn rivals(&self) -> &Arc<Rivals> {
+        self.rivals.get_or_init(|| Arc::new(Rivals::of(&self.plan)))
+    }
+
     fn look(&self, vertex: u32, known: Known<'_>, folders: &Folders) -> Seen {
         match self.at(vertex, folders) {
             Some(look) => self.look_with(&look, known).0,
@@ -131,7 +136,7 @@ impl Sight {
             vertex,
             root: &self.options.root,
             cache: self.options.cache.as_ref()?,
-            rivals: &self.rivals,
+            rivals: self.rivals(),
             glance: Glance::among(folders),
         })
     }

@@ -201,7 +201,7 @@ impl Dispatch<'_> {
             news: self.news.clone(),
             vertex,
             printed: Arc::clone(&self.printed),
-            rivals: Arc::clone(&self.sight.rivals),
+            rivals: Arc::clone(self.sight.rivals()),
             origin: Arc::clone(&self.origin),
             engine: self.options.engine.clone(),
             late: self.options.late.clone(),

@@ -43,7 +43,7 @@ fn no_flags() -> Flags {
 }
 
 fn refused(flags: &Flags) -> (String, String) {
-    let error = context(Path::new("/"), &|_| None, flags, || true).unwrap_err();
+    let error = context(Path::new("/"), &|_| None, flags, true).unwrap_err();
     (error.to_string(), error.remedy())
 }
 
@@ -148,7 +148,7 @@ fn git_is_called_only_where_somebody_asks() {
             "PATH" => Some(bin.clone()),
             name => place.env(name),
         };
-        let (context, notes) = context(place.root(), &env, &no_flags(), || told).unwrap();
+        let (context, notes) = context(place.root(), &env, &no_flags(), told).unwrap();
         assert_eq!(notes, Vec::<String>::new());
         assert_eq!(context.git.sha, text(&place.head()));
         assert_eq!(context.git.author, text(ANN).filter(|_| told));
