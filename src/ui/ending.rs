@@ -18,6 +18,8 @@ use crate::commands::{about, by_hand};
 
 /// How many failures are shown whole.
 const SHOWN: usize = 10;
+/// As wide as the column of what became of a step.
+const BLANKS: &str = "           ";
 /// A run that takes so many milliseconds is told where its time went.
 const WORTH: u64 = 1000;
 
@@ -128,13 +130,12 @@ impl Ending {
         let state = |word: &str, style, step: &str, rest: &str| {
             let text = [self.label(step), "  ", rest].concat();
             let text = cut(&text, self.out.width.saturating_sub(14));
-            let word = format!("{word:>11}");
+            let blanks = &BLANKS[word.len().min(BLANKS.len())..];
             // Most runs write no colours, and have a line for each step.
-            let word = match self.out.color {
-                true => paint(style, &word),
-                false => word,
-            };
-            Some([" ", &word, " ", &text].concat())
+            Some(match self.out.color {
+                true => [" ", &paint(style, &[blanks, word].concat()), " ", &text].concat(),
+                false => [" ", blanks, word, " ", &text].concat(),
+            })
         };
         match event {
             Event::StepEnded {
@@ -428,7 +429,7 @@ fn ended(outcome: &Outcome, elapsed: u64, attempts: u32) -> String {
         Outcome::Skipped { reason, .. } => reason.clone(),
         outcome => match outcome.failure() {
             Some(failure) => format!("{}  {}{tries}", time(elapsed), failure.what),
-            None => format!("{}{tries}", time(elapsed)),
+            None => time(elapsed) + &tries,
         },
     }
 }

@@ -1,41 +1,29 @@
 //! The signals that a run listens for, and whether one has come: for whoever may be stuck when that happens, as the loop
 //! of the run cannot tell them while they hold it. Does not decide what a signal means; that is the loop's.
 
-use std::sync::LazyLock;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-use crate::process::{guardian, runtime};
+use crate::process::guardian;
 
-static ASKED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Whether a signal asked the run to end, or its guardian is gone.
 #[must_use]
 pub fn asked_to_end() -> bool {
-    ASKED.is_cancelled()
+    ASKED.load(Ordering::Relaxed) || guardian::orphaned().is_cancelled()
 }
 
-/// Listens on a thread of its own from here on. To be called when the loop listens already, so that no signal is lost.
+/// Notes from here on that a signal came, whoever is stuck. To be called when the loop listens already.
 pub(super) fn listen() {
-    let listener = thread::Builder::new().name("asked".to_owned());
-    // Without it a stuck terminal holds the run until the guardian ends it.
-    let _ = listener.spawn(|| {
-        let Ok(runtime) = runtime() else {
-            return;
-        };
-        runtime.block_on(async {
-            let Ok(mut signals) = Signals::listen() else {
-                return;
-            };
-            tokio::select! {
-                _ = signals.next() => {}
-                () = guardian::orphaned().cancelled_owned() => {}
-            }
-            ASKED.cancel();
-        });
-    });
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        // Without it a stuck terminal holds the run until the guardian ends it.
+        let _ = flag::register(number, Arc::clone(&ASKED));
+    }
 }
 
 /// All that ask for the end.
