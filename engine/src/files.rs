@@ -3,17 +3,18 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fs::{self, File, FileType, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use indexmap::IndexSet;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
+use crate::seen::Seen;
 use crate::side_by_side::side_by_side;
 
 /// Patterns such as `dist/**`, `coverage.xml`, `!**/*.tmp`, relative to a folder.
@@ -155,7 +156,7 @@ impl Patterns {
     ///
     /// # Errors
     /// When a folder cannot be read, or a pattern names what is behind a link.
-    pub fn look(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    pub fn look(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Seen)>> {
         self.look_again(folder, None)
     }
 
@@ -167,24 +168,25 @@ impl Patterns {
         &self,
         folder: &Path,
         glance: Option<&Glance<'_>>,
-    ) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    ) -> io::Result<Vec<(PathBuf, Seen)>> {
         for root in &self.roots {
             no_links_before(folder, root, glance)?;
         }
         let mut found = Vec::new();
-        // What is looked at next stands last. A folder that was read has told what is in it, and costs no look at each.
-        let mut open: Vec<(PathBuf, Option<FileType>)> =
+        // What is looked at next stands last. A folder that was read has told what in it are folders, and costs no look
+        // at each.
+        let mut open: Vec<(PathBuf, Option<bool>)> =
             self.roots.iter().rev().map(|r| (r.clone(), None)).collect();
-        while let Some((relative, kind)) = open.pop() {
-            let (kind, meta) = match kind {
-                Some(kind) => (kind, None),
+        while let Some((relative, is_dir)) = open.pop() {
+            let (is_dir, seen) = match is_dir {
+                Some(is_dir) => (is_dir, None),
                 None => match Glance::look(glance, folder, &relative)? {
-                    Some(meta) => (meta.file_type(), Some(meta)),
+                    Some(seen) => (seen.is_dir(), Some(seen)),
                     None => continue,
                 },
             };
             let matches = self.matches(&relative) && !relative.as_os_str().is_empty();
-            if kind.is_dir() {
+            if is_dir {
                 // A build folder may hold more than all the rest. What is not wanted is not looked into.
                 if self.unwanted.holds(&relative) {
                     continue;
@@ -195,7 +197,7 @@ impl Patterns {
                 }
                 match read_folder(&folder.join(&relative)) {
                     Ok(entries) => {
-                        let inside = |(name, kind)| (relative.join(name), Some(kind));
+                        let inside = |(name, is_dir)| (relative.join(name), Some(is_dir));
                         open.extend(entries.into_iter().map(inside));
                     }
                     Err(e) if is_not_there(&e) => continue,
@@ -203,7 +205,7 @@ impl Patterns {
                 }
             }
             if matches {
-                found.push((relative, meta));
+                found.push((relative, seen));
             }
         }
         // One tree is walked in order; the trees of several roots may lie in each other.
@@ -211,23 +213,23 @@ impl Patterns {
             found.sort_by(|(a, _), (b, _)| a.cmp(b));
             found.dedup_by(|(a, _), (b, _)| a == b);
         }
-        let looked = side_by_side(&found, |(relative, meta)| match meta {
-            Some(meta) => Ok(Some(meta.clone())),
-            None => Glance::look(None, folder, relative),
+        let looked = side_by_side(&found, |(relative, seen)| match seen {
+            Some(seen) => Ok(Some(*seen)),
+            None => Seen::at(CWD, &folder.join(relative)),
         })?;
         let found = found.into_iter().zip(looked);
         // Gone since its folder was read.
         Ok(found
-            .filter_map(|((path, _), meta)| Some((path, meta?)))
+            .filter_map(|((path, _), seen)| Some((path, seen?)))
             .collect())
     }
 }
 
-/// What is in a folder, the last name first.
-fn read_folder(path: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+/// What is in a folder and whether that is a folder, the last name first.
+fn read_folder(path: &Path) -> io::Result<Vec<(OsString, bool)>> {
     let entry = |entry: io::Result<fs::DirEntry>| {
         let entry = entry?;
-        Ok((entry.file_name(), entry.file_type()?))
+        Ok((entry.file_name(), entry.file_type()?.is_dir()))
     };
     let entries = fs::read_dir(path)?.map(entry).filter(|e| match e {
         Err(e) => !is_not_there(e),
@@ -268,7 +270,11 @@ pub(crate) fn literal_parts(pattern: &str) -> impl Iterator<Item = &str> {
 
 /// Folders beneath one folder that were seen to be no links. To be used only while nobody changes what is there.
 #[derive(Debug, Default)]
-pub struct Folders(Mutex<IndexSet<PathBuf>>);
+pub struct Folders {
+    known: Mutex<IndexSet<PathBuf>>,
+    /// The folder itself, open: a short way is looked up sooner than a long one.
+    own: OnceLock<Option<OwnedFd>>,
+}
 
 impl Folders {
     fn know(&self, relative: &Path) -> bool {
@@ -276,7 +282,12 @@ impl Folders {
     }
 
     fn known(&self) -> MutexGuard<'_, IndexSet<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, folder: &Path) -> Option<&OwnedFd> {
+        let open = || open_dir(folder).ok();
+        self.own.get_or_init(open).as_ref()
     }
 }
 
@@ -287,7 +298,7 @@ const MOST: usize = 16;
 #[derive(Debug)]
 pub struct Glance<'f> {
     /// What was looked at first; nothing where nothing was.
-    paths: RefCell<Vec<(PathBuf, Option<Metadata>)>>,
+    paths: RefCell<Vec<(PathBuf, Option<Seen>)>>,
     folders: &'f Folders,
 }
 
@@ -305,26 +316,21 @@ impl<'f> Glance<'f> {
     ///
     /// # Errors
     /// When it is there and cannot be looked at.
-    pub fn look(
-        glance: Option<&Self>,
-        folder: &Path,
-        relative: &Path,
-    ) -> io::Result<Option<Metadata>> {
+    pub fn look(glance: Option<&Self>, folder: &Path, relative: &Path) -> io::Result<Option<Seen>> {
         if let Some(known) = glance.and_then(|g| g.known(relative)) {
             return Ok(known);
         }
-        let meta = match fs::symlink_metadata(folder.join(relative)) {
-            Ok(meta) => Some(meta),
-            Err(e) if is_not_there(&e) => None,
-            Err(e) => return Err(e),
-        };
+        let seen = match glance.and_then(|g| g.folders.open(folder)) {
+            Some(open) if !relative.as_os_str().is_empty() => Seen::at(open, relative),
+            _ => Seen::at(CWD, &folder.join(relative)),
+        }?;
         if let Some(glance) = glance {
             let mut paths = glance.paths.borrow_mut();
             if paths.len() < MOST {
-                paths.push((relative.to_owned(), meta.clone()));
+                paths.push((relative.to_owned(), seen));
             }
         }
-        Ok(meta)
+        Ok(seen)
     }
 
     /// Whether a path was looked at, and what is there is remembered.
@@ -333,10 +339,10 @@ impl<'f> Glance<'f> {
         self.paths.borrow().iter().any(|(path, _)| path == relative)
     }
 
-    fn known(&self, relative: &Path) -> Option<Option<Metadata>> {
+    fn known(&self, relative: &Path) -> Option<Option<Seen>> {
         let paths = self.paths.borrow();
         let found = paths.iter().find(|(path, _)| path == relative);
-        found.map(|(_, meta)| meta.clone())
+        found.map(|(_, seen)| *seen)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod record;
 pub mod release;
 pub mod report;
 pub mod run;
+pub mod seen;
 mod side_by_side;
 pub mod version;
 mod web;

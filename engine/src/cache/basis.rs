@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
-use super::index::{Index, Seen};
+use super::index::Index;
 use crate::files::{Glance, no_links_before};
 
 /// What a key rests on, and the key.
@@ -72,15 +72,13 @@ impl Basis {
 fn content(path: &str, root: &Path, index: &Index, glance: &Glance<'_>) -> Option<Option<Content>> {
     let relative = Path::new(path);
     no_links_before(root, relative, Some(glance)).ok()?;
-    let Some(meta) = Glance::look(Some(glance), root, relative).ok()? else {
+    let Some(seen) = Glance::look(Some(glance), root, relative).ok()? else {
         return Some(None);
     };
-    let digest = meta
-        .is_file()
-        .then(|| index.content(path, &Seen::of(&meta)))??;
+    let digest = seen.is_file().then(|| index.content(path, &seen))??;
     Some(Some(Content {
         digest,
-        executable: super::snapshot::is_executable(&meta),
+        executable: seen.is_executable(),
     }))
 }
 
@@ -93,6 +91,7 @@ mod tests {
     use super::*;
     use crate::cache::snapshot;
     use crate::files::{Folders, Patterns};
+    use crate::seen::Seen;
 
     struct Checkout {
         dir: tempfile::TempDir,

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use dsl::{Files, Known, Loaded};
 use serde::{Deserialize, Serialize};
 
-use super::index::Seen;
 use super::{Store, checkout, sealed};
 use crate::own_files;
+use crate::seen::Seen;
 
 #[derive(Serialize, Deserialize)]
 struct Definition<K> {

@@ -15,62 +15,14 @@ use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 use super::{Digest, Store, sealed};
+use crate::seen::Seen;
 
 /// The longest tick of a clock that stamps files with fractions of seconds.
 const TICK: Duration = Duration::from_millis(20);
 /// The same for a file system that counts whole seconds; FAT counts pairs of them.
 const COARSE_TICK: Duration = Duration::from_secs(3);
-
-/// What the file system says of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    inode: u64,
-    device: u64,
-    mode: u32,
-}
-
-impl Seen {
-    /// Of a file's metadata.
-    #[must_use]
-    pub fn of(meta: &Metadata) -> Self {
-        Self {
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            inode: meta.ino(),
-            device: meta.dev(),
-            mode: meta.mode(),
-        }
-    }
-
-    /// The size in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The time of the last change, since 1970.
-    fn last_change(&self) -> Duration {
-        let (seconds, nanos) = self.changed.max(self.modified);
-        Duration::new(
-            u64::try_from(seconds).unwrap_or(0),
-            u32::try_from(nanos).unwrap_or(0),
-        )
-    }
-
-    fn tick(&self) -> Duration {
-        match (self.modified.1, self.changed.1) {
-            (0, 0) => COARSE_TICK,
-            _ => TICK,
-        }
-    }
-}
 
 /// The index of one checkout.
 #[derive(Debug)]
@@ -128,7 +80,7 @@ impl Index {
     /// began.
     pub fn learn(&self, path: &str, seen: Seen, digest: Digest, began: SystemTime) {
         let began = began.duration_since(SystemTime::UNIX_EPOCH);
-        let quiet = began.is_ok_and(|began| began > seen.last_change() + seen.tick());
+        let quiet = began.is_ok_and(|began| began > last_change(&seen) + tick(&seen));
         if quiet || *self.exact_on == Some(seen.device) {
             let mut known = self.known();
             known.files.insert(path.to_owned(), (seen, digest));
@@ -171,6 +123,23 @@ fn exact_device(folder: &Path) -> io::Result<Option<u64>> {
     }
     fs::remove_file(&path)?;
     Ok(exact.then(|| last.dev()))
+}
+
+/// The time of the last change, since 1970.
+fn last_change(seen: &Seen) -> Duration {
+    let (seconds, nanos) = seen.changed.max(seen.modified);
+    Duration::new(
+        u64::try_from(seconds).unwrap_or(0),
+        u32::try_from(nanos).unwrap_or(0),
+    )
+}
+
+/// How long the clock may stand still that stamped a file.
+fn tick(seen: &Seen) -> Duration {
+    match (seen.modified.1, seen.changed.1) {
+        (0, 0) => COARSE_TICK,
+        _ => TICK,
+    }
 }
 
 #[cfg(test)]

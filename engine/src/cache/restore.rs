@@ -13,12 +13,13 @@ use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD};
 
-use super::index::{Index, Seen};
+use super::index::Index;
 use super::snapshot::entry_in_place;
 use super::store::{Lost, Store};
 use super::{Digest, Entry, Is};
 use crate::files::{self, Patterns, beneath_dir, open_dir};
 use crate::own_files;
+use crate::seen::Seen;
 use crate::side_by_side::side_by_side;
 
 /// Where things go.
@@ -126,7 +127,7 @@ fn stale(
     root: &Path,
     patterns: &Patterns,
     others: &dyn Fn(&str) -> bool,
-) -> io::Result<Vec<(PathBuf, Metadata)>> {
+) -> io::Result<Vec<(PathBuf, Seen)>> {
     let paths: BTreeSet<&str> = entries.iter().map(|e| e.path.as_str()).collect();
     let is_kept = |path: &str| {
         let folder = format!("{path}/");
@@ -140,7 +141,7 @@ fn stale(
     Ok(found)
 }
 
-fn remove(stale: &[(PathBuf, Metadata)], root: &Path) -> io::Result<()> {
+fn remove(stale: &[(PathBuf, Seen)], root: &Path) -> io::Result<()> {
     // They are empty only when what is in them is gone.
     for (path, meta) in stale.iter().rev() {
         if meta.is_dir() {

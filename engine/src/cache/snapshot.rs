@@ -2,18 +2,19 @@
 //! Many files are read side by side. Changes nothing in the checkout.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
-use super::index::{Index, Seen};
+use super::index::Index;
 use super::store::{Store, fill};
 use super::{Digest, Entry, Is};
 use crate::files::{Glance, Patterns, no_links_before};
+use crate::seen::Seen;
 use crate::side_by_side::side_by_side;
 
 /// So many things are looked at sooner than a thread is found for them.
@@ -38,7 +39,7 @@ pub fn inputs(
     glance: Option<&Glance<'_>>,
 ) -> Result<BTreeMap<String, String>, String> {
     let found = look(root, patterns, glance)?;
-    let wanted: Vec<(String, Metadata)> = found
+    let wanted: Vec<(String, Seen)> = found
         .into_iter()
         .filter(|(path, meta)| !meta.is_dir() && !without.matches(Path::new(path)))
         .collect();
@@ -56,7 +57,7 @@ fn look(
     root: &Path,
     patterns: &Patterns,
     glance: Option<&Glance<'_>>,
-) -> Result<Vec<(String, Metadata)>, String> {
+) -> Result<Vec<(String, Seen)>, String> {
     let found = patterns.look_again(root, glance);
     let found = found.map_err(|e| e.to_string())?;
     let named = found.into_iter().map(|(path, meta)| {
@@ -67,9 +68,9 @@ fn look(
     named.collect()
 }
 
-fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<String> {
-    let file = |meta: &Metadata| {
-        let kind = match is_executable(meta) {
+fn input(root: &Path, path: &str, meta: &Seen, index: &Index) -> io::Result<String> {
+    let file = |meta: &Seen| {
+        let kind = match meta.is_executable() {
             false => "file",
             true => "executable",
         };
@@ -83,7 +84,7 @@ fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<
         let to = fs::read_link(root.join(path))?;
         // What a program reads through the link decides its result as well.
         let behind = match fs::metadata(root.join(path)) {
-            Ok(meta) if meta.is_file() => file(&meta)?,
+            Ok(meta) if meta.is_file() => file(&Seen::of(&meta))?,
             Ok(meta) if meta.is_dir() => "a folder".to_owned(),
             Ok(_) => "no file".to_owned(),
             Err(_) => "nothing".to_owned(),
@@ -95,34 +96,23 @@ fn input(root: &Path, path: &str, meta: &Metadata, index: &Index) -> io::Result<
         };
         return Ok(format!("link to {to}: {behind}"));
     }
-    let kind = meta.file_type();
-    Ok(match () {
-        () if kind.is_fifo() => "a named pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
+    Ok(match meta.kind() {
+        FileType::Fifo => "a named pipe",
+        FileType::Socket => "a socket",
+        _ => "a device",
     }
     .to_owned())
 }
 
-/// Whether somebody may execute a file.
-pub(super) fn is_executable(meta: &Metadata) -> bool {
-    meta.permissions().mode() & 0o111 != 0
-}
-
 /// The content of a regular file, read only if the index does not know it.
-pub(super) fn content(
-    root: &Path,
-    path: &str,
-    meta: &Metadata,
-    index: &Index,
-) -> io::Result<Digest> {
-    if let Some(digest) = index.content(path, &Seen::of(meta)) {
+pub(super) fn content(root: &Path, path: &str, meta: &Seen, index: &Index) -> io::Result<Digest> {
+    if let Some(digest) = index.content(path, meta) {
         return Ok(digest);
     }
     let began = SystemTime::now();
     let mut file = open(&root.join(path))?;
     let before = Seen::of(&file.metadata()?);
-    let digest = hash(&mut file, before.size())?;
+    let digest = hash(&mut file, before.size)?;
     if Seen::of(&file.metadata()?) == before {
         index.learn(path, before, digest, began);
     }
@@ -137,7 +127,7 @@ pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glan
     }
     match Glance::look(glance, root, Path::new(pattern)) {
         Ok(Some(meta)) if meta.is_file() => {
-            meta.len() <= SHORT || index.content(pattern, &Seen::of(&meta)).is_some()
+            meta.size <= SHORT || index.content(pattern, &meta).is_some()
         }
         Ok(Some(meta)) => !meta.is_dir() && !meta.is_symlink(),
         Ok(None) | Err(_) => true,
@@ -193,14 +183,8 @@ pub fn keep(
     })
 }
 
-fn keep_one(
-    root: &Path,
-    path: &str,
-    meta: &Metadata,
-    store: &Store,
-    index: &Index,
-) -> io::Result<Is> {
-    let mode = meta.permissions().mode() & 0o777;
+fn keep_one(root: &Path, path: &str, meta: &Seen, store: &Store, index: &Index) -> io::Result<Is> {
+    let mode = meta.permissions();
     if meta.is_dir() {
         return Ok(Is::Folder { mode });
     }
@@ -216,11 +200,11 @@ fn keep_one(
             "this is neither a file, a folder nor a link",
         ));
     }
-    let known = index.content(path, &Seen::of(meta));
-    if let Some(digest) = known.filter(|d| store.has(d, meta.len())) {
+    let known = index.content(path, meta);
+    if let Some(digest) = known.filter(|d| store.has(d, meta.size)) {
         return Ok(Is::File {
             digest,
-            size: meta.len(),
+            size: meta.size,
             mode,
         });
     }
@@ -292,7 +276,7 @@ pub(super) fn entry_in_place(
     let Ok(Some(meta)) = Glance::look(glance, root, Path::new(&entry.path)) else {
         return false;
     };
-    let same_mode = |mode: u32| meta.permissions().mode() & 0o777 == mode;
+    let same_mode = |mode: u32| meta.permissions() == mode;
     match &entry.is {
         Is::Folder { mode } => meta.is_dir() && same_mode(*mode),
         Is::Link { to } => {
@@ -300,7 +284,7 @@ pub(super) fn entry_in_place(
         }
         Is::File { digest, size, mode } => {
             meta.is_file()
-                && meta.len() == *size
+                && meta.size == *size
                 && same_mode(*mode)
                 && content(root, &entry.path, &meta, index).is_ok_and(|is| is == *digest)
         }

@@ -12,12 +12,13 @@ use super::dispatch::Options;
 use super::environment::Environment;
 use crate::cache::{Digest, definition};
 use crate::plan::Plan;
+use crate::seen::Seen;
 use crate::world::{Changed, Context};
 
 #[derive(Serialize)]
 struct Circumstances<'c> {
     /// Another build of this version may make other keys.
-    program: crate::cache::index::Seen,
+    program: Seen,
     definition: &'c str,
     // The request, field by field: what is added to it is added here.
     context: &'c Context,
