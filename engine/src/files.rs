@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use indexmap::IndexSet;
@@ -271,18 +271,20 @@ pub(crate) fn literal_parts(pattern: &str) -> impl Iterator<Item = &str> {
 /// Folders beneath one folder that were seen to be no links. To be used only while nobody changes what is there.
 #[derive(Debug, Default)]
 pub struct Folders {
-    known: Mutex<IndexSet<PathBuf>>,
+    known: RwLock<IndexSet<PathBuf>>,
     /// The folder itself, open: a short way is looked up sooner than a long one.
     own: OnceLock<Option<OwnedFd>>,
 }
 
 impl Folders {
     fn know(&self, relative: &Path) -> bool {
-        self.known().contains(relative)
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.contains(relative)
     }
 
-    fn known(&self) -> MutexGuard<'_, IndexSet<PathBuf>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn learn(&self, relative: &Path) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(relative.to_owned());
     }
 
     fn open(&self, folder: &Path) -> Option<&OwnedFd> {
@@ -369,7 +371,7 @@ pub(crate) fn no_links_before(
             )));
         }
         if let Some(glance) = glance {
-            glance.folders.known().insert(part.to_owned());
+            glance.folders.learn(part);
         }
     }
     Ok(())

@@ -14,9 +14,7 @@ use std::path::Path;
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
-use indexmap::IndexMap;
-
-use super::{Digest, Store, sealed};
+use super::{ByName, Digest, Store, sealed};
 use crate::seen::Seen;
 
 /// The longest tick of a clock that stamps files with fractions of seconds.
@@ -34,7 +32,7 @@ pub struct Index {
 
 #[derive(Debug, Default)]
 struct Known {
-    files: IndexMap<String, (Seen, Digest)>,
+    files: ByName<(Seen, Digest)>,
     learnt: bool,
 }
 

@@ -37,10 +37,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use index::Index;
+use indexmap::IndexMap;
 use steps::Steps;
 
 use crate::files::Patterns;
 use crate::own_files;
+
+/// By name or path. Every step of a run is looked up several times, which the usual hash makes a tenth of a run in which
+/// nothing is to be done.
+type ByName<V> = IndexMap<String, V, foldhash::fast::RandomState>;
 
 /// Where a cache is, and what it may do.
 #[derive(Debug, Clone)]

@@ -3,14 +3,13 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::basis::Basis;
 use super::sealed;
-use super::{Action, Digest, Store};
+use super::{Action, ByName, Digest, Store};
 use crate::own_files::{self, private_folder};
 
 /// What is remembered of one step.
@@ -31,13 +30,13 @@ pub struct Remembered {
 /// All steps of a checkout, by full name.
 #[derive(Debug)]
 pub struct Steps {
-    known: LazyLock<Mutex<Known>, Box<dyn FnOnce() -> Mutex<Known> + Send>>,
+    known: LazyLock<RwLock<Known>, Box<dyn FnOnce() -> RwLock<Known> + Send>>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    steps: IndexMap<String, Remembered>,
-    changed: IndexMap<String, Remembered>,
+    steps: ByName<Remembered>,
+    changed: ByName<Remembered>,
 }
 
 impl Steps {
@@ -46,9 +45,9 @@ impl Steps {
     pub fn open(path: &Path) -> Self {
         let steps = sealed::begin(path);
         let known = move || {
-            Mutex::new(Known {
+            RwLock::new(Known {
                 steps: steps().unwrap_or_default(),
-                changed: IndexMap::new(),
+                changed: ByName::default(),
             })
         };
         Self {
@@ -84,11 +83,12 @@ impl Steps {
 
     /// Notes under which key a step ran, or did not have to.
     pub fn saw(&self, step: &str, key: Digest) {
-        let known = self.known().steps.get(step).cloned().unwrap_or_default();
-        if known.last != Some(key) {
-            let last = Some(key);
-            self.remember(step, Remembered { last, ..known });
+        if self.last(step) == Some(key) {
+            return;
         }
+        let known = self.known().steps.get(step).cloned().unwrap_or_default();
+        let last = Some(key);
+        self.remember(step, Remembered { last, ..known });
     }
 
     /// What a key of a step rests on, if that is remembered.
@@ -120,10 +120,15 @@ impl Steps {
 
     /// Whether the store has not been told today that the result of a step is in use. It is told once.
     pub fn first_use(&self, step: &str, today: u64) -> bool {
-        let mut known = self.known();
+        let used = self.known().steps.get(step).map(|s| s.used);
+        if used.is_none_or(|used| used == today) {
+            return false;
+        }
+        let mut known = self.to_change();
         let Some(remembered) = known.steps.get_mut(step) else {
             return false;
         };
+        // Somebody else may have told it since.
         if remembered.used == today {
             return false;
         }
@@ -134,7 +139,7 @@ impl Steps {
     }
 
     fn remember(&self, step: &str, remembered: Remembered) {
-        let mut known = self.known();
+        let mut known = self.to_change();
         known.steps.insert(step.to_owned(), remembered.clone());
         known.changed.insert(step.to_owned(), remembered);
     }
@@ -163,7 +168,7 @@ impl Steps {
     /// # Errors
     /// When it cannot be written.
     pub fn save(&self, store: &Store, path: &Path) -> io::Result<()> {
-        let changed = std::mem::take(&mut self.known().changed);
+        let changed = std::mem::take(&mut self.to_change().changed);
         if changed.is_empty() {
             return Ok(());
         }
@@ -171,12 +176,16 @@ impl Steps {
         private_folder(folder)?;
         let lock = own_files::lock_file(&folder.join("lock"))?;
         lock.lock()?;
-        let mut steps: IndexMap<String, Remembered> = sealed::read(path).unwrap_or_default();
+        let mut steps: ByName<Remembered> = sealed::read(path).unwrap_or_default();
         steps.extend(changed);
         sealed::write(store, path, &steps)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_change(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
