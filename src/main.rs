@@ -20,15 +20,15 @@ use args::{Cli, Command};
 use ui::out::Out;
 
 fn main() -> ExitCode {
+    if may_start_processes()
+        && let Some(status) = guardian::guard(grace_of_a_run)
+    {
+        return code(status);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
-    if let Some(grace) = grace_of_a_run(&cli)
-        && let Some(status) = guardian::guard(grace)
-    {
-        return code(status);
-    }
     let wrong_filter = trace(cli.global.verbose);
     let out = Out::new(cli.global.color);
     if wrong_filter {
@@ -42,12 +42,18 @@ fn main() -> ExitCode {
     })
 }
 
-/// The grace of processes that are going to be started and must not outlive this one; none if there are none.
-fn grace_of_a_run(cli: &Cli) -> Option<Duration> {
-    match &cli.command {
-        Some(Command::Run(args)) if !args.dry_run => Some(args.grace),
-        Some(Command::Rollback(_) | Command::Promote(_)) => Some(engine::run::Options::GRACE),
-        _ => None,
+/// Whether processes may be started that must not outlive this one: so plainly that nothing has to be understood for it,
+/// and the guardian stays small. A step of that name, too, is guarded, which does no harm.
+fn may_start_processes() -> bool {
+    let starting = ["run", "promote", "rollback"];
+    std::env::args_os().any(|word| starting.iter().any(|s| word == *s))
+}
+
+/// How long processes have that the engine has left behind. The words are understood here only then.
+fn grace_of_a_run() -> Duration {
+    match Cli::try_parse().map(|cli| cli.command) {
+        Ok(Some(Command::Run(args))) => args.grace,
+        _ => engine::run::Options::GRACE,
     }
 }
 

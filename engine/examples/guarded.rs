@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    if let Some(code) = guardian::guard(GRACE) {
+    if let Some(code) = guardian::guard(|| GRACE) {
         return ExitCode::from(code as u8);
     }
     let runtime = runtime::Builder::new_current_thread()

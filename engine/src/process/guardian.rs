@@ -29,6 +29,7 @@ use std::{
     env, fs,
     future::{Future, pending},
     io,
+    mem::ManuallyDrop,
     sync::LazyLock,
     thread,
     time::Duration,
@@ -68,12 +69,13 @@ const STUCK: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(1)];
 
 static ORPHANED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
-/// Parts the process in two; to be called first of all, before any thread or runtime is started.
+/// Parts the process in two; to be called first of all, before any thread or runtime is started. `grace` says how long
+/// processes have to end that the engine has left behind.
 ///
 /// In the guardian it returns when all is over, with the status to exit with: the engine's own, or
 /// 128 and the number of the signal that ended it. In the engine it returns `None` at once. It also
 /// does so where no second process can be started: the run is then only as safe as its own process.
-pub fn guard(grace: Duration) -> Option<i32> {
+pub fn guard(grace: impl FnOnce() -> Duration) -> Option<i32> {
     become_subreaper();
     if let Some(guardian) = told() {
         watch(guardian);
@@ -107,11 +109,12 @@ fn told() -> Option<Pid> {
 }
 
 /// There is an engine: whatever happens, this process must not become a second one.
-fn guard_engine(engine: Pid, grace: Duration) -> i32 {
-    let Ok(runtime) = runtime() else {
+fn guard_engine(engine: Pid, grace: impl FnOnce() -> Duration) -> i32 {
+    // It ends with the process.
+    let Ok(runtime) = runtime().map(ManuallyDrop::new) else {
         // Without descriptors no signal can be passed on; what ends is still cleaned up.
         let status = waitpid(Some(engine), WaitOptions::empty());
-        kill_descendants(grace);
+        kill_descendants(grace());
         return status
             .ok()
             .flatten()
@@ -121,6 +124,7 @@ fn guard_engine(engine: Pid, grace: Duration) -> i32 {
         let mut signals = listen();
         let status = watch_over(engine, &mut signals).await;
         if !has_no_orphans() {
+            let grace = grace();
             let sweep = task::spawn_blocking(move || kill_descendants(grace));
             if impatient(sweep, &mut signals).await {
                 kill_descendants(Duration::ZERO);
