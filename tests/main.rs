@@ -41,6 +41,7 @@ mod secrets;
 mod signals;
 mod state;
 mod steps;
+mod terminal;
 mod tidy;
 mod usage;
 mod views;

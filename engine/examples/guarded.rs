@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     if let Some(code) = guardian::guard(|| GRACE) {
         return ExitCode::from(code as u8);
     }
+    guardian::leave_group();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -12,13 +12,14 @@
 //! The lifeline is a descriptor of the parent process, which becomes readable at its end: no file
 //! descriptor is handed down, so none can leak into a job, and nothing goes stale.
 //!
-//! **One signal is one signal.** The engine leads its own process group. What a terminal sends to
+//! **One signal is one signal.** An engine at work leads its own process group. What a terminal sends to
 //! its foreground group (Ctrl-C), what a script sends to the guardian's number, and what `timeout`
 //! or a CI runner sends to the guardian's whole group, each reaches the guardian, and it passes each
 //! on exactly once. There is no time window in which two signals count as one. It also means that a
 //! `kill -9` of the whole group leaves the engine alive to clean up. The price: to the terminal the
-//! engine is a background process. It may write (not under `stty tostop`), but it cannot read keys.
-//! Ctrl-Z stops the guardian and the engine; jobs go on.
+//! engine is a background process then. It may write (not under `stty tostop`), but it cannot read keys:
+//! whoever is to be asked is asked before ([`leave_group`]). Ctrl-Z stops the guardian and the engine;
+//! jobs go on.
 
 use super::{become_subreaper, has_no_orphans, kill_descendants, runtime};
 use fork::{Fork, fork};
@@ -30,7 +31,10 @@ use std::{
     future::{Future, pending},
     io,
     mem::ManuallyDrop,
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -67,6 +71,9 @@ const LOST: i32 = 3;
 /// unless it is stuck: in a write to a terminal that is stopped, for example.
 const STUCK: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(1)];
 
+/// Whether this is an engine in its guardian's group.
+static PARTED: AtomicBool = AtomicBool::new(false);
+
 static ORPHANED: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
 /// Parts the process in two; to be called first of all, before any thread or runtime is started. `grace` says how long
@@ -84,8 +91,7 @@ pub fn guard(grace: impl FnOnce() -> Duration) -> Option<i32> {
     let guardian = getpid();
     match fork() {
         Ok(Fork::Child) => {
-            // It can only fail where it is not needed: for the leader of a session.
-            let _ = setpgid(None, None);
+            PARTED.store(true, Ordering::Relaxed);
             // A fork does not inherit it.
             become_subreaper();
             watch(guardian);
@@ -93,6 +99,16 @@ pub fn guard(grace: impl FnOnce() -> Duration) -> Option<i32> {
         }
         Ok(Fork::Parent(engine)) => Some(guard_engine(Pid::from_raw(engine)?, grace)),
         Err(_) => None,
+    }
+}
+
+/// Leaves the guardian's group for one of its own, if this process is an engine; to be called before anything is
+/// started, and before signals are listened for. Until then it belongs to the terminal's foreground, so that a person can
+/// be asked.
+pub fn leave_group() {
+    if PARTED.swap(false, Ordering::Relaxed) {
+        // It can only fail where it is not needed: for the leader of a session.
+        let _ = setpgid(None, None);
     }
 }
 

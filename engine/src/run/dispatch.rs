@@ -150,6 +150,7 @@ pub async fn run(
     options: Options,
     subscribers: &mut [Box<dyn Subscriber>],
 ) -> RunOutcome {
+    guardian::leave_group();
     let (news, inbox) = mpsc::channel(64);
     let mut dispatch = Dispatch::new(plan, options, subscribers, news);
     // Before anything is told: whoever is told may not come back soon.
