@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use dsl::render;
 use dsl::{Known, Loaded};
-use engine::cache::steps::Steps;
-use engine::cache::{Cache, Scope, Settings, definition, trim};
+use engine::cache::{Cache, Memory, Scope, Settings, definition, trim};
 use engine::oci::Layout;
 use engine::plan::{Plan, PlanError, Request};
 use engine::record::Runs;
@@ -35,8 +34,8 @@ pub struct Project {
     pub loaded: Loaded,
     /// What the file itself means, if that was not known. A command may have added to `loaded` since.
     news: Option<Known>,
-    /// What is remembered of the steps, once somebody has asked.
-    steps: RefCell<Option<(Scope, Arc<Steps>)>>,
+    /// What the checkout remembers, once somebody has asked.
+    memory: RefCell<Option<(Scope, Memory)>>,
     /// The user's cache folder; none where nobody says where it is.
     pub cache: Option<PathBuf>,
 }
@@ -77,7 +76,7 @@ impl Project {
             file,
             loaded,
             news,
-            steps: RefCell::default(),
+            memory: RefCell::default(),
             cache,
         })
     }
@@ -97,7 +96,7 @@ impl Project {
         Self::open(global)?.sound(out)
     }
 
-    /// The same for a run: what is remembered of the steps is read meanwhile.
+    /// The same for a run: what the checkout remembers is read meanwhile.
     ///
     /// # Errors
     /// When there is no such pipeline.
@@ -105,9 +104,9 @@ impl Project {
         let path = find(global)?;
         // Nearly every run is one that is trusted.
         let settings = cache_folder(global)?.map(|folder| Settings::of(folder, folder_of(&path)));
-        let steps = settings.map(|s| (Scope::Trusted, Arc::new(Steps::of(&s))));
+        let memory = settings.map(|s| (Scope::Trusted, Memory::of(&s)));
         let project = Self::read(&path, global)?.sound(out)?;
-        project.steps.replace(steps);
+        project.memory.replace(memory);
         Ok(project)
     }
 
@@ -222,8 +221,11 @@ impl Project {
     /// # Errors
     /// When the request does not fit, or values are missing; findings are told.
     pub fn plan(&self, request: Request, out: &Out) -> Result<Plan, Failed> {
-        let steps = self.steps(&request.context);
-        let expected = |step: &str| Some(Duration::from_millis(steps.as_ref()?.millis(step)?));
+        let memory = self.memory(&request.context);
+        let expected = |step: &str| {
+            let millis = memory.as_ref()?.steps.millis(step)?;
+            Some(Duration::from_millis(millis))
+        };
         engine::plan::plan(&self.loaded.pipeline, request, &expected).map_err(|e| match e {
             PlanError::Request(errors) => {
                 let mut failed = Failed::told(exit::USAGE);
@@ -242,26 +244,27 @@ impl Project {
     /// What a run would do with each step of a plan, and why.
     #[must_use]
     pub fn forecast(&self, plan: &Plan) -> Vec<Forecast> {
-        let settings = self.cache_settings(&plan.request.context);
+        let context = &plan.request.context;
+        let known = self.cache_settings(context).zip(self.memory(context));
         let mut options = Options::of(self.root.clone());
-        options.cache = settings.map(|s| Arc::new(Cache::open(s)));
+        options.cache = known.map(|(s, memory)| Arc::new(Cache::open_with(s, memory)));
         if let Some(images) = self.images() {
             options.images = images;
         }
         forecast(plan, &options)
     }
 
-    /// What is remembered of the steps from runs like one about this; read once.
+    /// What the checkout remembers of runs like one about this; read once.
     #[must_use]
-    pub fn steps(&self, context: &Context) -> Option<Arc<Steps>> {
+    pub fn memory(&self, context: &Context) -> Option<Memory> {
         let settings = self.cache_settings(context)?;
-        let mut read = self.steps.borrow_mut();
+        let mut read = self.memory.borrow_mut();
         match &*read {
-            Some((scope, steps)) if *scope == settings.scope => Some(Arc::clone(steps)),
+            Some((scope, memory)) if *scope == settings.scope => Some(memory.clone()),
             _ => {
-                let steps = Arc::new(Steps::of(&settings));
-                *read = Some((settings.scope, Arc::clone(&steps)));
-                Some(steps)
+                let memory = Memory::of(&settings);
+                *read = Some((settings.scope, memory.clone()));
+                Some(memory)
             }
         }
     }

@@ -277,8 +277,8 @@ fn cache(
         return None;
     }
     let context = &plan.request.context;
-    let settings = project.cache_settings(context).zip(project.steps(context));
-    let Some((settings, steps)) = settings else {
+    let settings = project.cache_settings(context).zip(project.memory(context));
+    let Some((settings, memory)) = settings else {
         if plan
             .steps()
             .any(|(_, s)| engine::run::is_cacheable(plan.definition(s)))
@@ -295,7 +295,7 @@ fn cache(
         refresh: args.refresh,
         ..settings
     };
-    let cache = Cache::open_with(settings, steps);
+    let cache = Cache::open_with(settings, memory);
     Some(Arc::new(match remote {
         Some(remote) => cache.with_remote(remote),
         None => cache,

@@ -10,8 +10,8 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use super::{ByName, Digest, Store, sealed};
@@ -26,8 +26,10 @@ const COARSE_TICK: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Index {
     known: LazyLock<RwLock<Known>, Box<dyn FnOnce() -> RwLock<Known> + Send>>,
+    /// A folder on the file system of the checkout in which a file can be made for a moment.
+    scratch: OnceLock<PathBuf>,
     /// The device on which every change has a time of its own; tried out when there is something to learn.
-    exact_on: LazyLock<Option<u64>, Box<dyn FnOnce() -> Option<u64> + Send>>,
+    exact_on: OnceLock<Option<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,14 +39,10 @@ struct Known {
 }
 
 impl Index {
-    /// Reads an index; one that is missing, damaged or of another format knows nothing. `scratch` is a folder on the
-    /// file system of the checkout in which a file can be made for a moment.
-    #[must_use]
-    pub fn open(path: &Path, scratch: Option<&Path>) -> Self {
-        // That of many files takes a while, in which they can be looked for.
-        let files = sealed::begin(path);
-        let scratch = scratch.map(Path::to_owned);
-        let exact_on = move || exact_device(&scratch?).ok().flatten();
+    /// What was learnt, as it is read; one that is missing, damaged or of another format knows nothing.
+    pub(super) fn read_by(
+        files: impl FnOnce() -> Option<ByName<(Seen, Digest)>> + Send + 'static,
+    ) -> Self {
         let known = move || {
             RwLock::new(Known {
                 files: files().unwrap_or_default(),
@@ -53,17 +51,26 @@ impl Index {
         };
         Self {
             known: LazyLock::new(Box::new(known)),
-            exact_on: LazyLock::new(Box::new(exact_on)),
+            scratch: OnceLock::new(),
+            exact_on: OnceLock::new(),
         }
     }
 
     /// An index that knows nothing.
     #[must_use]
     pub fn blank() -> Self {
-        Self {
-            known: LazyLock::new(Box::new(RwLock::default)),
-            exact_on: LazyLock::new(Box::new(|| None)),
-        }
+        Self::read_by(|| None)
+    }
+
+    /// Names a folder on the file system of the checkout in which a file can be made for a moment.
+    pub(super) fn try_out_in(&self, scratch: &Path) {
+        // The first is as good as any other.
+        let _ = self.scratch.set(scratch.to_owned());
+    }
+
+    fn exact_on(&self) -> Option<u64> {
+        let try_out = || exact_device(self.scratch.get()?).ok().flatten();
+        *self.exact_on.get_or_init(try_out)
     }
 
     /// The content of a file that looks like this, if that is known.
@@ -79,7 +86,7 @@ impl Index {
     pub fn learn(&self, path: &str, seen: Seen, digest: Digest, began: SystemTime) {
         let began = began.duration_since(SystemTime::UNIX_EPOCH);
         let quiet = began.is_ok_and(|began| began > last_change(&seen) + tick(&seen));
-        if quiet || *self.exact_on == Some(seen.device) {
+        if quiet || self.exact_on() == Some(seen.device) {
             let mut known = self.known();
             known.files.insert(path.to_owned(), (seen, digest));
             known.learnt = true;
@@ -161,7 +168,7 @@ mod tests {
 
     fn blank(exact_on: Option<u64>) -> Index {
         Index {
-            exact_on: LazyLock::new(Box::new(move || exact_on)),
+            exact_on: OnceLock::from(exact_on),
             ..Index::blank()
         }
     }
@@ -234,7 +241,10 @@ mod tests {
         let digest = Digest::of(b"x");
         index.learn("a", seen(100), digest, at(200));
         index.save(&Store::beneath(dir.path()), &path).unwrap();
-        let read = |path: &Path| Index::open(path, None).content("a", &seen(100));
+        let read = |path: &Path| {
+            let path = path.to_owned();
+            Index::read_by(move || sealed::read(&path)).content("a", &seen(100))
+        };
         assert_eq!(read(&path), Some(digest));
         let sound = fs::read(&path).unwrap();
         for at in 0..sound.len() {

@@ -102,13 +102,38 @@ impl Scope {
     }
 }
 
+/// What a checkout remembers.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Of its steps.
+    pub steps: Arc<Steps>,
+    index: Arc<Index>,
+}
+
+impl Memory {
+    /// Begins to read what the checkout of these settings remembers. That of many files takes a while, in which other
+    /// things can be done.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let checkout = settings.checkout();
+        let (steps, files) = sealed::begin(&checkout.join(STEPS), &checkout.join(FILES));
+        Self {
+            steps: Arc::new(Steps::read_by(steps)),
+            index: Arc::new(Index::read_by(files)),
+        }
+    }
+}
+
+/// The names of the files in which a checkout remembers.
+const STEPS: &str = "steps";
+const FILES: &str = "files";
+
 /// The cache as one run sees it.
 #[derive(Debug)]
 pub struct Cache {
     store: Store,
     settings: Settings,
-    index: Index,
-    steps: Arc<Steps>,
+    memory: Memory,
     /// What is behind it, if other machines share it.
     remote: Option<remote::Remote>,
     /// Whether something was kept.
@@ -143,18 +168,19 @@ impl Cache {
     /// Opens the cache; nothing is made before something is kept.
     #[must_use]
     pub fn open(settings: Settings) -> Self {
-        let steps = Arc::new(Steps::of(&settings));
-        Self::open_with(settings, steps)
+        let memory = Memory::of(&settings);
+        Self::open_with(settings, memory)
     }
 
-    /// The same for somebody who has read already what is remembered of the steps.
+    /// The same for somebody who has begun already to read what is remembered.
     #[must_use]
-    pub fn open_with(settings: Settings, steps: Arc<Steps>) -> Self {
-        let checkout = settings.checkout();
+    pub fn open_with(settings: Settings, memory: Memory) -> Self {
+        if let Some(scratch) = &settings.scratch {
+            memory.index.try_out_in(scratch);
+        }
         Self {
             store: Store::beneath(&settings.folder),
-            index: Index::open(&checkout.join("files"), settings.scratch.as_deref()),
-            steps,
+            memory,
             settings,
             remote: None,
             kept: AtomicBool::new(false),
@@ -177,13 +203,13 @@ impl Cache {
     /// What is known of the files of the checkout.
     #[must_use]
     pub fn index(&self) -> &Index {
-        &self.index
+        &self.memory.index
     }
 
     /// What is remembered of the steps of the checkout.
     #[must_use]
     pub fn steps(&self) -> &Steps {
-        &self.steps
+        &self.memory.steps
     }
 
     /// The result that a step has under a key, if there is one.
@@ -192,7 +218,7 @@ impl Cache {
         if self.settings.refresh {
             return None;
         }
-        if let Some(result) = self.steps.result(step, key) {
+        if let Some(result) = self.memory.steps.result(step, key) {
             return Some(result);
         }
         self.believed(key, |action, _| Arc::new(action))
@@ -237,19 +263,19 @@ impl Cache {
         let place = restore::Place {
             root: &self.settings.root,
             scratch,
-            index: &self.index,
+            index: &self.memory.index,
         };
-        let others = |path: &str| others(path) || self.steps.is_of_another(step, path);
+        let others = |path: &str| others(path) || self.memory.steps.is_of_another(step, path);
         restore::restore(&action.outputs, &self.store, &place, products, &others)
     }
 
     /// Says that a result is in use, so that it is not trimmed, and remembers it for this checkout.
     pub fn used(&self, step: &str, action: &Arc<Action>) {
         let today = today();
-        if self.steps.result(step, &action.key).is_none() {
-            self.steps.has(step, Arc::clone(action), 0);
+        if self.memory.steps.result(step, &action.key).is_none() {
+            self.memory.steps.has(step, Arc::clone(action), 0);
         }
-        if !self.steps.first_use(step, today) {
+        if !self.memory.steps.first_use(step, today) {
             return;
         }
         for scope in self.settings.scope.believed() {
@@ -267,7 +293,7 @@ impl Cache {
     /// What forbids to keep the result and is the step's own doing.
     pub fn keep(&self, made: Made<'_>) -> Result<Option<Arc<Action>>, String> {
         let root = &self.settings.root;
-        let kept = snapshot::keep(root, made.products, &self.store, &self.index);
+        let kept = snapshot::keep(root, made.products, &self.store, &self.memory.index);
         let outputs = match kept {
             Ok(outputs) => outputs,
             Err(why) => {
@@ -313,7 +339,9 @@ impl Cache {
             Ok(action) => {
                 let action = Arc::new(action);
                 self.kept.store(true, Ordering::Relaxed);
-                self.steps.has(made.step, Arc::clone(&action), today());
+                self.memory
+                    .steps
+                    .has(made.step, Arc::clone(&action), today());
                 self.send(made.key, action.key);
                 Ok(Some(action))
             }
@@ -338,7 +366,7 @@ impl Cache {
     /// The key under which a step last ran, or did not have to, if its document is still there.
     #[must_use]
     pub fn last_key(&self, step: &str) -> Option<Key> {
-        self.key(&self.steps.last(step)?)
+        self.key(&self.memory.steps.last(step)?)
     }
 
     /// The document of a key, if it is there.
@@ -370,8 +398,8 @@ impl Cache {
     pub fn close(&self) {
         let checkout = self.settings.checkout();
         let saved = own_files::private_folder(&checkout)
-            .and_then(|()| self.index.save(&self.store, &checkout.join("files")))
-            .and_then(|()| self.steps.save(&self.store, &checkout.join("steps")));
+            .and_then(|()| self.memory.index.save(&self.store, &checkout.join(FILES)))
+            .and_then(|()| self.memory.steps.save(&self.store, &checkout.join(STEPS)));
         if !self.kept.load(Ordering::Relaxed) {
             // What is remembered only saves time.
             return;

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc;
+use std::thread;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,16 +28,32 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     postcard::from_bytes(content).ok()
 }
 
-/// Begins to read a file beside other work; what is given waits for it. Where nothing can be begun it is read then.
-pub(super) fn begin<T: DeserializeOwned + Send + 'static>(
-    path: &Path,
-) -> impl FnOnce() -> Option<T> + Send + 'static {
-    let (own, path) = (path.to_owned(), path.to_owned());
-    let begun = thread::Builder::new().spawn(move || read(&own));
-    move || match begun.map(JoinHandle::join) {
-        Ok(Ok(read)) => read,
-        _ => read(&path),
-    }
+/// Begins to read two files, one after the other, beside other work; what is given waits for the one or the other. Where
+/// nothing can be begun they are read then.
+pub(super) fn begin<A, B>(
+    one: &Path,
+    other: &Path,
+) -> (
+    impl FnOnce() -> Option<A> + Send + 'static,
+    impl FnOnce() -> Option<B> + Send + 'static,
+)
+where
+    A: DeserializeOwned + Send + 'static,
+    B: DeserializeOwned + Send + 'static,
+{
+    let (one, other) = (one.to_owned(), other.to_owned());
+    let (of_one, one_is_read) = mpsc::channel();
+    let (of_other, other_is_read) = mpsc::channel();
+    let (own_one, own_other) = (one.clone(), other.clone());
+    // Whoever wanted to know may be gone.
+    let _ = thread::Builder::new().spawn(move || {
+        let _ = of_one.send(read(&own_one));
+        let _ = of_other.send(read(&own_other));
+    });
+    (
+        move || one_is_read.recv().unwrap_or_else(|_| read(&one)),
+        move || other_is_read.recv().unwrap_or_else(|_| read(&other)),
+    )
 }
 
 /// Writes a file of a store in one step: whoever reads it meanwhile gets the old one or the new one.

@@ -40,10 +40,10 @@ struct Known {
 }
 
 impl Steps {
-    /// Begins to read what is remembered; nothing, where the file is missing or damaged.
-    #[must_use]
-    pub fn open(path: &Path) -> Self {
-        let steps = sealed::begin(path);
+    /// What is remembered, as it is read; nothing, where the file is missing or damaged.
+    pub(super) fn read_by(
+        steps: impl FnOnce() -> Option<ByName<Remembered>> + Send + 'static,
+    ) -> Self {
         let known = move || {
             RwLock::new(Known {
                 steps: steps().unwrap_or_default(),
@@ -53,12 +53,6 @@ impl Steps {
         Self {
             known: LazyLock::new(Box::new(known)),
         }
-    }
-
-    /// What the checkout of these settings remembers.
-    #[must_use]
-    pub fn of(settings: &super::Settings) -> Self {
-        Self::open(&settings.checkout().join("steps"))
     }
 
     /// The last result of a step, if it was made under this key.
