@@ -1,6 +1,7 @@
 //! The cache from outside: what runs again and what does not, what is put back, what a fault does to it. Everything that
 //! a run prints and leaves behind is compared whole.
 
+mod basis;
 mod damage;
 mod faults;
 mod kept;
