@@ -59,7 +59,7 @@ fn works(under: &Path, settings: &Settings, peer: &Peer) -> bool {
     };
     site.reset();
     (peer.write)(&site.folder, &graph.jobs);
-    let run = work.run(peer, settings, measure::NOW_AND_THEN);
+    let run = work.run(peer, settings, measure::TIMED);
     if let Some(fault) = &run.fault {
         println!(
             "!! {} IS LEFT OUT: {fault}: {}",

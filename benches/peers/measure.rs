@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How the memory is measured, for people.
 pub const MEMORY: &str = "peak memory: VmHWM of all processes of the tree that are alive together, added up; memory shared \
-     before an exec counts once; looked at every 10 ms, in the first 100 ms every 1 ms";
+     before an exec counts once; looked at every 10 ms from the 50th on, which a short run ends before; where it is up to \
+     date it runs once more for that";
 
 /// How often, when a run is not a short one.
 const LATER: Duration = Duration::from_millis(10);
@@ -24,13 +25,13 @@ pub struct Run {
     pub fault: Option<String>,
 }
 
-/// How often the memory is looked at in the beginning.
-pub const NOW_AND_THEN: Duration = Duration::from_millis(1);
-/// All the time: the run is watched, not timed.
-pub const ALL_THE_TIME: Duration = Duration::ZERO;
+/// Its memory is looked at only after a while: looking takes a processor that the run may want.
+pub const TIMED: Duration = Duration::from_millis(50);
+/// Its memory is looked at all the time, from the beginning.
+pub const WATCHED: Duration = Duration::ZERO;
 
-/// Runs a program to its end, or until it has taken too long.
-pub fn run(command: &mut Command, limit: Duration, looks: Duration) -> Run {
+/// Runs a program to its end, or until it has taken too long. Its memory is looked at from `first` on.
+pub fn run(command: &mut Command, limit: Duration, first: Duration) -> Run {
     // What was written before must not be paid for now.
     rustix::fs::sync();
     let began = Instant::now();
@@ -41,7 +42,7 @@ pub fn run(command: &mut Command, limit: Duration, looks: Duration) -> Run {
     let pid = child.id();
     let (over, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        let watcher = scope.spawn(move || watch(pid, began, (limit, looks), &ended));
+        let watcher = scope.spawn(move || watch(pid, began, (limit, first), &ended));
         let status = child.wait();
         let time = began.elapsed();
         drop(over);
@@ -79,16 +80,17 @@ fn failed(fault: String) -> Run {
 fn watch(
     pid: u32,
     began: Instant,
-    (limit, looks): (Duration, Duration),
+    (limit, first): (Duration, Duration),
     ended: &Receiver<()>,
 ) -> (u64, bool) {
-    let (mut peak, mut late) = (0, false);
+    let (mut peak, mut late, mut pause) = (0, false, first);
     loop {
-        peak = peak.max(held_by_tree(pid));
-        let young = began.elapsed() < Duration::from_millis(100);
-        let pause = if young { looks } else { LATER };
         if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
             return (peak, late);
+        }
+        peak = peak.max(held_by_tree(pid));
+        if first > WATCHED || began.elapsed() > Duration::from_millis(100) {
+            pause = LATER;
         }
         if began.elapsed() > limit && !late {
             late = true;

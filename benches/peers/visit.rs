@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::jobs::{Job, RAN};
-use crate::measure::{self, ALL_THE_TIME, NOW_AND_THEN, Run};
+use crate::measure::{self, Run, TIMED, WATCHED};
 use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::site::Site;
@@ -72,14 +72,14 @@ impl Work<'_> {
                 Step::Restored => self.remove_outputs(),
                 Step::Cold | Step::UpToDate => {}
             }
-            let mut run = self.run(peer, settings, NOW_AND_THEN);
+            let mut run = self.run(peer, settings, TIMED);
             let mut notes = self.notes(step, &run);
             if step == Step::Cold && run.time > settings.limit {
                 notes.push("over the limit, measured once".to_owned());
             }
             // Too short to be seen at its largest: once more, only for that.
             if step == Step::UpToDate && run.time < SHORT {
-                run.peak = run.peak.max(self.run(peer, settings, ALL_THE_TIME).peak);
+                run.peak = run.peak.max(self.run(peer, settings, WATCHED).peak);
                 self.site.ran();
             }
             table.add(step.name(), peer.name, &run, notes);

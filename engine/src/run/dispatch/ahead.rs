@@ -243,6 +243,8 @@ impl Ahead {
     }
 
     fn begin(sight: &Arc<Sight>, order: Vec<usize>) -> Self {
+        // Whoever asks helps.
+        let others = 1..processors().min(MOST).min(1 + order.len() / FEW);
         let shared = Arc::new(Shared {
             seen: sight.names.iter().map(|_| Mutex::default()).collect(),
             sight: Arc::clone(sight),
@@ -251,8 +253,6 @@ impl Ahead {
             over: AtomicBool::new(false),
             folders: Folders::default(),
         });
-        // Whoever asks helps.
-        let others = 1..processors().min(MOST);
         let threads = others.filter_map(|_| {
             let own = Arc::clone(&shared);
             let look = move || while own.look_at_next() {};
