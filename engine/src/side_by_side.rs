@@ -11,10 +11,11 @@ const BATCH: usize = 16;
 
 /// How many processors there are for this process. The system is asked once: the answer takes several files.
 #[must_use]
-pub fn processors() -> usize {
-    static WORKERS: LazyLock<usize> =
-        LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
-    *WORKERS
+pub fn processors() -> u32 {
+    static PROCESSORS: LazyLock<u32> = LazyLock::new(|| {
+        thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    });
+    *PROCESSORS
 }
 
 /// Does `work` for every item. Stops at the first error it comes across.

@@ -213,7 +213,7 @@ pub(super) fn carry_out(
         resumed,
         uncached: args.no_cache.clone().unwrap_or_default(),
         root: project.root.clone(),
-        jobs: args.jobs.unwrap_or_else(processors),
+        jobs: args.jobs.unwrap_or_else(engine::processors),
         fail_fast: args.fail_fast,
         depth: depth(),
         grace: args.grace,
@@ -300,10 +300,6 @@ fn cache(
         Some(remote) => cache.with_remote(remote),
         None => cache,
     }))
-}
-
-fn processors() -> u32 {
-    u32::try_from(engine::processors()).unwrap_or(1)
 }
 
 /// Takes the run's concurrency group, if it has one.

@@ -218,7 +218,7 @@ impl Cache {
         if self.settings.refresh {
             return None;
         }
-        if let Some(result) = self.memory.steps.result(step, key) {
+        if let Some(result) = self.steps().result(step, key) {
             return Some(result);
         }
         self.believed(key, |action, _| Arc::new(action))
@@ -263,19 +263,19 @@ impl Cache {
         let place = restore::Place {
             root: &self.settings.root,
             scratch,
-            index: &self.memory.index,
+            index: self.index(),
         };
-        let others = |path: &str| others(path) || self.memory.steps.is_of_another(step, path);
+        let others = |path: &str| others(path) || self.steps().is_of_another(step, path);
         restore::restore(&action.outputs, &self.store, &place, products, &others)
     }
 
     /// Says that a result is in use, so that it is not trimmed, and remembers it for this checkout.
     pub fn used(&self, step: &str, action: &Arc<Action>) {
         let today = today();
-        if self.memory.steps.result(step, &action.key).is_none() {
-            self.memory.steps.has(step, Arc::clone(action), 0);
+        if self.steps().result(step, &action.key).is_none() {
+            self.steps().has(step, Arc::clone(action), 0);
         }
-        if !self.memory.steps.first_use(step, today) {
+        if !self.steps().first_use(step, today) {
             return;
         }
         for scope in self.settings.scope.believed() {
@@ -293,7 +293,7 @@ impl Cache {
     /// What forbids to keep the result and is the step's own doing.
     pub fn keep(&self, made: Made<'_>) -> Result<Option<Arc<Action>>, String> {
         let root = &self.settings.root;
-        let kept = snapshot::keep(root, made.products, &self.store, &self.memory.index);
+        let kept = snapshot::keep(root, made.products, &self.store, self.index());
         let outputs = match kept {
             Ok(outputs) => outputs,
             Err(why) => {
@@ -339,9 +339,7 @@ impl Cache {
             Ok(action) => {
                 let action = Arc::new(action);
                 self.kept.store(true, Ordering::Relaxed);
-                self.memory
-                    .steps
-                    .has(made.step, Arc::clone(&action), today());
+                self.steps().has(made.step, Arc::clone(&action), today());
                 self.send(made.key, action.key);
                 Ok(Some(action))
             }
@@ -366,7 +364,7 @@ impl Cache {
     /// The key under which a step last ran, or did not have to, if its document is still there.
     #[must_use]
     pub fn last_key(&self, step: &str) -> Option<Key> {
-        self.key(&self.memory.steps.last(step)?)
+        self.key(&self.steps().last(step)?)
     }
 
     /// The document of a key, if it is there.
@@ -398,8 +396,8 @@ impl Cache {
     pub fn close(&self) {
         let checkout = self.settings.checkout();
         let saved = own_files::private_folder(&checkout)
-            .and_then(|()| self.memory.index.save(&self.store, &checkout.join(FILES)))
-            .and_then(|()| self.memory.steps.save(&self.store, &checkout.join(STEPS)));
+            .and_then(|()| self.index().save(&self.store, &checkout.join(FILES)))
+            .and_then(|()| self.steps().save(&self.store, &checkout.join(STEPS)));
         if !self.kept.load(Ordering::Relaxed) {
             // What is remembered only saves time.
             return;

@@ -249,7 +249,7 @@ async fn connect(address: &str, from: &str, patience: Duration) -> Result<Engine
             VARIABLE => "DOCKER_HOST names it".to_owned(),
             _ => format!("{from}, the first one that answers"),
         },
-        cpus: u32::try_from(processors()).unwrap_or(1),
+        cpus: processors(),
         selinux: std::path::Path::new("/sys/fs/selinux/enforce").exists(),
         other_store: false,
     };

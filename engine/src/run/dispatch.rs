@@ -180,8 +180,6 @@ struct Begun {
 }
 
 struct Dispatch<'a> {
-    plan: Arc<Plan>,
-    options: Arc<Options>,
     sight: Arc<Sight>,
     journal: Option<Journal>,
     dir: Option<RunDir>,
@@ -237,7 +235,6 @@ impl<'a> Dispatch<'a> {
             .take()
             .map_or((None, None), |(d, j)| (Some(d), Some(j)));
         let story = (!options.notifiers.is_empty()).then(Story::default);
-        let options = Arc::new(options);
         let names = plan.graph.node_indices().map(|v| match plan.step(v) {
             Some(step) => StepName::from(step.name.as_str()),
             None => StepName::from(""),
@@ -249,20 +246,18 @@ impl<'a> Dispatch<'a> {
             rivals: OnceLock::new(),
             circumstances: circumstances(plan, &options),
             plan: Arc::clone(plan),
-            options: Arc::clone(&options),
+            options,
         });
         let remaining = plan.remaining();
         // Beside all that is still to be done before the first step begins.
         let ahead = Ahead::of_those_left(&sight, &remaining, &BTreeMap::new());
-        let (graph, limits) = prepare::graph(plan, &options, &remaining);
+        let (graph, limits) = prepare::graph(plan, &sight.options, &remaining);
         let core = Core::new(graph, &limits);
         Self {
-            plan: Arc::clone(plan),
             origin: origin(dir.as_ref()).into(),
             roots: Roots::default(),
             remaining,
-            masker: Arc::clone(&options.masker),
-            options,
+            masker: Arc::clone(&sight.options.masker),
             journal,
             dir,
             subscribers,
@@ -297,10 +292,10 @@ impl<'a> Dispatch<'a> {
     }
 
     fn begin(&mut self) {
-        let context = &self.plan.request.context;
+        let context = &self.sight.plan.request.context;
         let event = Event::RunStarted {
             run: self.sight.run_id,
-            pipeline: self.plan.pipeline.name.clone(),
+            pipeline: self.sight.plan.pipeline.name.clone(),
             trigger: context.event.name().to_owned(),
             at: context
                 .git
@@ -308,8 +303,9 @@ impl<'a> Dispatch<'a> {
                 .clone()
                 .or_else(|| context.git.branch.clone()),
             sha: context.git.sha.clone(),
-            continues: self.options.resumed.as_ref().map(|r| r.run),
+            continues: self.sight.options.resumed.as_ref().map(|r| r.run),
             steps: self
+                .sight
                 .plan
                 .steps()
                 .map(|(id, _)| self.name(id.index()))
@@ -331,7 +327,7 @@ impl<'a> Dispatch<'a> {
             }
         };
         let orphaned = guardian::orphaned();
-        let outside = self.options.cancel.clone();
+        let outside = self.sight.options.cancel.clone();
         self.owed = self.take_over();
         self.next_owed();
         let mut tick = tokio::time::interval(TICK);
@@ -595,10 +591,10 @@ impl<'a> Dispatch<'a> {
     }
 
     fn settled(&mut self, vertex: u32, state: State) {
-        let Some(planned) = self.plan.step(VertexId::new(vertex as usize)) else {
+        let Some(planned) = self.sight.plan.step(VertexId::new(vertex as usize)) else {
             return;
         };
-        let can_be_undone = self.plan.definition(planned).rollback.is_some();
+        let can_be_undone = self.sight.plan.definition(planned).rollback.is_some();
         let begun = self.begun.get_mut(&vertex);
         let failure = begun.as_ref().and_then(|b| b.failure.clone());
         let failure = failure.unwrap_or_else(|| Failure::new("failed"));
@@ -612,8 +608,8 @@ impl<'a> Dispatch<'a> {
                 reason: failure.what,
                 blocked: false,
             },
-            State::Skipped(reason) => prepare::skipped(&self.plan, reason, &mut |v| {
-                self.roots.of(&self.plan, &self.core, v)
+            State::Skipped(reason) => prepare::skipped(&self.sight.plan, reason, &mut |v| {
+                self.roots.of(&self.sight.plan, &self.core, v)
             }),
             _ => Outcome::Cancelled,
         };
@@ -629,7 +625,7 @@ impl<'a> Dispatch<'a> {
         };
         self.count(&outcome);
         let step = self.name(vertex as usize);
-        if let Some(cache) = &self.options.cache {
+        if let Some(cache) = &self.sight.options.cache {
             if outcome == Outcome::Passed && !self.made.contains_key(&vertex) && in_run.is_none() {
                 cache.steps().took(&step, elapsed);
             }
@@ -672,7 +668,7 @@ impl<'a> Dispatch<'a> {
 
     /// Waits for what is still being sent elsewhere; whoever wants the run to end does not wait.
     async fn finish_remote(&mut self, signals: &mut Signals) {
-        let cache = self.options.cache.clone();
+        let cache = self.sight.options.cache.clone();
         let Some(remote) = cache.as_ref().and_then(|c| c.remote()) else {
             return;
         };
@@ -683,21 +679,21 @@ impl<'a> Dispatch<'a> {
             biased;
             _ = signals.next() => {}
             () = orphaned.cancelled() => {}
-            () = self.options.cancel.cancelled() => {}
-            () = remote.finish(self.options.remote_wait) => {}
+            () = self.sight.options.cancel.cancelled() => {}
+            () = remote.finish(self.sight.options.remote_wait) => {}
         }
         remote.stop();
     }
 
     /// A run that is to end asks nobody elsewhere any more.
     fn leave_remote(&self) {
-        if let Some(remote) = self.options.cache.as_ref().and_then(|c| c.remote()) {
+        if let Some(remote) = self.sight.options.cache.as_ref().and_then(|c| c.remote()) {
             remote.stop();
         }
     }
 
     fn close_cache(&mut self) {
-        if let Some(cache) = self.options.cache.clone() {
+        if let Some(cache) = self.sight.options.cache.clone() {
             cache.close();
             while let Some(text) = cache.trouble() {
                 self.warn(&text);

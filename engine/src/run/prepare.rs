@@ -62,7 +62,7 @@ pub(super) fn graph(plan: &Plan, options: &Options, remaining: &[u64]) -> (Graph
     let graph = Graph::new(vertices, &edges, groups.collect()).expect("a plan is a sound graph");
     let limits = Limits {
         jobs: options.jobs,
-        cpu: u32::try_from(processors()).unwrap_or(u32::MAX),
+        cpu: processors(),
         memory: memory(),
         lock_slots: locks.values().copied().collect(),
         fail_fast: options.fail_fast,

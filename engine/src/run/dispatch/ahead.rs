@@ -25,7 +25,7 @@ use crate::side_by_side::processors;
 /// So few steps are looked at sooner than a thread is found for them.
 const FEW: usize = 32;
 /// So many threads look at once at most.
-const MOST: usize = 16;
+const MOST: u32 = 16;
 
 /// What was seen of a step.
 pub(super) enum Seen {
@@ -38,7 +38,7 @@ pub(super) enum Seen {
 /// What one needs to look at steps and does not change while they run.
 pub(super) struct Sight {
     pub(super) plan: Arc<Plan>,
-    pub(super) options: Arc<Options>,
+    pub(super) options: Options,
     /// The steps' full names, by vertex.
     pub(super) names: Vec<StepName>,
     pub(super) run_id: u64,
@@ -244,7 +244,7 @@ impl Ahead {
 
     fn begin(sight: &Arc<Sight>, order: Vec<usize>) -> Self {
         // Whoever asks helps.
-        let others = 1..processors().min(MOST).min(1 + order.len() / FEW);
+        let others = (1..processors().min(MOST)).take(order.len() / FEW);
         let shared = Arc::new(Shared {
             seen: sight.names.iter().map(|_| Mutex::default()).collect(),
             sight: Arc::clone(sight),

@@ -17,9 +17,13 @@ impl Dispatch<'_> {
         self.flush();
         let mut message = story.message(outcome, &deliver::origin(self.sight.run_id));
         message.text = self.masker.mask_str(&message.text).into_owned();
-        let marker = format!("{}-{}", std::process::id(), self.options.scratch.display());
-        let options = Arc::clone(&self.options);
-        let telling = notify::tell(&options.notifiers, &message, &marker);
+        let marker = format!(
+            "{}-{}",
+            std::process::id(),
+            self.sight.options.scratch.display()
+        );
+        let sight = Arc::clone(&self.sight);
+        let telling = notify::tell(&sight.options.notifiers, &message, &marker);
         let warnings = match Signals::listen() {
             Err(_) => telling.await,
             Ok(mut signals) => tokio::select! {

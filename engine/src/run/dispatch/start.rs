@@ -48,7 +48,7 @@ impl Dispatch<'_> {
             Ok(()) => self.seen(vertex),
             Err(failure) => Seen::ToBegin(Err(failure), AtOnce::Unknown),
         };
-        let cache = self.options.cache.clone();
+        let cache = self.sight.options.cache.clone();
         if let (Seen::InPlace(action, key), Some(cache)) = (&seen, &cache) {
             let site = || self.site(vertex, cancel.clone());
             if let Some((done, lines)) = caching::end_in_place(&step, action, *key, cache, &site) {
@@ -78,7 +78,7 @@ impl Dispatch<'_> {
 
     /// The end of a step that the run which this one continues has done.
     fn done_earlier(&self, vertex: u32) -> Option<Done> {
-        let resumed = self.options.resumed.as_ref()?;
+        let resumed = self.sight.options.resumed.as_ref()?;
         let earlier = resumed.done.get(&vertex)?;
         Some(Done {
             outputs: earlier.outputs.clone(),
@@ -91,13 +91,13 @@ impl Dispatch<'_> {
     /// Takes over what the run which this one continues has made; gives the steps that are to be undone first. From
     /// here on this run answers for them.
     pub(super) fn take_over(&mut self) -> VecDeque<u32> {
-        let Some(resumed) = self.options.resumed.clone() else {
+        let Some(resumed) = self.sight.options.resumed.clone() else {
             return VecDeque::new();
         };
         for (vertex, earlier) in &resumed.done {
             self.outputs.insert(*vertex, earlier.outputs.clone());
             if let Some(dir) = &self.dir {
-                let own = Path::new("artifacts").join(prepare::folder(&self.plan, *vertex));
+                let own = Path::new("artifacts").join(prepare::folder(&self.sight.plan, *vertex));
                 if let Err(why) = results::take_over(&resumed.folder, &dir.path, &own) {
                     self.warn(&format!(
                         "an artifact of run {} is lost: {why}",
@@ -118,8 +118,8 @@ impl Dispatch<'_> {
 
     /// What can be undone is written down before it begins; what cannot be written down does not begin.
     fn arm(&mut self, vertex: u32, step: &StepName) -> Result<(), Failure> {
-        let planned = self.plan.step(VertexId::new(vertex as usize));
-        if planned.is_none_or(|s| !self.plan.definition(s).is_armed()) {
+        let planned = self.sight.plan.step(VertexId::new(vertex as usize));
+        if planned.is_none_or(|s| !self.sight.plan.definition(s).is_armed()) {
             return Ok(());
         }
         let event = Event::Armed { step: step.clone() };
@@ -151,7 +151,12 @@ impl Dispatch<'_> {
         let work = self.work(vertex, None).map(|work| {
             let outputs = self.outputs.get(&vertex);
             let deployment = outputs.and_then(|o| o.get(DEPLOYMENT));
-            prepare::undo(&self.plan, vertex, work, deployment.map(String::as_str))
+            prepare::undo(
+                &self.sight.plan,
+                vertex,
+                work,
+                deployment.map(String::as_str),
+            )
         });
         let site = self.site(vertex, CancellationToken::new());
         self.spawn(async move {
@@ -167,9 +172,9 @@ impl Dispatch<'_> {
         let facts = self.sight.facts(vertex, self.known());
         let artifacts = self.sight.artifacts.as_deref();
         prepare::work(
-            &self.plan,
+            &self.sight.plan,
             vertex,
-            &self.options,
+            &self.sight.options,
             self.sight.run_id,
             &facts,
             artifacts,
@@ -185,17 +190,17 @@ impl Dispatch<'_> {
     fn site(&self, vertex: u32, cancel: CancellationToken) -> Site {
         let name = self.name(vertex as usize);
         Site {
-            root: self.options.root.clone(),
+            root: self.sight.options.root.clone(),
             artifacts: self.dir.as_ref().map(|d| {
-                let own = prepare::folder(&self.plan, vertex);
+                let own = prepare::folder(&self.sight.plan, vertex);
                 (d.path.clone(), Path::new("artifacts").join(own))
             }),
             log: self.dir.as_ref().map(|d| d.log(&name)),
-            scratch: self.options.scratch.clone(),
+            scratch: self.sight.options.scratch.clone(),
             spares: self.spares.clone(),
             masker: Arc::clone(&self.masker),
-            outer: self.options.outer,
-            grace: self.options.grace,
+            outer: self.sight.options.outer,
+            grace: self.sight.options.grace,
             cancel,
             kill: self.kill.clone(),
             news: self.news.clone(),
@@ -203,9 +208,9 @@ impl Dispatch<'_> {
             printed: Arc::clone(&self.printed),
             rivals: Arc::clone(self.sight.rivals()),
             origin: Arc::clone(&self.origin),
-            engine: self.options.engine.clone(),
-            late: self.options.late.clone(),
-            images: self.options.images.clone(),
+            engine: self.sight.options.engine.clone(),
+            late: self.sight.options.late.clone(),
+            images: self.sight.options.images.clone(),
         }
     }
 }
