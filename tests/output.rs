@@ -1,10 +1,9 @@
 //! What jobs write: kept whole or said to be missing, shown without harm, in bounded memory.
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::started::{Started, lines, stage};
-use crate::support::{PIPE, Project, has_program, skip};
+use crate::support::{Project, has_program, skip};
 
 /// The most memory that the engine may have had, in KiB.
 const MEMORY: u64 = 48 * 1024;
@@ -123,13 +122,8 @@ fn a_terminal_sees_no_more_than_a_file() {
         return skip("there is no `script`");
     }
     let project = Project::with(&stage(HOSTILE));
-    let mut script = std::process::Command::new("script");
-    script
-        .args(["-qefc", &format!("{PIPE} run --output"), "/dev/null"])
-        .env("TERM", "xterm-256color")
-        .env("HOME", project.home())
-        .current_dir(project.root())
-        .stdin(Stdio::null());
+    let mut script = project.at_terminal("run --output");
+    script.env("TERM", "xterm-256color");
     let out = script.output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(text.contains("link"), "{text:?}");

@@ -1,9 +1,9 @@
 //! A person at a terminal is asked, and believed.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::support::{PIPE, Project, has_program, skip};
+use crate::support::{Project, has_program, skip};
 
 const SHIPS: &str = r#"pipeline app
 target live {
@@ -23,15 +23,9 @@ stage ship {
 /// What a person sees who types this, when it is asked for, and the status. As in a shell with job control the program
 /// has the foreground of the terminal; it is killed where it waits for ever.
 fn typed(project: &Project, words: &str, keys: &[u8]) -> (String, Option<i32>) {
-    let mut script = Command::new("timeout");
-    script
-        .args(["--foreground", "--kill-after=1", "60"])
-        .args(["script", "-qefc", &format!("{PIPE} {words}"), "/dev/null"])
-        .env("TERM", "dumb")
-        .env("HOME", project.home())
-        .current_dir(project.root())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    let limit = ["timeout", "--foreground", "--kill-after=1", "60"].map(str::to_owned);
+    let mut script = project.behind(&limit, &project.at_terminal(words));
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut script = script.spawn().unwrap();
     let (mut to, mut from) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
     let mut seen = Vec::new();

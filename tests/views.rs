@@ -1,8 +1,6 @@
 //! How a run looks: plain lines, a terminal, GitHub, GitLab, JSON; narrow and without colour.
 
-use std::process::Command;
-
-use crate::support::{Output, PIPE, Project};
+use crate::support::{Output, Project};
 
 const MIXED: &str = r#"pipeline app
 stage test {
@@ -270,15 +268,8 @@ fn a_terminal_shows_what_moves_and_ends_with_plain_lines() {
     let project = Project::with(
         "pipeline app\nstage test {\n    job slow { run \"echo working; sleep 0.4\" }\n    job quick { run \"true\" }\n}\n",
     );
-    let mut script = Command::new("script");
-    script
-        .args(["-qec", &format!("{PIPE} run"), "/dev/null"])
-        .current_dir(project.root())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", project.home())
-        .env("TERM", "xterm")
-        .env("LANG", "C.UTF-8");
+    let mut script = project.at_terminal("run");
+    script.env("TERM", "xterm");
     let out = project.output(&mut script).exits(0);
     let screen = screen(&out.stdout);
     insta::assert_snapshot!(project.filtered(&screen), @"

@@ -146,6 +146,16 @@ impl Project {
         command
     }
 
+    /// The binary with these words, at a terminal of its own.
+    pub fn at_terminal(&self, words: &str) -> Command {
+        let mut script = Command::new("script");
+        self.environment(&mut script);
+        script
+            .args(["-qefc", &format!("{PIPE} {words}"), "/dev/null"])
+            .stdin(Stdio::null());
+        script
+    }
+
     /// A command on this project behind the words that lead it into another network.
     pub fn behind(&self, words: &[String], plain: &Command) -> Command {
         let mut command = Command::new(&words[0]);
