@@ -4,7 +4,7 @@
 //! The leader stays a zombie until its group was killed for the last time: as long as it is there,
 //! neither its number nor its group's can belong to anybody else.
 
-use super::{Exit, MARKER, Spec, StartError, start, sweep, watch::Watch};
+use super::{Exit, MARKER, Spec, StartError, plain, start, sweep, watch::Watch};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::BTreeSet,
@@ -175,9 +175,17 @@ async fn spawn(spec: &Spec) -> io::Result<(Child, Reserved)> {
     spawn_once(spec)
 }
 
+/// Starts it without a shell where it needs none.
+fn spawn_once(spec: &Spec) -> io::Result<(Child, Reserved)> {
+    let plain = plain::without_shell(spec);
+    let plain =
+        plain.and_then(|(path, plain)| start_leader(&mut command(&plain, path.as_os_str())).ok());
+    plain.map_or_else(|| spawn_as_asked(spec), Ok)
+}
+
 /// Starts it by its path if it has one: a name that is looked up in a `PATH` of its own makes the standard library copy
 /// this whole process first. What cannot be started so is started by its name, which also says best what is wrong.
-fn spawn_once(spec: &Spec) -> io::Result<(Child, Reserved)> {
+fn spawn_as_asked(spec: &Spec) -> io::Result<(Child, Reserved)> {
     let start = |program: &OsStr| start_leader(&mut command(spec, program));
     let by_path = start::path(spec).and_then(|path| start(path.as_os_str()).ok());
     by_path.map_or_else(|| start(&spec.program), Ok)

@@ -9,6 +9,7 @@
 
 mod group;
 pub mod guardian;
+mod plain;
 mod pump;
 mod start;
 mod stop;
@@ -43,6 +44,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// The options with which bash ends at the first failure of a text.
 pub const BASH: [&str; 3] = ["-euo", "pipefail", "-c"];
 
+/// The same for other shells.
+pub const SH: [&str; 2] = ["-eu", "-c"];
+
 /// The program and the arguments that run a text of bash, ending at its first failure.
 #[must_use]
 pub fn bash(text: &str) -> (OsString, Vec<OsString>) {
@@ -64,7 +68,7 @@ pub fn runtime() -> io::Result<Runtime> {
 }
 
 /// What to start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// A path, or a name to look up in the `PATH` of `env`.
     pub program: OsString,

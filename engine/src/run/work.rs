@@ -602,7 +602,7 @@ fn argv(command: &Command, shell: Option<&Shell>) -> (OsString, Vec<OsString>) {
         Some(shell) if !shell.args.is_empty() => shell.args.iter().map(OsString::from).collect(),
         _ => match program.rsplit('/').next() {
             Some("bash" | "zsh" | "ksh") => process::BASH.map(Into::into).into(),
-            Some("sh" | "dash" | "ash") => vec!["-eu".into(), "-c".into()],
+            Some("sh" | "dash" | "ash") => process::SH.map(Into::into).into(),
             _ => vec!["-c".into()],
         },
     };
