@@ -353,7 +353,8 @@ impl Cache {
     fn log(&self, path: &Path) -> io::Result<Option<Log>> {
         match File::open(path) {
             Ok(mut file) => {
-                let (digest, size) = self.store.put_file(&mut file)?;
+                let size = file.metadata()?.len();
+                let (digest, size) = self.store.put_file(&mut file, size)?;
                 Ok(Some(Log { digest, size }))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),

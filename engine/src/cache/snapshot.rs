@@ -211,7 +211,7 @@ fn keep_one(root: &Path, path: &str, meta: &Seen, store: &Store, index: &Index) 
     let began = SystemTime::now();
     let mut file = open(&root.join(path))?;
     let before = Seen::of(&file.metadata()?);
-    let (digest, size) = store.put_file(&mut file)?;
+    let (digest, size) = store.put_file(&mut file, before.size)?;
     if Seen::of(&file.metadata()?) == before {
         index.learn(path, before, digest, began);
     }

@@ -32,6 +32,9 @@ const RECORD_MODE: u32 = 0o600;
 /// How much of a file is in memory at once.
 const PIECE: usize = 256 << 10;
 
+/// The least of a file for which there is room at first, in bytes.
+const LEAST: usize = 4095;
+
 /// A store in a folder, which is made when something is written.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -93,14 +96,19 @@ impl Store {
         Ok(digest)
     }
 
-    /// Keeps the rest of a file: its content's name and length as they were read.
+    /// Keeps the rest of a file of about this size: its content's name and length as they were read.
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub fn put_file(&self, from: &mut impl Read) -> io::Result<(Digest, u64)> {
-        let mut piece = vec![0; PIECE];
+    pub fn put_file(&self, from: &mut impl Read, size: u64) -> io::Result<(Digest, u64)> {
+        // One byte more shows the end.
+        let length = usize::try_from(size)
+            .unwrap_or(PIECE)
+            .clamp(LEAST, PIECE - 1)
+            + 1;
+        let mut piece = vec![0; length];
         let first = fill(from, &mut piece)?;
-        if first < PIECE {
+        if first < piece.len() {
             return Ok((self.put(&piece[..first])?, first as u64));
         }
         let (path, mut file) = self.fresh(BLOB_MODE)?;
@@ -357,10 +365,10 @@ mod tests {
         let (_dir, store) = store();
         let large = vec![7; PIECE * 2 + 5];
         let small = store.put(b"small").unwrap();
-        assert_eq!(store.put_file(&mut &b"small"[..]).unwrap(), (small, 5));
-        let (digest, size) = store.put_file(&mut large.as_slice()).unwrap();
+        assert_eq!(store.put_file(&mut &b"small"[..], 5).unwrap(), (small, 5));
+        let (digest, size) = store.put_file(&mut large.as_slice(), 5).unwrap();
         assert_eq!(
-            store.put_file(&mut large.as_slice()).unwrap(),
+            store.put_file(&mut large.as_slice(), size).unwrap(),
             (digest, size)
         );
         assert_eq!(size, large.len() as u64);

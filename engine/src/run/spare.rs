@@ -1,5 +1,5 @@
-//! Empty files for the outputs of steps. What a step left empty becomes the next one's file: making a file costs as much
-//! as a short command. Knows no steps.
+//! Empty files for the outputs of steps. What a step left empty is the next one's file: making a file costs as much as a
+//! short command. Knows no steps.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::process;
 
-/// The files of a run that nobody uses now.
+/// The files of a run that nobody uses now, and how many were made.
 #[derive(Clone, Default)]
-pub(super) struct Spares(Arc<Mutex<Vec<Spare>>>);
+pub(super) struct Spares(Arc<Mutex<(Vec<Spare>, usize)>>);
 
-/// An empty file, with a name that only its step knew.
+/// An empty file that one step at a time has.
 pub(super) struct Spare {
     path: PathBuf,
     made: Traits,
@@ -30,28 +30,30 @@ struct Traits {
 }
 
 impl Spares {
-    /// An empty file by this name.
+    /// An empty file in this folder.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn file(&self, path: PathBuf) -> io::Result<Spare> {
-        let spare = self.list().pop();
-        match spare {
-            Some(spare) if std::fs::rename(&spare.path, &path).is_ok() => {
-                Ok(Spare { path, ..spare })
+    pub(super) fn file(&self, folder: &Path) -> io::Result<Spare> {
+        let number = {
+            let (spares, made) = &mut *self.list();
+            if let Some(spare) = spares.pop() {
+                return Ok(spare);
             }
-            _ => fresh(path),
-        }
+            *made += 1;
+            *made
+        };
+        fresh(folder.join(format!("output-{number}")))
     }
 
     /// Takes an untouched file back if nobody is left who could write to it: whoever outlives a step is an orphan.
     pub(super) fn take_back(&self, spare: Spare) {
         if process::has_no_orphans() {
-            self.list().push(spare);
+            self.list().0.push(spare);
         }
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Spare>> {
+    fn list(&self) -> std::sync::MutexGuard<'_, (Vec<Spare>, usize)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,10 +95,6 @@ fn fresh(path: PathBuf) -> io::Result<Spare> {
 mod tests {
     use super::*;
 
-    fn inode(path: &Path) -> u64 {
-        std::fs::metadata(path).unwrap().ino()
-    }
-
     #[test]
     fn a_file_that_was_written_linked_or_replaced_is_not_used_again() {
         let dir = tempfile::tempdir().unwrap();
@@ -116,7 +114,7 @@ mod tests {
             &|path| std::fs::remove_file(path).unwrap(),
         ];
         for spoil in spoilt {
-            let spare = Spares::default().file(at("one")).unwrap();
+            let spare = Spares::default().file(dir.path()).unwrap();
             assert!(spare.is_untouched());
             spoil(spare.path());
             assert!(!spare.is_untouched());
@@ -124,15 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_used_again_has_the_new_name_only() {
+    fn each_step_has_a_file_of_its_own_until_it_is_given_back() {
         let dir = tempfile::tempdir().unwrap();
         let spares = Spares::default();
-        let one = spares.file(dir.path().join("one")).unwrap();
-        let before = inode(one.path());
-        spares.list().push(one);
-        let two = spares.file(dir.path().join("two")).unwrap();
-        assert_eq!(inode(two.path()), before);
-        assert!(!dir.path().join("one").exists());
-        assert_eq!(std::fs::read(two.path()).unwrap(), b"");
+        let file = || spares.file(dir.path()).unwrap();
+        let (one, two) = (file(), file());
+        assert_ne!(one.path(), two.path());
+        let path = one.path().to_owned();
+        spares.list().0.push(one);
+        assert_eq!(file().path(), path);
+        assert_eq!(std::fs::read(path).unwrap(), b"");
     }
 }

@@ -323,10 +323,7 @@ async fn tried(
     deadline: Option<Instant>,
     attempt: u32,
 ) -> Result<BTreeMap<String, String>, NotDone> {
-    let outputs = site
-        .scratch
-        .join(format!("output-{}-{attempt}", site.vertex));
-    let outputs = site.spares.file(outputs).map_err(|e| {
+    let outputs = site.spares.file(&site.scratch).map_err(|e| {
         let failure = Failure::new(format!("its file for outputs cannot be made: {e}"));
         NotDone::NotBegun(failure.help("is the disk full?"))
     })?;
