@@ -11,6 +11,15 @@ use crate::peer::installed_to;
 
 /// `pipeline.kdl`
 pub fn pipe(folder: &Path, jobs: &[Job]) {
+    pipe_with(folder, jobs, "");
+}
+
+/// The same with commands that are more than words, so that a shell has to start for each.
+pub fn pipe_by_shell(folder: &Path, jobs: &[Job]) {
+    pipe_with(folder, jobs, ";");
+}
+
+fn pipe_with(folder: &Path, jobs: &[Job], end: &str) {
     let mut text = String::from("pipeline bench\nstage all {\n");
     for (at, job) in jobs.iter().enumerate() {
         let needs = job.need.map_or(String::new(), |n| format!("needs j{n}; "));
@@ -22,7 +31,7 @@ pub fn pipe(folder: &Path, jobs: &[Job]) {
         } = job;
         let _ = writeln!(
             text,
-            "    job j{at} {{ {needs}inputs \"{input}\"; outputs \"{output}\"; shell sh; run \"{command}\" }}"
+            "    job j{at} {{ {needs}inputs \"{input}\"; outputs \"{output}\"; shell sh; run \"{command}{end}\" }}"
         );
     }
     put(folder, "pipeline.kdl", &(text + "}\n"));

@@ -34,7 +34,7 @@ pub struct Peer {
 use Part::{Graphs, Hashing, Restore};
 
 /// Every peer.
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 9] = [
     Peer {
         name: "pipe",
         file: "pipe",
@@ -43,6 +43,15 @@ const PEERS: [Peer; 8] = [
         restores: true,
         args: |workers| words(&["run", "--jobs"], &[&workers.to_string()]),
         write: files::pipe,
+    },
+    Peer {
+        name: "pipe-sh",
+        file: "pipe",
+        parts: &[Graphs],
+        checks: true,
+        restores: true,
+        args: |workers| words(&["run", "--jobs"], &[&workers.to_string()]),
+        write: files::pipe_by_shell,
     },
     Peer {
         name: "ninja",
