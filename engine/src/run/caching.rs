@@ -186,15 +186,8 @@ fn makes_little(recipe: &Recipe, site: &Site, cache: &Cache) -> bool {
 /// A result that is there, and its key.
 pub(super) type Found = (Arc<Action>, Digest);
 
-/// What can be said of a step where that costs next to nothing.
-pub(super) enum AtOnce {
-    /// It has a result, which is in place; its log is short.
-    InPlace(Arc<Action>, Digest),
-    /// It has this key, and no result.
-    Miss(Box<Keyed>),
-    /// It has to be looked at more closely.
-    Unknown,
-}
+/// The key of a step that has no result under it; nothing where it takes a closer look to know.
+pub(super) type Missed = Option<Box<Keyed>>;
 
 /// A step that is looked at before anything is prepared for it.
 pub(super) struct Look<'l> {
@@ -220,24 +213,26 @@ impl Look<'_> {
         is_there.then_some((action, key))
     }
 
-    /// Looks at the step for as long as that costs next to nothing. Changes nothing.
-    pub(super) fn at_once(&self, recipe: &Recipe) -> AtOnce {
+    /// The result of the step, where it costs next to nothing to know that it is in place; its log is short. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// What is known where it is not.
+    pub(super) fn at_once(&self, recipe: &Recipe) -> Result<Found, Missed> {
         if !is_little(recipe, self.root, self.cache, Some(&self.glance)) {
-            return AtOnce::Unknown;
+            return Err(None);
         }
-        let Ok(keyed) = self.keyed(recipe) else {
-            return AtOnce::Unknown;
+        let keyed = self.keyed(recipe).map_err(|_| None)?;
+        let Some(action) = self.cache.find(self.step, &keyed.digest) else {
+            return Err(Some(Box::new(keyed)));
         };
         let products: Vec<&str> = recipe.products.iter().map(String::as_str).collect();
-        match self.cache.find(self.step, &keyed.digest) {
-            None => AtOnce::Miss(Box::new(keyed)),
-            Some(action) if !recipe.hands_on && self.is_in_place(&action, &products) => {
-                let (root, cache) = (self.root, self.cache);
-                note(self.step, recipe, keyed.digest, root, cache, &self.glance);
-                AtOnce::InPlace(action, keyed.digest)
-            }
-            Some(_) => AtOnce::Unknown,
+        if recipe.hands_on || !self.is_in_place(&action, &products) {
+            return Err(None);
         }
+        let (root, cache) = (self.root, self.cache);
+        note(self.step, recipe, keyed.digest, root, cache, &self.glance);
+        Ok((action, keyed.digest))
     }
 
     /// The key, of a recipe for which nothing has to be run.
@@ -298,7 +293,7 @@ fn hit(action: &Arc<Action>, key: Digest) -> Done {
 }
 
 /// Runs a step, or gives the result that is there.
-pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtOnce) -> Done {
+pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, missed: Missed) -> Done {
     let Some(mut recipe) = work.recipe.clone() else {
         return worked(&work, site, cache).await;
     };
@@ -317,9 +312,9 @@ pub(super) async fn run(work: Work, site: &Site, cache: &Arc<Cache>, looked: AtO
         Ok(printed) => printed,
         Err(not_done) => return Done::not_begun(not_done),
     };
-    let (keyed, is_miss) = match looked {
-        AtOnce::Miss(keyed) => (*keyed, true),
-        _ => match key_of(&recipe, site, cache, &printed).await {
+    let (keyed, is_miss) = match missed {
+        Some(keyed) => (*keyed, true),
+        None => match key_of(&recipe, site, cache, &printed).await {
             Ok(keyed) => (keyed, false),
             Err(why) => {
                 let text = format!("the result of {} is not kept: {why}", work.name);

@@ -58,7 +58,7 @@ pub enum Will {
 /// Looks at every step of a plan, in an order in which each comes after what it needs.
 #[must_use]
 pub fn forecast(plan: &Plan, options: &Options) -> Vec<Forecast> {
-    let mut seen = Seen {
+    let mut so_far = SoFar {
         plan,
         made: BTreeMap::new(),
         open: Vec::new(),
@@ -68,21 +68,21 @@ pub fn forecast(plan: &Plan, options: &Options) -> Vec<Forecast> {
         let Some(step) = plan.step(vertex) else {
             continue;
         };
-        let forecast = one(&seen, vertex, options);
+        let forecast = one(&so_far, vertex, options);
         if forecast.will != Will::BeCached {
-            seen.open.push(step.id);
+            so_far.open.push(step.id);
         } else if let (Some(now), Some(cache)) = (&forecast.now, &options.cache)
             && let Some(action) = cache.find(&step.name, &now.digest)
         {
             let at = u32::try_from(vertex.index()).unwrap_or(u32::MAX);
-            seen.made.insert(at, action);
+            so_far.made.insert(at, action);
         }
         all.push(forecast);
     }
     all
 }
 
-fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
+fn one(so_far: &SoFar<'_>, vertex: VertexId, options: &Options) -> Forecast {
     let at = u32::try_from(vertex.index()).unwrap_or(u32::MAX);
     let mut forecast = Forecast {
         vertex,
@@ -91,20 +91,20 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         last: None,
         assumed: Vec::new(),
     };
-    let (Some(cache), Some(step)) = (&options.cache, seen.plan.step(vertex)) else {
+    let (Some(cache), Some(step)) = (&options.cache, so_far.plan.step(vertex)) else {
         return forecast;
     };
-    if let Some(why) = recipe::why_never(seen.plan.definition(step)) {
+    if let Some(why) = recipe::why_never(so_far.plan.definition(step)) {
         forecast.will = Will::RunAlways(why);
         return forecast;
     }
-    let facts = Facts { seen, at };
+    let facts = Facts { so_far, at };
     let nowhere = Some(Path::new(""));
-    let recipe = match prepare::recipe(seen.plan, at, options, &facts, nowhere, &seen.made) {
+    let recipe = match prepare::recipe(so_far.plan, at, options, &facts, nowhere, &so_far.made) {
         Ok(Some(recipe)) => recipe,
         Ok(None) => return forecast,
         Err(_) => {
-            let on = seen.makers_of_outputs(vertex);
+            let on = so_far.makers_of_outputs(vertex);
             forecast.will = match on.is_empty() {
                 true => Will::Unknown("a value is known only in a run".to_owned()),
                 false => Will::Depends(on),
@@ -113,7 +113,7 @@ fn one(seen: &Seen<'_>, vertex: VertexId, options: &Options) -> Forecast {
         }
     };
     forecast.last = cache.last_key(&step.name);
-    let on = seen.still_open(&recipe);
+    let on = so_far.still_open(&recipe);
     if !on.is_empty() {
         forecast.will = Will::Depends(on);
         return forecast;
@@ -203,7 +203,7 @@ fn as_last_time(
 }
 
 /// What has been found out so far.
-struct Seen<'a> {
+struct SoFar<'a> {
     plan: &'a Plan,
     /// The results that are there.
     made: BTreeMap<u32, Arc<Action>>,
@@ -211,7 +211,7 @@ struct Seen<'a> {
     open: Vec<StepId>,
 }
 
-impl Seen<'_> {
+impl SoFar<'_> {
     /// The steps whose products a recipe needs, and that run.
     fn still_open(&self, recipe: &Recipe) -> Vec<String> {
         let makers = recipe.makers.values().map(|(maker, _)| *maker);
@@ -242,7 +242,7 @@ impl Seen<'_> {
 
 /// The outputs of steps whose results are there, as one step sees them.
 struct Facts<'a> {
-    seen: &'a Seen<'a>,
+    so_far: &'a SoFar<'a>,
     at: u32,
 }
 
@@ -252,21 +252,21 @@ impl RunFacts for Facts<'_> {
     }
 
     fn output(&self, span: Span, name: &str) -> Option<Result<String, String>> {
-        let plan = self.seen.plan;
+        let plan = self.so_far.plan;
         let own = plan.step(VertexId::new(self.at as usize))?;
         let maker = plan.definition(own).maker_of_output(span)?;
         let (vertex, _) = plan.steps().find(|(_, s)| s.id == maker)?;
-        let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
+        let made = self.so_far.made.get(&u32::try_from(vertex.index()).ok()?)?;
         made.values.get(name).map(|value| Ok(value.clone()))
     }
 
     fn image(&self, name: &str, digest: bool) -> Option<Result<String, String>> {
         let known = |vertex: VertexId| {
-            let made = self.seen.made.get(&u32::try_from(vertex.index()).ok()?)?;
+            let made = self.so_far.made.get(&u32::try_from(vertex.index()).ok()?)?;
             made.values.get(&image_output(name, digest)).cloned()
         };
         let own = VertexId::new(self.at as usize);
-        let makers = self.seen.plan.makers_of_image(own, name, !digest);
+        let makers = self.so_far.plan.makers_of_image(own, name, !digest);
         makers.into_iter().rev().find_map(known).map(Ok)
     }
 

@@ -14,7 +14,7 @@ use super::{Begun, Dispatch, Options};
 use crate::cache::{Action, Digest};
 use crate::files::{Folders, Glance};
 use crate::plan::{Plan, VertexId};
-use crate::run::caching::{AtOnce, Found, Look};
+use crate::run::caching::{Found, Look, Missed};
 use crate::run::event::StepName;
 use crate::run::outcome::Failure;
 use crate::run::prepare;
@@ -27,12 +27,12 @@ const FEW: usize = 32;
 /// So many threads look at once at most.
 const MOST: u32 = 16;
 
-/// What was seen of a step.
-pub(super) enum Seen {
-    /// Its result is there and in place, under this key.
-    InPlace(Arc<Action>, Digest),
-    /// It has to be begun: what decides its result, if that can be kept, and what is known of it.
-    ToBegin(Result<Option<Arc<Recipe>>, Failure>, AtOnce),
+/// What is to come of a step.
+pub(super) enum Outlook {
+    /// Nothing: its result is there and in place.
+    InPlace(Found),
+    /// It has to be begun: what decides its result, if that can be kept, and its key if that is known.
+    ToBegin(Result<Option<Arc<Recipe>>, Failure>, Missed),
 }
 
 /// What one needs to look at steps and does not change while they run.
@@ -57,13 +57,13 @@ pub(super) struct Known<'k> {
 }
 
 impl Dispatch<'_> {
-    /// What is to be seen of a step that is to begin.
-    pub(super) fn seen(&mut self, vertex: u32) -> Seen {
+    /// What is to come of a step whose turn it is.
+    pub(super) fn outlook(&mut self, vertex: u32) -> Outlook {
         if self.ahead.is_none() && self.tasks.is_empty() && self.in_a_row >= FEW {
             self.ahead = Ahead::of_those_left(&self.sight, &self.remaining, &self.begun);
         }
         let ahead = self.ahead.as_ref();
-        let seen = ahead.and_then(|a| a.seen(vertex)).unwrap_or_else(|| {
+        let outlook = ahead.and_then(|a| a.outlook(vertex)).unwrap_or_else(|| {
             let moment = Folders::default();
             let folders = match self.tasks.is_empty() {
                 true => &self.folders,
@@ -71,11 +71,11 @@ impl Dispatch<'_> {
             };
             self.sight.look(vertex, self.known(), folders)
         });
-        match seen {
-            Seen::InPlace(..) => self.in_a_row += 1,
-            Seen::ToBegin(..) => self.in_a_row = 0,
+        match outlook {
+            Outlook::InPlace(..) => self.in_a_row += 1,
+            Outlook::ToBegin(..) => self.in_a_row = 0,
         }
-        seen
+        outlook
     }
 
     pub(super) fn known(&self) -> Known<'_> {
@@ -108,26 +108,26 @@ impl Sight {
         self.rivals.get_or_init(|| Arc::new(Rivals::of(&self.plan)))
     }
 
-    fn look(&self, vertex: u32, known: Known<'_>, folders: &Folders) -> Seen {
+    fn look(&self, vertex: u32, known: Known<'_>, folders: &Folders) -> Outlook {
         match self.at(vertex, folders) {
             Some(look) => self.look_with(&look, known).0,
-            None => Seen::ToBegin(self.recipe(vertex, known).0, AtOnce::Unknown),
+            None => Outlook::ToBegin(self.recipe(vertex, known).0, None),
         }
     }
 
     /// The same before the run has found out anything; nothing where that may count.
-    fn look_early(&self, vertex: u32, folders: &Folders) -> Option<Seen> {
+    fn look_early(&self, vertex: u32, folders: &Folders) -> Option<Outlook> {
         let (outputs, made) = (BTreeMap::new(), BTreeMap::new());
         let known = Known {
             outputs: &outputs,
             made: &made,
         };
-        let (seen, was_asked) = self.look_with(&self.at(vertex, folders)?, known);
-        let takes = match &seen {
-            Seen::ToBegin(Ok(Some(recipe)), _) => !recipe.takes.is_empty(),
+        let (outlook, was_asked) = self.look_with(&self.at(vertex, folders)?, known);
+        let takes = match &outlook {
+            Outlook::ToBegin(Ok(Some(recipe)), _) => !recipe.takes.is_empty(),
             _ => false,
         };
-        (!was_asked && !takes).then_some(seen)
+        (!was_asked && !takes).then_some(outlook)
     }
 
     fn at<'s>(&'s self, vertex: u32, folders: &'s Folders) -> Option<Look<'s>> {
@@ -141,21 +141,21 @@ impl Sight {
         })
     }
 
-    /// What is seen, and whether what the run has found out counts.
-    fn look_with(&self, look: &Look<'_>, known: Known<'_>) -> (Seen, bool) {
-        if let Some((action, key)) = self.as_before(look, known) {
-            return (Seen::InPlace(action, key), false);
+    /// What is to come, and whether what the run has found out counts for it.
+    fn look_with(&self, look: &Look<'_>, known: Known<'_>) -> (Outlook, bool) {
+        if let Some(found) = self.as_before(look, known) {
+            return (Outlook::InPlace(found), false);
         }
         let (recipe, was_asked) = self.recipe(look.vertex, known);
         let looked = match &recipe {
             Ok(Some(recipe)) => look.at_once(recipe),
-            _ => AtOnce::Unknown,
+            _ => Err(None),
         };
-        let seen = match looked {
-            AtOnce::InPlace(action, key) => Seen::InPlace(action, key),
-            looked => Seen::ToBegin(recipe, looked),
+        let outlook = match looked {
+            Ok(found) => Outlook::InPlace(found),
+            Err(missed) => Outlook::ToBegin(recipe, missed),
         };
-        (seen, was_asked)
+        (outlook, was_asked)
     }
 
     /// The result that the step has, where it takes no more than a look at its files to know that nothing has changed.
@@ -215,7 +215,7 @@ struct Shared {
 enum Early {
     #[default]
     NotLooked,
-    Seen(Seen),
+    Known(Outlook),
     /// It has to be looked at in its turn.
     InItsTurn,
 }
@@ -265,10 +265,10 @@ impl Ahead {
     }
 
     /// What was seen of a step; nothing where it has to be looked at in its turn.
-    fn seen(&self, vertex: u32) -> Option<Seen> {
+    fn outlook(&self, vertex: u32) -> Option<Outlook> {
         loop {
             match self.shared.take(vertex as usize) {
-                Early::Seen(seen) => return Some(seen),
+                Early::Known(outlook) => return Some(outlook),
                 Early::InItsTurn => return None,
                 // Somebody looks at it this very moment, or soon.
                 Early::NotLooked if self.shared.look_at_next() => {}
@@ -296,8 +296,8 @@ impl Shared {
             return false;
         }
         let own = u32::try_from(vertex).ok();
-        let seen = own.and_then(|v| self.sight.look_early(v, &self.folders));
-        let early = seen.map_or(Early::InItsTurn, Early::Seen);
+        let outlook = own.and_then(|v| self.sight.look_early(v, &self.folders));
+        let early = outlook.map_or(Early::InItsTurn, Early::Known);
         *self.seen[vertex]
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = early;

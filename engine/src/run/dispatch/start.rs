@@ -10,11 +10,11 @@ use dsl::model::{Made, StepId};
 use dsl::source::Span;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::Seen;
+use super::ahead::Outlook;
 use super::{Begun, Dispatch};
 use crate::plan::{Plan, RunFacts, VertexId};
 use crate::record::Journal;
-use crate::run::caching::{self, AtOnce};
+use crate::run::caching;
 use crate::run::deliver::DEPLOYMENT;
 use crate::run::event::{Event, StepName};
 use crate::run::outcome::Failure;
@@ -44,12 +44,12 @@ impl Dispatch<'_> {
             self.at_once.push_back((vertex, done));
             return;
         }
-        let seen = match armed {
-            Ok(()) => self.seen(vertex),
-            Err(failure) => Seen::ToBegin(Err(failure), AtOnce::Unknown),
+        let outlook = match armed {
+            Ok(()) => self.outlook(vertex),
+            Err(failure) => Outlook::ToBegin(Err(failure), None),
         };
         let cache = self.sight.options.cache.clone();
-        if let (Seen::InPlace(action, key), Some(cache)) = (&seen, &cache) {
+        if let (Outlook::InPlace((action, key)), Some(cache)) = (&outlook, &cache) {
             let site = || self.site(vertex, cancel.clone());
             if let Some((done, lines)) = caching::end_in_place(&step, action, *key, cache, &site) {
                 if !lines.is_empty() {
@@ -59,16 +59,16 @@ impl Dispatch<'_> {
                 return;
             }
         }
-        let (recipe, looked) = match seen {
-            Seen::ToBegin(recipe, looked) => (recipe, looked),
-            Seen::InPlace(..) => (self.sight.recipe(vertex, self.known()).0, AtOnce::Unknown),
+        let (recipe, missed) = match outlook {
+            Outlook::ToBegin(recipe, missed) => (recipe, missed),
+            Outlook::InPlace(_) => (self.sight.recipe(vertex, self.known()).0, None),
         };
         let work = recipe.and_then(|recipe| self.work(vertex, recipe));
         let site = self.site(vertex, cancel);
         self.emit(&Event::StepStarted { step });
         self.spawn(async move {
             let done = match (work, cache) {
-                (Ok(work), Some(cache)) => caching::run(work, &site, &cache, looked).await,
+                (Ok(work), Some(cache)) => caching::run(work, &site, &cache, missed).await,
                 (Ok(work), None) => work::work(&work, &site).await,
                 (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
