@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ahead::{Ahead, Sight};
 use self::roots::Roots;
+use self::start::Task;
 use super::circumstances::circumstances;
 use super::event::{Event, StepName, Subscriber};
 use super::outcome::{Failure, Means, Outcome, RunOutcome, UndoOutcome};
@@ -197,6 +198,8 @@ struct Dispatch<'a> {
     owes: bool,
     /// Steps whose end is known and not heard yet.
     at_once: VecDeque<(u32, Done)>,
+    /// Steps that begin when those are heard: as long as nobody works in the checkout, others are seen at a glance.
+    held: Vec<Task>,
     printed: Arc<tools::Printed>,
     /// What was seen of the checkout while nobody worked in it: its folders, and steps whose turn is to come.
     folders: Folders,
@@ -268,6 +271,7 @@ impl<'a> Dispatch<'a> {
             owed: VecDeque::new(),
             owes: true,
             at_once: VecDeque::new(),
+            held: Vec::new(),
             printed: Arc::default(),
             sight,
             folders: Folders::default(),
@@ -334,6 +338,9 @@ impl<'a> Dispatch<'a> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
             self.flush();
+            if self.at_once.is_empty() {
+                self.begin_held();
+            }
             tokio::select! {
                 biased;
                 (number, name) = signals.next() => {

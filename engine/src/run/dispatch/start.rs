@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +23,9 @@ use crate::run::recipe::Recipe;
 use crate::run::task::{image_output, version_output};
 use crate::run::work::{self, Done, News, NotDone, Site, Work};
 use crate::run::{prepare, results};
+
+/// A step at work; what becomes of it is heard.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Dispatch<'_> {
     pub(super) fn start(&mut self, vertex: u32) {
@@ -66,14 +70,21 @@ impl Dispatch<'_> {
         let work = recipe.and_then(|recipe| self.work(vertex, recipe));
         let site = self.site(vertex, cancel);
         self.emit(&Event::StepStarted { step });
-        self.spawn(async move {
+        self.held.push(Box::pin(async move {
             let done = match (work, cache) {
                 (Ok(work), Some(cache)) => caching::run(work, &site, &cache, missed).await,
                 (Ok(work), None) => work::work(&work, &site).await,
                 (Err(failure), _) => Done::not_begun(NotDone::NotBegun(failure)),
             };
             let _ = site.news.send(News::Done { vertex, done }).await;
-        });
+        }));
+    }
+
+    /// Begins the steps that were held until nothing else was left to be heard of.
+    pub(super) fn begin_held(&mut self) {
+        for task in std::mem::take(&mut self.held) {
+            self.spawn(task);
+        }
     }
 
     /// The end of a step that the run which this one continues has done.
