@@ -34,7 +34,11 @@ impl CheckedOut {
     /// # Errors
     /// What git could not do.
     pub(super) fn of(git: &Git) -> Result<Self, GitError> {
-        read(git.root(), geteuid()).map_or_else(|| ask(git), Ok)
+        match read(git.root(), geteuid()) {
+            Some(read) => Ok(read),
+            None if is_in_none(git.root()) => Err(GitError::NotARepository(git.root().to_owned())),
+            None => ask(git),
+        }
     }
 }
 
@@ -109,6 +113,25 @@ fn folder(root: &Path, user: u32) -> Option<PathBuf> {
         return (ordinary && !other && meta.uid() == user && git.uid() == user).then_some(folder);
     }
     None
+}
+
+/// Whether git would surely find no repository: nothing above the folder is one or has one, up to the root of the only
+/// file system.
+fn is_in_none(root: &Path) -> bool {
+    let Ok(root) = root.canonicalize() else {
+        return false;
+    };
+    let Ok(device) = root.metadata().map(|meta| meta.dev()) else {
+        return false;
+    };
+    root.ancestors().all(|above| {
+        let is_there = |name: &str| match above.join(name).symlink_metadata() {
+            Ok(_) => true,
+            Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+        };
+        let is_same = above.symlink_metadata().is_ok_and(|m| m.dev() == device);
+        is_same && !is_there(".git") && !is_there("HEAD")
+    })
 }
 
 /// What a regular file says.
@@ -195,8 +218,6 @@ mod tests {
 
     #[test]
     fn what_is_not_plain_is_asked_of_git() {
-        let place = Place::empty();
-        assert!(matches!(asked(&place), Err(GitError::NotARepository(_))));
         let place = Place::unborn();
         assert_eq!(asked(&place), Err(GitError::Unborn));
 
@@ -217,9 +238,30 @@ mod tests {
         let sub = place.at("work/sub");
         assert_eq!(asked(&sub).unwrap().branch.as_deref(), Some("main"));
 
+        // Not even where it is broken.
+        let place = Place::empty();
+        place.write(".git", "gitdir: nowhere\n");
+        assert!(!is_in_none(place.root()));
+        assert!(asked(&place).is_err());
+
         let bare = Place::repository();
         bare.run(&["clone", "--quiet", "--bare", ".", "../bare"]);
-        assert!(asked(&bare.at("bare")).is_err());
+        let bare = bare.at("bare");
+        assert!(asked(&bare).is_err());
+        assert!(!is_in_none(bare.root()));
+    }
+
+    #[test]
+    fn where_no_repository_can_be_git_is_not_asked() {
+        let place = Place::empty();
+        let none = Err(GitError::NotARepository(place.root().to_owned()));
+        assert_eq!(ask(&place.git()), none);
+        // Unless the folder for temporary files is on a file system of its own.
+        let is_alone =
+            place.root().metadata().unwrap().dev() != Path::new("/").metadata().unwrap().dev();
+        assert_eq!(is_in_none(place.root()), !is_alone);
+        assert_eq!(CheckedOut::of(&place.git()), none);
+        assert!(!is_in_none(Path::new("/nowhere")));
     }
 
     #[test]
