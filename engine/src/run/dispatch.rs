@@ -133,7 +133,7 @@ impl Options {
 }
 
 /// How many ends are heard of before anything else gets its turn.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// Who makes the results of a run, for a person.
 fn origin(dir: Option<&RunDir>) -> String {
