@@ -4,8 +4,8 @@
 //!
 //! The files are those of gitrepository-layout(5), <https://git-scm.com/docs/gitrepository-layout>.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -34,10 +34,10 @@ impl CheckedOut {
     /// # Errors
     /// What git could not do.
     pub(super) fn of(git: &Git) -> Result<Self, GitError> {
-        match read(git.root(), geteuid()) {
-            Some(read) => Ok(read),
-            None if is_in_none(git.root()) => Err(GitError::NotARepository(git.root().to_owned())),
-            None => ask(git),
+        match find(git.root(), geteuid()) {
+            Found::Plain(folder) => read(&folder).map_or_else(|| ask(git), Ok),
+            Found::Nothing => Err(GitError::NotARepository(git.root().to_owned())),
+            Found::Unclear => ask(git),
         }
     }
 }
@@ -63,9 +63,8 @@ fn ask(git: &Git) -> Result<CheckedOut, GitError> {
 
 const BRANCHES: &str = "refs/heads/";
 
-/// The same from the files, for this user; none where git has to be asked.
-fn read(root: &Path, user: Uid) -> Option<CheckedOut> {
-    let folder = folder(root, user.as_raw())?;
+/// The same from the files of a repository; none where git has to be asked.
+fn read(folder: &Path) -> Option<CheckedOut> {
     let head = text(&folder.join("HEAD"))?;
     let head = head.strip_suffix('\n')?;
     let shallow = fs::metadata(folder.join("shallow")).is_ok_and(|meta| meta.len() > 0);
@@ -90,48 +89,55 @@ fn read(root: &Path, user: Uid) -> Option<CheckedOut> {
     })
 }
 
-/// The repository that git would find, if it is an ordinary one, and ours.
-fn folder(root: &Path, user: u32) -> Option<PathBuf> {
-    let root = root.canonicalize().ok()?;
-    let device = root.metadata().ok()?.dev();
+/// What git would find from a folder upwards.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// An ordinary repository, and ours: this is its folder.
+    Plain(PathBuf),
+    /// Surely none, up to the root of the only file system.
+    Nothing,
+    /// Only git knows.
+    Unclear,
+}
+
+fn find(root: &Path, user: Uid) -> Found {
+    look_up(root, user.as_raw()).unwrap_or(Found::Unclear)
+}
+
+fn look_up(root: &Path, user: u32) -> io::Result<Found> {
+    let root = root.canonicalize()?;
+    let device = root.metadata()?.dev();
     for above in root.ancestors() {
-        let meta = above.symlink_metadata().ok()?;
+        let meta = above.symlink_metadata()?;
         if meta.dev() != device {
-            return None;
+            return Ok(Found::Unclear);
         }
         let folder = above.join(".git");
-        let Ok(git) = folder.symlink_metadata() else {
+        let Some(git) = there(&folder)? else {
             // It may be a repository without a checkout, for which git has rules of its own.
-            match above.join("HEAD").exists() {
-                true => return None,
-                false => continue,
+            match there(&above.join("HEAD"))? {
+                Some(_) => return Ok(Found::Unclear),
+                None => continue,
             }
         };
         let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
         let ordinary = git.is_dir() && has("objects") && has("refs");
         let other = has("commondir") || has("reftable");
-        return (ordinary && !other && meta.uid() == user && git.uid() == user).then_some(folder);
+        let ours = meta.uid() == user && git.uid() == user;
+        return Ok(match ordinary && !other && ours {
+            true => Found::Plain(folder),
+            false => Found::Unclear,
+        });
     }
-    None
+    Ok(Found::Nothing)
 }
 
-/// Whether git would surely find no repository: nothing above the folder is one or has one, up to the root of the only
-/// file system.
-fn is_in_none(root: &Path) -> bool {
-    let Ok(root) = root.canonicalize() else {
-        return false;
-    };
-    let Ok(device) = root.metadata().map(|meta| meta.dev()) else {
-        return false;
-    };
-    root.ancestors().all(|above| {
-        let is_there = |name: &str| match above.join(name).symlink_metadata() {
-            Ok(_) => true,
-            Err(e) => e.kind() != std::io::ErrorKind::NotFound,
-        };
-        let is_same = above.symlink_metadata().is_ok_and(|m| m.dev() == device);
-        is_same && !is_there(".git") && !is_there("HEAD")
-    })
+fn there(path: &Path) -> io::Result<Option<Metadata>> {
+    match path.symlink_metadata() {
+        Ok(meta) => Ok(Some(meta)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// What a regular file says.
@@ -165,6 +171,18 @@ fn packed(text: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::world::testing::Place;
+
+    /// What the files say, for this user.
+    fn read(root: &Path, user: Uid) -> Option<CheckedOut> {
+        match find(root, user) {
+            Found::Plain(folder) => super::read(&folder),
+            _ => None,
+        }
+    }
+
+    fn is_in_none(root: &Path) -> bool {
+        find(root, geteuid()) == Found::Nothing
+    }
 
     /// The files say what git says.
     fn plain(place: &Place) {
