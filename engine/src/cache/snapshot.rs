@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{FileType, OFlags};
 
 use super::index::Index;
-use super::store::{Store, fill};
+use super::store::{Store, fill, room};
 use super::{Digest, Entry, Is};
 use crate::files::{Glance, Patterns, no_links_before};
 use crate::seen::Seen;
@@ -136,12 +136,7 @@ pub fn is_little(root: &Path, pattern: &str, index: &Index, glance: Option<&Glan
 
 /// The digest of what a file of about this size holds.
 fn hash(file: &mut File, size: u64) -> io::Result<Digest> {
-    // One byte more shows the end.
-    let length = usize::try_from(size)
-        .unwrap_or(PIECE)
-        .clamp(4095, PIECE - 1)
-        + 1;
-    let mut piece = vec![0; length];
+    let mut piece = room(size, PIECE);
     let mut length = fill(file, &mut piece)?;
     if length < piece.len() {
         return Ok(Digest::of(&piece[..length]));

@@ -32,9 +32,6 @@ const RECORD_MODE: u32 = 0o600;
 /// How much of a file is in memory at once.
 const PIECE: usize = 256 << 10;
 
-/// The least of a file for which there is room at first, in bytes.
-const LEAST: usize = 4095;
-
 /// A store in a folder, which is made when something is written.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -101,12 +98,7 @@ impl Store {
     /// # Errors
     /// When it cannot be read or written.
     pub fn put_file(&self, from: &mut impl Read, size: u64) -> io::Result<(Digest, u64)> {
-        // One byte more shows the end.
-        let length = usize::try_from(size)
-            .unwrap_or(PIECE)
-            .clamp(LEAST, PIECE - 1)
-            + 1;
-        let mut piece = vec![0; length];
+        let mut piece = room(size, PIECE);
         let first = fill(from, &mut piece)?;
         if first < piece.len() {
             return Ok((self.put(&piece[..first])?, first as u64));
@@ -316,6 +308,12 @@ fn is_no_file(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
     )
+}
+
+/// Room for a file of about this size, at most `most` bytes; one more than it has shows its end.
+pub(super) fn room(size: u64, most: usize) -> Vec<u8> {
+    let length = usize::try_from(size).unwrap_or(most).clamp(4095, most - 1);
+    vec![0; length + 1]
 }
 
 /// Reads until the buffer is full or the source has ended.
