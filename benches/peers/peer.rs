@@ -33,25 +33,24 @@ pub struct Peer {
 
 use Part::{Graphs, Hashing, Restore};
 
+const PIPE: Peer = Peer {
+    name: "pipe",
+    file: "pipe",
+    parts: &[Graphs, Restore, Hashing],
+    checks: true,
+    restores: true,
+    args: |workers| words(&["run", "--jobs"], &[&workers.to_string()]),
+    write: files::pipe,
+};
+
 /// Every peer.
 const PEERS: [Peer; 9] = [
-    Peer {
-        name: "pipe",
-        file: "pipe",
-        parts: &[Graphs, Restore, Hashing],
-        checks: true,
-        restores: true,
-        args: |workers| words(&["run", "--jobs"], &[&workers.to_string()]),
-        write: files::pipe,
-    },
+    PIPE,
     Peer {
         name: "pipe-sh",
-        file: "pipe",
         parts: &[Graphs],
-        checks: true,
-        restores: true,
-        args: |workers| words(&["run", "--jobs"], &[&workers.to_string()]),
         write: files::pipe_by_shell,
+        ..PIPE
     },
     Peer {
         name: "ninja",
