@@ -209,6 +209,29 @@ fn command(spec: &Spec, program: &OsStr) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_plain_command_that_cannot_be_started_is_the_shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "exit 7\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // It has no `#!`, which only a shell makes up for; the other is not there.
+        for (text, code) in [("./script a", 7), ("./nowhere a", 127)] {
+            let (program, args) = super::super::bash(text);
+            let spec = Spec {
+                program,
+                args,
+                cwd: dir.path().to_owned(),
+                env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+                marker: "marker".into(),
+            };
+            assert!(plain::without_shell(&spec).is_some(), "{text}");
+            let (mut child, _reserved) = spawn_once(&spec).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{text}");
+        }
+    }
 
     #[test]
     fn a_leader_that_has_ended_is_its_holders_to_reap() {

@@ -150,21 +150,10 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
         for cwd in [dir.path(), &link] {
-            for text in [
-                "env",
-                "say a b",
-                "./here 1",
-                "  bin/say\tx ",
-                "ls nowhere",
-                "../no/say",
-            ] {
-                let is_there = text != "../no/say";
-                assert_eq!(is_there && same("bash", text, cwd), is_there, "{text}");
+            for text in ["env", "say a b", "./here 1", "  bin/say\tx ", "ls nowhere"] {
+                assert!(same("bash", text, cwd), "{text}");
                 // Which of its own variables it passes on is up to the `sh` of a system.
-                assert!(
-                    text == "env" || !is_there || same("sh", text, cwd),
-                    "{text}"
-                );
+                assert!(text == "env" || same("sh", text, cwd), "{text}");
             }
         }
     }
